@@ -1,0 +1,101 @@
+package auth
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"strings"
+)
+
+const (
+	// KeyPrefix starts an API key.
+	KeyPrefix = "wbk_"
+	// KeyAliasPrefix starts the same key in the form that some Hugging Face
+	// clients insist on: hf_ + the same body.
+	KeyAliasPrefix = "hf_"
+	// URLKeyPrefix starts a URL key, the read-only alias of an API key for
+	// clients that can only be given a URL.
+	URLKeyPrefix = "wbu_"
+
+	keyBodyLen    = 43 // 43 characters of 62 hold 256 bits
+	minKeyBodyLen = 40
+	maxKeyBodyLen = 128
+	alphanumerics = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+)
+
+// KeyHash is SHA-256 over the body of a key (what follows its prefix), the
+// only form in which a key is stored. The body has 256 bits of entropy, so a
+// plain hash is enough (NIST SP 800-63B, section 5.1.2.2 concerns passwords).
+type KeyHash [sha256.Size]byte
+
+// IsZero reports whether h is the hash of nothing.
+func (h KeyHash) IsZero() bool { return h == KeyHash{} }
+
+// MarshalText writes h in hexadecimal.
+func (h KeyHash) MarshalText() ([]byte, error) { return []byte(hex.EncodeToString(h[:])), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (h *KeyHash) UnmarshalText(b []byte) error {
+	if hex.DecodedLen(len(b)) != len(h) {
+		return errors.New("a key hash is 64 hexadecimal digits")
+	}
+	_, err := hex.Decode(h[:], b)
+	return err
+}
+
+// NewAPIKey makes an API key from crypto/rand.
+func NewAPIKey() Secret { return NewSecret(KeyPrefix + randomBody()) }
+
+// NewURLKey makes a URL key from crypto/rand.
+func NewURLKey() Secret { return NewSecret(URLKeyPrefix + randomBody()) }
+
+func randomBody() string {
+	var out [keyBodyLen]byte
+	var buf [64]byte
+	for i := 0; i < len(out); {
+		_, _ = rand.Read(buf[:])
+		for _, b := range buf {
+			// 248 is the largest multiple of 62 in a byte: no modulo bias.
+			if b < 248 && i < len(out) {
+				out[i] = alphanumerics[b%62]
+				i++
+			}
+		}
+	}
+	return string(out[:])
+}
+
+// HashAPIKey hashes a presented API key, in either of its two forms. ok is
+// false where s cannot be an API key of ours: such a value is not looked up.
+func HashAPIKey(s string) (h KeyHash, ok bool) {
+	body, found := strings.CutPrefix(s, KeyPrefix)
+	if !found {
+		if body, found = strings.CutPrefix(s, KeyAliasPrefix); !found {
+			return KeyHash{}, false
+		}
+	}
+	return hashBody(body)
+}
+
+// HashURLKey hashes a presented URL key.
+func HashURLKey(s string) (h KeyHash, ok bool) {
+	body, found := strings.CutPrefix(s, URLKeyPrefix)
+	if !found {
+		return KeyHash{}, false
+	}
+	return hashBody(body)
+}
+
+func hashBody(body string) (KeyHash, bool) {
+	if len(body) < minKeyBodyLen || len(body) > maxKeyBodyLen {
+		return KeyHash{}, false
+	}
+	for i := 0; i < len(body); i++ {
+		c := body[i]
+		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+			return KeyHash{}, false
+		}
+	}
+	return sha256.Sum256([]byte(body)), true
+}

@@ -1,0 +1,72 @@
+package auth
+
+import (
+	"context"
+	"time"
+)
+
+// The actions that go on record.
+const (
+	ActionCredentialCreate = "credential.create"
+	ActionCredentialUpdate = "credential.update"
+	ActionCredentialDelete = "credential.delete"
+	ActionCredentialStatus = "credential.status"
+	ActionKeyCreate        = "key.create"
+	ActionKeyUpdate        = "key.update"
+	ActionKeyRevoke        = "key.revoke"
+	ActionKeyRegenerate    = "key.regenerate"
+	ActionKeyDelete        = "key.delete"
+	ActionLinkCreate       = "link.create"
+	ActionLinkDelete       = "link.delete"
+	ActionCARotate         = "ca.rotate"
+	ActionConfigReload     = "config.reload"
+	ActionUsed             = "used"
+	ActionDenied           = "denied"
+	ActionFinished         = "finished"
+	// ActionSummary stands for the bare companion requests of one minute.
+	ActionSummary = "summary"
+)
+
+// Event is one line of the audit record. It names credentials and keys by id
+// and by the name they had at the time, never by value, and URLs without
+// their query.
+type Event struct {
+	ID        string    `json:"id"`
+	Time      time.Time `json:"time"`
+	Action    string    `json:"action"`
+	TeamID    string    `json:"team_id,omitempty"`
+	RequestID string    `json:"request_id,omitempty"`
+	// Actor is who acted: "key:<name>", "cli", "config", "system".
+	Actor string `json:"actor,omitempty"`
+	// Address is the peer's address, without port.
+	Address        string `json:"address,omitempty"`
+	KeyID          string `json:"key_id,omitempty"`
+	KeyName        string `json:"key_name,omitempty"`
+	CredentialID   string `json:"credential_id,omitempty"`
+	CredentialName string `json:"credential_name,omitempty"`
+	// Version is the credential's version that was used.
+	Version uint64 `json:"version,omitempty"`
+	// Rule is the pattern that decided.
+	Rule string `json:"rule,omitempty"`
+	// Mode is "forward" or "reverse".
+	Mode   string `json:"mode,omitempty"`
+	Method string `json:"method,omitempty"`
+	// Host is host[:port]; Path is the escaped path. There is no query.
+	Host   string `json:"host,omitempty"`
+	Path   string `json:"path,omitempty"`
+	Code   Code   `json:"code,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	// Status, Bytes and Duration belong to ActionFinished.
+	Status   int           `json:"status,omitempty"`
+	Bytes    int64         `json:"bytes,omitempty"`
+	Duration time.Duration `json:"duration_ns,omitempty"`
+	// Count belongs to ActionSummary: how many requests it stands for.
+	Count int64 `json:"count,omitempty"`
+}
+
+// Ticket stands for a recorded event on its way to durable storage.
+type Ticket interface {
+	// Wait returns nil once the event is durable, and an error once it is
+	// known that it will not be, or when ctx ends first.
+	Wait(ctx context.Context) error
+}

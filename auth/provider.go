@@ -1,0 +1,174 @@
+package auth
+
+import "io"
+
+// Schema says in data what a provider is: the admin API, the portal's form,
+// `check` and the conformance test are made from it.
+type Schema struct {
+	// Name is the word in configuration and API, such as "huggingface".
+	Name string `json:"name"`
+	// Title is for people, such as "Hugging Face".
+	Title string `json:"title"`
+	// Help says in a sentence or two what it is for and how to get the secret.
+	Help   string  `json:"help"`
+	Fields []Field `json:"fields"`
+	// DefaultPatterns apply where the operator gives none. Where there are no
+	// defaults, patterns are required.
+	DefaultPatterns []string `json:"default_patterns,omitempty"`
+	// Hosts are the provider's own hosts, by which a route or an unmatched
+	// request is recognised as this provider's; empty for generic providers.
+	Hosts []string `json:"hosts,omitempty"`
+}
+
+// Field is one field of a provider, named as in the seed documents.
+type Field struct {
+	Name     string `json:"name"`
+	Title    string `json:"title"`
+	Help     string `json:"help,omitempty"`
+	Required bool   `json:"required,omitempty"`
+	// Secret fields are sealed and never shown.
+	Secret bool `json:"secret,omitempty"`
+	// Preview allows Secret.Preview of this field; never for passwords.
+	Preview bool `json:"preview,omitempty"`
+}
+
+// Fields are the values of a credential's fields by name, secret or not.
+type Fields map[string]Secret
+
+// Rule is one pattern after expansion, and what it does.
+type Rule struct {
+	Pattern Pattern
+	// Bare rules allow a URL and put nothing on it.
+	Bare bool
+}
+
+// Companion is a host (or all hosts below a suffix) that a provider's
+// downloads pass through and that never gets the credential.
+type Companion struct {
+	// Host is an exact host name, or, with a leading dot, every host below it
+	// at any depth.
+	Host string
+	// Signed companions serve signed URLs: they are intercepted, so that an
+	// Authorization that some clients forward to them can be removed. Others
+	// (the Hub's CAS) carry the client's own token and are blind tunnels.
+	Signed bool
+}
+
+// Class is what a request would do at a provider. The zero value is the one
+// that no scope allows.
+type Class int
+
+// The classes of requests.
+const (
+	// ClassForbidden requests are refused for every scope: account endpoints,
+	// and requests that cannot be understood.
+	ClassForbidden Class = iota
+	// ClassWrite requests need scope write; so do GETs that mint write power.
+	ClassWrite
+	// ClassRead requests need scope read.
+	ClassRead
+	// ClassBody requests are classified by their body of at most
+	// MaxClassifyBody bytes; the provider is a BodyClassifier.
+	ClassBody
+)
+
+// MaxClassifyBody bounds the body that a decision may read (LFS batch).
+const MaxClassifyBody = 64 << 10
+
+// Provider is a kind of upstream as deciding sees it: pure, no network.
+type Provider interface {
+	Schema() Schema
+	// Check verifies the fields without any network: missing, unknown,
+	// malformed. Its error names every field at fault and quotes no secret.
+	Check(f Fields) error
+	// Expand turns a pattern as the operator wrote it into the rules that it
+	// means at this provider. The first rule is p itself.
+	Expand(p Pattern) ([]Rule, error)
+	Companions() []Companion
+	// Classify says what a request to t would do. It is asked for targets that
+	// a rule of this provider matches.
+	Classify(method string, t Target) Class
+}
+
+// BodyClassifier is a provider some of whose requests are told apart by their
+// body (LFS batch). The body is whole and at most MaxClassifyBody bytes.
+type BodyClassifier interface {
+	ClassifyBody(method string, t Target, contentEncoding string, body []byte) Class
+}
+
+// Placeholderer is a provider that knows tokens which stand for "none": a
+// worker's Authorization of this form is not sent on even without a
+// credential.
+type Placeholderer interface {
+	IsPlaceholder(authorization string) bool
+}
+
+// HeaderField is one header field of an answer.
+type HeaderField struct{ Name, Value string }
+
+// Refuser is a provider whose clients understand more headers on a refusal.
+type Refuser interface {
+	RefusalFields(e *Error) []HeaderField
+}
+
+// Header is a view of a message's header fields. Names are compared without
+// case. Strings it returns are copies that stay valid.
+type Header interface {
+	Get(name string) string
+	// Values returns every value of name in order.
+	Values(name string) []string
+	// Set replaces every field called name by one.
+	Set(name, value string)
+	// Add appends a field.
+	Add(name, value string)
+	Del(name string)
+}
+
+// Outgoing is a request on its way to the upstream, as signers and rewriters
+// see it. A signer may change Header, and Target.RawQuery where its kind puts
+// the secret there (query, SAS); nothing else.
+type Outgoing struct {
+	Method string
+	Target Target
+	Header Header
+}
+
+// Answer is an upstream's answer on its way to the worker, as the optional
+// response half of a provider sees it.
+type Answer struct {
+	// Request is what was asked of the upstream.
+	Method string
+	Target Target
+	Status int
+	Header Header
+	// Return turns an absolute or relative URL of the upstream into the URL by
+	// which the worker reaches it through us (reverse mode); in forward mode
+	// it returns its argument.
+	Return func(ref string) string
+	// Reverse tells the modes apart.
+	Reverse bool
+}
+
+// BodyRewrite copies src to dst, changed. An error means that what was
+// written must not end cleanly.
+type BodyRewrite func(dst io.Writer, src io.Reader) error
+
+// Rewriter is a provider with a response half.
+type Rewriter interface {
+	// Rewrite changes the header fields in place and returns how to rewrite
+	// the body, or nil to stream it untouched. Where it returns a rewrite the
+	// caller drops Content-Length, ETag-independent range fields and asks the
+	// upstream for identity encoding; see NeedsBody.
+	Rewrite(a *Answer) (BodyRewrite, error)
+	// NeedsBody says, before the request is sent, whether Rewrite may want the
+	// body: the request then travels with Accept-Encoding: identity and
+	// without Range.
+	NeedsBody(method string, t Target, reverse bool) bool
+}
+
+// Applied says what a signer put on a request.
+type Applied struct {
+	// Mask are the values that must not come back in an answer: the secret
+	// and every derived form that was sent (a Basic pair, a header value).
+	Mask []Secret
+}
