@@ -1,0 +1,131 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/weighbridge/weighbridge/auth"
+)
+
+// Config is the whole configuration. The text of every field stands in its
+// `doc` tag, from which the reference page and the sample file are made; there
+// is no second description that could drift. The other tags: `yaml` is the key
+// in the file, `env` the part of the variable's name (parts are joined by "_"
+// after WEIGHBRIDGE), `default` the value where nothing is said, `oneof` the
+// allowed words, `example` what the sample file shows.
+//
+// Fields hold checked, typed values once [Load] has returned without error.
+// Secrets are never held here, only where they come from ([Source]).
+type Config struct {
+	DataDir      string            `yaml:"data_dir" env:"DATA_DIR" default:"./weighbridge-data" doc:"Directory of everything weighbridge keeps: the store, the sealed root, the key encryption key, the audit record and admin.sock. Made on first start with mode 0700."`
+	Listen       string            `yaml:"listen" env:"LISTEN" default:"127.0.0.1:8080" doc:"Address of the proxy listener, which serves forward and reverse mode on one port: host:port, or unix:PATH."`
+	TLS          TLS               `yaml:"tls" env:"TLS" doc:"TLS on the proxy listener. A listener beyond loopback without it gets a warning, because API keys then cross the network in the clear."`
+	AdminListen  string            `yaml:"admin_listen" env:"ADMIN_LISTEN" default:"127.0.0.1:8081" doc:"Address of the admin listener (REST API, metrics, health): host:port, unix:PATH, or empty for none beside admin.sock."`
+	PublicURL    string            `yaml:"public_url" env:"PUBLIC_URL" example:"https://weights.example.com" doc:"Base of the URLs that reverse mode writes into answers, where workers reach the listener by another name than the one in their request. Empty takes scheme and Host of each request."`
+	AllowedHosts []string          `yaml:"allowed_hosts" env:"ALLOWED_HOSTS" example:"weighbridge.internal" doc:"Host names, beside loopback ones, under which the listener may be called without a key (see default_key). Protects against DNS rebinding."`
+	Log          Log               `yaml:"log" env:"LOG" doc:"The log on standard error."`
+	Unmatched    Unmatched         `yaml:"unmatched" env:"UNMATCHED" doc:"What happens to a URL that no linked credential matches. An API key may be stricter."`
+	DefaultKey   string            `yaml:"default_key" env:"DEFAULT_KEY" example:"sidecar" doc:"Name of the API key that callers without a key count as. Only for a listener on loopback or a unix socket (sidecar)."`
+	CA           CA                `yaml:"ca" env:"CA" doc:"Your own root for interception, as PEM files. Where both are empty, a root is made on first start and its key sealed in the store."`
+	KEK          string            `yaml:"kek" env:"KEK" default:"file:kek" doc:"Where the key encryption key is, as a URI. file:PATH is a file of mode 0600, made on first start; a relative path is below data_dir."`
+	Store        Store             `yaml:"store" env:"STORE" doc:"The store."`
+	Audit        Audit             `yaml:"audit" env:"AUDIT" doc:"The audit record, one file a month below data_dir/audit."`
+	Drain        time.Duration     `yaml:"drain" env:"DRAIN" default:"10m" doc:"How long live downloads may go on after SIGTERM."`
+	Upstream     Upstream          `yaml:"upstream" env:"UPSTREAM" doc:"The way out."`
+	Routes       map[string]string `yaml:"routes" env:"ROUTES" example:"comfyui: https://cloud.comfy.org" doc:"Reverse routes by name: a first path segment without a dot stands for this base URL. A name may not equal a host of any pattern."`
+	Credentials  []Credential      `yaml:"credentials" env:"CREDENTIALS" doc:"Declarative credentials, read-only in the API. Their files are watched, and a change rotates the secret without a restart."`
+	Keys         []Key             `yaml:"keys" env:"KEYS" doc:"Declarative API keys, read-only in the API."`
+}
+
+// TLS of the proxy listener.
+type TLS struct {
+	CertFile string `yaml:"cert_file" env:"CERT_FILE" example:"/etc/weighbridge/tls.crt" doc:"Certificate chain, PEM."`
+	KeyFile  string `yaml:"key_file" env:"KEY_FILE" example:"/etc/weighbridge/tls.key" doc:"Private key of cert_file, PEM."`
+	OwnCA    bool   `yaml:"own_ca" env:"OWN_CA" default:"false" doc:"Take a certificate issued by weighbridge's own root instead; workers trust that root already."`
+}
+
+// Enabled reports whether the listener speaks TLS.
+func (t TLS) Enabled() bool { return t.OwnCA || t.CertFile != "" }
+
+// Log says how the log is written.
+type Log struct {
+	Level  string `yaml:"level" env:"LEVEL" default:"info" oneof:"debug info warn error" doc:"Least level that is written. No level writes secrets or query strings."`
+	Format string `yaml:"format" env:"FORMAT" default:"auto" oneof:"auto console json" doc:"console for people, json for machines, auto for console on a terminal and json otherwise."`
+}
+
+// Unmatched is the policy of each mode for URLs that no linked credential
+// matches.
+type Unmatched struct {
+	Forward auth.UnmatchedPolicy `yaml:"forward" env:"FORWARD" default:"pass" oneof:"pass deny" doc:"In forward mode: pass without a credential, or deny."`
+	Reverse auth.UnmatchedPolicy `yaml:"reverse" env:"REVERSE" default:"deny" oneof:"pass deny" doc:"In reverse mode: pass without a credential, or deny."`
+}
+
+// CA names the files of an operator's own root.
+type CA struct {
+	CertFile string `yaml:"cert_file" env:"CERT_FILE" example:"/etc/weighbridge/root.crt" doc:"Certificate of the root, PEM."`
+	KeyFile  string `yaml:"key_file" env:"KEY_FILE" example:"/etc/weighbridge/root.key" doc:"Private key of the root, PEM, not readable by others."`
+}
+
+// Given reports whether the operator brings the root.
+func (c CA) Given() bool { return c.CertFile != "" || c.KeyFile != "" }
+
+// Store says which store is used.
+type Store struct {
+	Driver string `yaml:"driver" env:"DRIVER" default:"bbolt" oneof:"bbolt memory" doc:"bbolt is a file below data_dir. memory forgets everything at the end, so it needs ca.cert_file and ca.key_file."`
+}
+
+// Audit says how long and how much is kept on record.
+type Audit struct {
+	Retention time.Duration `yaml:"retention" env:"RETENTION" default:"90d" doc:"How long the record is kept. Whole months are deleted once their last day is older. 0 keeps everything."`
+	TeamQuota Size          `yaml:"team_quota" env:"TEAM_QUOTA" default:"2GiB" doc:"How much one team may write into the record in a minute, so that it cannot fill the disk for all. Beyond it its requests are refused with audit_unavailable. 0 is no quota."`
+}
+
+// Upstream says how weighbridge reaches the upstreams.
+type Upstream struct {
+	CAFile        string            `yaml:"ca_file" env:"CA_FILE" example:"/etc/ssl/corporate.pem" doc:"Extra roots, PEM, that upstream certificates may chain to, beside the system's."`
+	Resolve       map[string]string `yaml:"resolve" env:"RESOLVE" example:"\"huggingface.co:443\": \"192.0.2.7:9443\"" doc:"Fixed addresses, like curl --resolve: host:port to IP:port. Exempt from the address guard, because an operator wrote it."`
+	Proxy         string            `yaml:"proxy" env:"PROXY" example:"http://proxy.corp.example:3128" doc:"Corporate proxy for our own way out, http:// or https://. The *_PROXY variables of weighbridge's environment are ignored."`
+	ProxyResolves bool              `yaml:"proxy_resolves" env:"PROXY_RESOLVES" default:"false" doc:"Let that proxy resolve names. Addresses can then not be checked before dialling."`
+	AllowPrivate  []netip.Prefix    `yaml:"allow_private" env:"ALLOW_PRIVATE" example:"10.20.0.0/16" doc:"Networks (CIDR) that may be reached although they are private. Metadata addresses never."`
+	ConnectPorts  []uint16          `yaml:"connect_ports" env:"CONNECT_PORTS" default:"443" doc:"Ports that CONNECT may name."`
+	IdleTimeout   time.Duration     `yaml:"idle_timeout" env:"IDLE_TIMEOUT" default:"60s" doc:"A transfer that moves no byte for this long is broken off. There is no total limit."`
+}
+
+// Credential is a declarative credential.
+type Credential struct {
+	Name     string            `yaml:"name" env:"NAME" example:"hub" doc:"Name, unique among credentials."`
+	Provider string            `yaml:"provider" env:"PROVIDER" example:"huggingface" doc:"Kind of upstream, such as huggingface or http_bearer."`
+	Fields   map[string]Source `yaml:"fields" env:"FIELDS" example:"token: {env: HF_TOKEN}" doc:"The provider's fields by name: {env: NAME} or {file: PATH}, or {value: TEXT} for fields that are not secret."`
+	Patterns []string          `yaml:"patterns" env:"PATTERNS" example:"huggingface.co/my-org/*" doc:"URL patterns that the credential applies to. Empty takes the provider's defaults."`
+	Keys     []string          `yaml:"keys" env:"KEYS" example:"trainer" doc:"Names of the API keys that may use it."`
+}
+
+// Key is a declarative API key.
+type Key struct {
+	Name        string               `yaml:"name" env:"NAME" example:"trainer" doc:"Name, unique among API keys."`
+	Value       Source               `yaml:"value" env:"VALUE" example:"{file: /run/secrets/trainer-key}" doc:"The key itself, wbk_ and at least 40 alphanumerics: {env: NAME} or {file: PATH}."`
+	URLKey      Source               `yaml:"url_key" env:"URL_KEY" example:"{file: /run/secrets/trainer-url-key}" doc:"Its URL key, wbu_ and at least 40 alphanumerics, for clients that can only be given a URL."`
+	Scope       auth.Scope           `yaml:"scope" env:"SCOPE" default:"read" oneof:"read write" doc:"read for downloads, write where something must be uploaded."`
+	Expires     time.Time            `yaml:"expires" env:"EXPIRES" example:"2027-06-30" doc:"When it ends: a date (its first moment, UTC) or an RFC 3339 time. Empty is never."`
+	Routes      []string             `yaml:"routes" env:"ROUTES" example:"huggingface.co/my-org/*" doc:"URL patterns that the key is restricted to. Empty is no restriction."`
+	Unmatched   auth.UnmatchedPolicy `yaml:"unmatched" env:"UNMATCHED" oneof:"pass deny" doc:"pass or deny for URLs that no linked credential matches; can only be stricter than the mode's policy. Empty takes that policy."`
+	Credentials []string             `yaml:"credentials" env:"CREDENTIALS" example:"hub" doc:"Names of the credentials it may use, beside those that name this key."`
+}
+
+// Source says where a value comes from: exactly one of the three. The zero
+// Source says nothing.
+type Source struct {
+	// Env is the name of an environment variable.
+	Env string `yaml:"env" env:"ENV" doc:"Name of the environment variable that holds the value."`
+	// File is the path of a file; one trailing newline is not part of the
+	// value.
+	File string `yaml:"file" env:"FILE" doc:"Path of the file that holds the value. Watched; not readable by others."`
+	// Value is the value itself, allowed only for fields that are not secret.
+	Value string `yaml:"value" env:"VALUE" doc:"The value itself. Refused for secrets."`
+}
+
+// IsZero reports whether nothing was said.
+func (s Source) IsZero() bool { return s == Source{} }
+
+// Size is a number of bytes, written like 64KiB or 2GiB.
+type Size int64
