@@ -1,0 +1,138 @@
+package admin
+
+import (
+	"context"
+	"crypto/x509"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/store"
+)
+
+// Record reads the record of use, oldest event first.
+type Record interface {
+	Events(ctx context.Context, since time.Time, yield func(auth.Event) bool) error
+}
+
+// Authority is the interception root as the API shows it.
+type Authority interface {
+	// Roots are the published roots, the signing one first.
+	Roots() []*x509.Certificate
+	// Rotate makes a new signing root; the old ones stay published.
+	Rotate(ctx context.Context) error
+}
+
+// Transfer is a download in progress.
+type Transfer struct {
+	ID         string    `json:"id" doc:"The request id."`
+	Key        string    `json:"key" doc:"The name of the API key."`
+	Worker     string    `json:"worker" doc:"The worker's address."`
+	Mode       string    `json:"mode" doc:"forward or reverse."`
+	Method     string    `json:"method"`
+	URL        string    `json:"url" doc:"The URL without its query."`
+	Credential string    `json:"credential,omitempty" doc:"The credential that was put on the request."`
+	Bytes      int64     `json:"bytes" doc:"Bytes sent to the worker so far."`
+	Total      int64     `json:"total" doc:"Bytes of the whole body; -1 where unknown."`
+	Started    time.Time `json:"started"`
+}
+
+// System is what the API tells about the running process.
+type System struct {
+	Version   string    `json:"version"`
+	Team      string    `json:"team" doc:"The team's name."`
+	TeamID    string    `json:"team_id"`
+	DataDir   string    `json:"data_dir"`
+	ProxyURL  string    `json:"proxy_url" doc:"The proxy listener, as a worker on this machine reaches it."`
+	AdminURL  string    `json:"admin_url"`
+	CABundle  string    `json:"ca_bundle" doc:"The path of the exported bundle: public roots and our root."`
+	Intercept bool      `json:"intercept" doc:"Whether forward mode can intercept TLS."`
+	StartedAt time.Time `json:"started_at"`
+}
+
+// Options are what the API stands on.
+type Options struct {
+	Store     store.Store
+	TeamID    string
+	Snapshot  func() *auth.Snapshot
+	Providers []auth.Provider
+	Record    Record
+	Transfers func() []Transfer
+	Authority Authority
+	Bundle    func() ([]byte, error)
+	System    func() System
+	// UnmatchedForward and UnmatchedReverse are the listener's policies.
+	UnmatchedForward, UnmatchedReverse auth.UnmatchedPolicy
+	// Ready is nil when the data plane can serve.
+	Ready func() error
+	// Metrics serves /metrics.
+	Metrics http.Handler
+	Now     func() time.Time
+}
+
+// API serves the administrative side.
+type API struct {
+	o         Options
+	providers map[string]auth.Provider
+	mux       *http.ServeMux
+	doc       huma.API
+}
+
+// New makes the API.
+func New(o Options) *API {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	a := &API{o: o, providers: map[string]auth.Provider{}, mux: http.NewServeMux()}
+	for _, p := range o.Providers {
+		a.providers[p.Schema().Name] = p
+	}
+	cfg := huma.DefaultConfig("weighbridge", o.System().Version)
+	cfg.OpenAPIPath = "/api/v1/openapi"
+	cfg.DocsPath = "" // an interactive page would load scripts from elsewhere
+	cfg.SchemasPath = "/api/v1/schemas"
+	cfg.CreateHooks = nil // no $schema links in answers
+	a.doc = humago.New(a.mux, cfg)
+	a.credentials()
+	a.keys()
+	a.links()
+	a.explain()
+	a.record()
+	a.system()
+	return a
+}
+
+// OpenAPI is the document made from the operations that are served.
+func (a *API) OpenAPI() *huma.OpenAPI { return a.doc.OpenAPI() }
+
+// Local is the handler for admin.sock, whose file permission is its
+// authorization: every operation, no login.
+func (a *API) Local() http.Handler { return a.mux }
+
+// Remote is the handler for the TCP listener: health, readiness, metrics and
+// the API's document. Operations answer 401: they are served on the socket.
+func (a *API) Remote() http.Handler {
+	mux := http.NewServeMux()
+	a.health(mux)
+	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
+		writeProblem(w, problem(http.StatusUnauthorized, "unauthenticated",
+			"the API is served on admin.sock in the data directory",
+			"Run the CLI on the machine of weighbridge, with --data-dir where it is not the default."))
+	})
+	return secured(mux)
+}
+
+// secured sets what every answer of the TCP listener carries.
+func secured(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}

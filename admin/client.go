@@ -1,0 +1,131 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+)
+
+// SocketName is the file of the local API in the data directory.
+const SocketName = "admin.sock"
+
+// maxAnswer bounds what the client reads of one answer.
+const maxAnswer = 64 << 20
+
+// Client calls the API.
+type Client struct {
+	http *http.Client
+	base string
+	// where names the server in errors.
+	where string
+}
+
+// NewLocalClient reaches the API over admin.sock in dataDir.
+func NewLocalClient(dataDir string) *Client {
+	path := filepath.Join(dataDir, SocketName)
+	t := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", path)
+	}}
+	return &Client{http: &http.Client{Transport: t}, base: "http://weighbridge", where: path}
+}
+
+// ErrUnreachable is returned where no weighbridge answers.
+var ErrUnreachable = errors.New("no weighbridge is listening")
+
+// Call sends in (nil for none) as JSON and decodes the answer into out (nil
+// to discard it; *[]byte for the bytes themselves). An answer of 400 and above
+// is returned as *Problem.
+func (c *Client) Call(ctx context.Context, method, path string, in, out any) error {
+	resp, err := c.send(ctx, method, path, in)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("reading the answer of %s: %w", c.where, err)
+	}
+	switch out := out.(type) {
+	case nil:
+		return nil
+	case *[]byte:
+		*out = body
+		return nil
+	default:
+		if err := json.Unmarshal(body, out); err != nil {
+			return fmt.Errorf("decoding the answer of %s: %w", c.where, err)
+		}
+		return nil
+	}
+}
+
+// Stream calls yield with each line of a streamed answer until the stream
+// ends, ctx ends or yield returns false.
+func (c *Client) Stream(ctx context.Context, path string, yield func(json.RawMessage) bool) error {
+	resp, err := c.send(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	dec := json.NewDecoder(resp.Body)
+	for {
+		var raw json.RawMessage
+		if err := dec.Decode(&raw); err != nil {
+			if errors.Is(err, io.EOF) || ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("reading the stream of %s: %w", c.where, err)
+		}
+		if !yield(raw) {
+			return nil
+		}
+	}
+}
+
+func (c *Client) send(ctx context.Context, method, path string, in any) (*http.Response, error) {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if err != nil {
+		return nil, err
+	}
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, fmt.Errorf("%w at %s: start `weighbridge serve`, or name its data directory with --data-dir", ErrUnreachable, c.where)
+		}
+		var op *net.OpError
+		if errors.As(err, &op) && op.Op == "dial" {
+			return nil, fmt.Errorf("%w at %s (%w)", ErrUnreachable, c.where, op.Err)
+		}
+		return nil, err
+	}
+	if resp.StatusCode >= 400 {
+		defer func() { _ = resp.Body.Close() }()
+		p := &Problem{Status: resp.StatusCode, Title: http.StatusText(resp.StatusCode), Code: statusCode(resp.StatusCode), Detail: resp.Status}
+		_ = json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(p)
+		return nil, p
+	}
+	return resp, nil
+}
+
+// Segment escapes a name for use as one path segment.
+func Segment(s string) string { return url.PathEscape(s) }

@@ -1,0 +1,398 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/weighbridge/weighbridge/auth"
+)
+
+// Credential is a credential as the API shows it: never a secret.
+type Credential struct {
+	ID          string            `json:"id"`
+	Name        string            `json:"name"`
+	Provider    string            `json:"provider"`
+	Status      string            `json:"status" enum:"pending,valid,invalid,expired,revoked"`
+	Reason      string            `json:"reason,omitempty" doc:"Why the status is what it is."`
+	Patterns    []string          `json:"patterns" doc:"The URL patterns as written, in canonical form."`
+	Fields      map[string]string `json:"fields" doc:"Fields that are not secret, and previews of those that are."`
+	Keys        []Ref             `json:"keys" doc:"The API keys it is linked to."`
+	Version     uint64            `json:"version" doc:"Grows with every change of the fields."`
+	Declarative bool              `json:"declarative,omitempty" doc:"Comes from the configuration and is read-only."`
+	CreatedAt   time.Time         `json:"created_at"`
+	UpdatedAt   time.Time         `json:"updated_at"`
+	ExpiresAt   *time.Time        `json:"expires_at,omitempty"`
+}
+
+// Ref names a thing.
+type Ref struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// NewCredential is what creating a credential takes.
+type NewCredential struct {
+	Name      string            `json:"name" minLength:"1" maxLength:"128" doc:"Unique within the team."`
+	Provider  string            `json:"provider" doc:"One of GET /api/v1/providers."`
+	Fields    map[string]string `json:"fields" doc:"The provider's fields; secret ones are sealed."`
+	Patterns  []string          `json:"patterns,omitempty" doc:"URL patterns; the provider's defaults where none are given."`
+	Keys      []string          `json:"keys,omitempty" doc:"API keys to link it to, by id or name."`
+	ExpiresAt *time.Time        `json:"expires_at,omitempty" doc:"When the secret ends, where that is known."`
+}
+
+// CredentialPatch is what changing a credential takes; what is left out stays.
+type CredentialPatch struct {
+	Name      *string           `json:"name,omitempty" minLength:"1" maxLength:"128"`
+	Fields    map[string]string `json:"fields,omitempty" doc:"Replaces all fields at once."`
+	Patterns  []string          `json:"patterns,omitempty" doc:"Replaces all patterns. A change that reaches a new host must carry fields as well."`
+	ExpiresAt *time.Time        `json:"expires_at,omitempty"`
+}
+
+type credentialOutput struct{ Body Credential }
+
+type refInput struct {
+	Ref string `path:"ref" doc:"An id or a name."`
+}
+
+func (a *API) credentials() {
+	tags := []string{"credentials"}
+	huma.Register(a.doc, huma.Operation{
+		OperationID: "create-credential", Method: http.MethodPost, Path: "/api/v1/credentials",
+		Summary: "Create a credential", Tags: tags, DefaultStatus: http.StatusCreated,
+		Errors: []int{http.StatusNotFound, http.StatusConflict},
+	}, func(ctx context.Context, in *struct{ Body NewCredential }) (*credentialOutput, error) {
+		return a.createCredential(ctx, in.Body)
+	})
+	huma.Register(a.doc, huma.Operation{
+		OperationID: "list-credentials", Method: http.MethodGet, Path: "/api/v1/credentials",
+		Summary: "List the credentials", Tags: tags,
+	}, func(ctx context.Context, _ *struct{}) (*credentialsOutput, error) {
+		st, err := a.o.Store.State(ctx)
+		if err != nil {
+			return nil, public(err)
+		}
+		out := &credentialsOutput{}
+		out.Body.Credentials = []Credential{}
+		for i := range st.Credentials {
+			if c := &st.Credentials[i]; c.TeamID == a.o.TeamID {
+				out.Body.Credentials = append(out.Body.Credentials, a.show(c, &st))
+			}
+		}
+		sort.Slice(out.Body.Credentials, func(i, j int) bool {
+			return out.Body.Credentials[i].Name < out.Body.Credentials[j].Name
+		})
+		return out, nil
+	})
+	huma.Register(a.doc, huma.Operation{
+		OperationID: "get-credential", Method: http.MethodGet, Path: "/api/v1/credentials/{ref}",
+		Summary: "Show a credential", Tags: tags, Errors: []int{http.StatusNotFound},
+	}, func(ctx context.Context, in *refInput) (*credentialOutput, error) {
+		return a.credential(ctx, in.Ref)
+	})
+	huma.Register(a.doc, huma.Operation{
+		OperationID: "update-credential", Method: http.MethodPatch, Path: "/api/v1/credentials/{ref}",
+		Summary: "Change a credential", Tags: tags, Errors: []int{http.StatusNotFound, http.StatusConflict},
+	}, func(ctx context.Context, in *struct {
+		refInput
+		Body CredentialPatch
+	}) (*credentialOutput, error) {
+		return a.updateCredential(ctx, in.Ref, in.Body)
+	})
+	huma.Register(a.doc, huma.Operation{
+		OperationID: "delete-credential", Method: http.MethodDelete, Path: "/api/v1/credentials/{ref}",
+		Summary: "Delete a credential and destroy its sealed fields", Tags: tags,
+		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusConflict},
+	}, func(ctx context.Context, in *refInput) (*struct{}, error) {
+		return nil, public(a.o.Store.DeleteCredential(ctx, a.o.TeamID, in.Ref, a.event(ctx, auth.ActionCredentialDelete)))
+	})
+}
+
+type credentialsOutput struct {
+	Body struct {
+		Credentials []Credential `json:"credentials"`
+	}
+}
+
+func (a *API) createCredential(ctx context.Context, in NewCredential) (*credentialOutput, error) {
+	p, err := a.provider(in.Provider)
+	if err != nil {
+		return nil, err
+	}
+	secrets, params, previews, err := split(p, in.Fields)
+	if err != nil {
+		return nil, err
+	}
+	patterns := in.Patterns
+	if len(patterns) == 0 {
+		patterns = p.Schema().DefaultPatterns
+	}
+	canonical, err := a.patterns(p, patterns)
+	if err != nil {
+		return nil, err
+	}
+	keys := make([]string, 0, len(in.Keys))
+	for _, ref := range in.Keys {
+		k, err := a.o.Store.Key(ctx, a.o.TeamID, ref)
+		if err != nil {
+			return nil, public(err)
+		}
+		keys = append(keys, k.ID)
+	}
+	c := auth.Credential{
+		TeamID: a.o.TeamID, Name: in.Name, Provider: in.Provider,
+		Status: auth.StatusValid, Reason: "the fields are well formed",
+		Patterns: canonical, Params: params, Previews: previews,
+	}
+	if in.ExpiresAt != nil {
+		if !in.ExpiresAt.After(a.o.Now()) {
+			return nil, invalid("body.expires_at", "lies in the past", "")
+		}
+		c.ExpiresAt = in.ExpiresAt.UTC()
+	}
+	c, err = a.o.Store.CreateCredential(ctx, c, secrets, keys, a.event(ctx, auth.ActionCredentialCreate))
+	if err != nil {
+		return nil, public(err)
+	}
+	return a.credential(ctx, c.ID)
+}
+
+func (a *API) updateCredential(ctx context.Context, ref string, in CredentialPatch) (*credentialOutput, error) {
+	c, err := a.o.Store.Credential(ctx, a.o.TeamID, ref)
+	if err != nil {
+		return nil, public(err)
+	}
+	p, err := a.provider(c.Provider)
+	if err != nil {
+		return nil, err
+	}
+	var secrets auth.Fields
+	var params, previews map[string]string
+	if in.Fields != nil {
+		if secrets, params, previews, err = split(p, in.Fields); err != nil {
+			return nil, err
+		}
+	}
+	var patterns []string
+	if in.Patterns != nil {
+		if patterns, err = a.patterns(p, in.Patterns); err != nil {
+			return nil, err
+		}
+		if in.Fields == nil {
+			gained, err := gainedHosts(p, c.Patterns, patterns)
+			if err != nil {
+				return nil, err
+			}
+			if len(gained) > 0 {
+				return nil, problem(http.StatusConflict, "secret_required",
+					fmt.Sprintf("credential %q: the new patterns reach %s, where its secret has not been allowed so far", c.Name, strings.Join(gained, ", ")),
+					"Give the secret fields again in the same request (--set FIELD=…).")
+			}
+		}
+	}
+	c, err = a.o.Store.UpdateCredential(ctx, a.o.TeamID, c.ID, func(row *auth.Credential) error {
+		if in.Name != nil {
+			row.Name = *in.Name
+		}
+		if patterns != nil {
+			row.Patterns = patterns
+		}
+		if in.Fields != nil {
+			row.Params, row.Previews = params, previews
+			row.Status, row.Reason = auth.StatusValid, "the fields are well formed"
+			row.ExpiresAt = time.Time{}
+		}
+		if in.ExpiresAt != nil {
+			row.ExpiresAt = in.ExpiresAt.UTC()
+		}
+		return nil
+	}, secrets, a.event(ctx, auth.ActionCredentialUpdate))
+	if err != nil {
+		return nil, public(err)
+	}
+	return a.credential(ctx, c.ID)
+}
+
+func (a *API) credential(ctx context.Context, ref string) (*credentialOutput, error) {
+	c, err := a.o.Store.Credential(ctx, a.o.TeamID, ref)
+	if err != nil {
+		return nil, public(err)
+	}
+	st, err := a.o.Store.State(ctx)
+	if err != nil {
+		return nil, public(err)
+	}
+	return &credentialOutput{a.show(&c, &st)}, nil
+}
+
+func (a *API) show(c *auth.Credential, st *auth.State) Credential {
+	status, reason := c.Status, c.Reason
+	if status == auth.StatusValid && !c.Usable(a.o.Now()) {
+		status, reason = auth.StatusExpired, "it expired at "+c.ExpiresAt.UTC().Format(time.RFC3339)
+	}
+	out := Credential{
+		ID: c.ID, Name: c.Name, Provider: c.Provider, Status: string(status), Reason: reason,
+		Patterns: append([]string{}, c.Patterns...), Fields: map[string]string{}, Keys: []Ref{},
+		Version: c.Version, Declarative: c.Declarative, CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt,
+	}
+	if !c.ExpiresAt.IsZero() {
+		out.ExpiresAt = &c.ExpiresAt
+	}
+	for k, v := range c.Params {
+		out.Fields[k] = v
+	}
+	for k, v := range c.Previews {
+		if v == "" {
+			v = auth.Redacted
+		}
+		out.Fields[k] = v
+	}
+	linked := map[string]bool{}
+	for _, l := range st.Links {
+		if l.CredentialID == c.ID {
+			linked[l.KeyID] = true
+		}
+	}
+	for i := range st.Keys {
+		if linked[st.Keys[i].ID] {
+			out.Keys = append(out.Keys, Ref{st.Keys[i].ID, st.Keys[i].Name})
+		}
+	}
+	sort.Slice(out.Keys, func(i, j int) bool { return out.Keys[i].Name < out.Keys[j].Name })
+	return out
+}
+
+func (a *API) provider(name string) (auth.Provider, error) {
+	if p, ok := a.providers[name]; ok {
+		return p, nil
+	}
+	names := make([]string, 0, len(a.providers))
+	for n := range a.providers {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	return nil, invalid("body.provider", fmt.Sprintf("there is no provider %q", name), "Choose one of: "+strings.Join(names, ", ")+".")
+}
+
+// split checks fields with the provider and parts the secret ones from the
+// others.
+func split(p auth.Provider, fields map[string]string) (secrets auth.Fields, params, previews map[string]string, err error) {
+	all := auth.Fields{}
+	for k, v := range fields {
+		if v == auth.Redacted {
+			return nil, nil, nil, invalid("body.fields."+k, "is the redaction text, not a value", "Give the value itself.")
+		}
+		all[k] = auth.NewSecret(v)
+	}
+	if err := p.Check(all); err != nil {
+		return nil, nil, nil, invalid("body.fields", err.Error(), "")
+	}
+	secrets, params, previews = auth.Fields{}, map[string]string{}, map[string]string{}
+	for _, f := range p.Schema().Fields {
+		v, ok := all[f.Name]
+		switch {
+		case !ok || v.IsZero():
+		case !f.Secret:
+			params[f.Name] = v.Reveal()
+		default:
+			secrets[f.Name] = v
+			previews[f.Name] = ""
+			if f.Preview {
+				previews[f.Name] = v.Preview()
+			}
+		}
+	}
+	return secrets, params, previews, nil
+}
+
+// patterns parses and expands every pattern, so that nothing is stored that
+// would not compile, and returns them in canonical form.
+func (a *API) patterns(p auth.Provider, texts []string) ([]string, error) {
+	if len(texts) == 0 {
+		return nil, invalid("body.patterns", fmt.Sprintf("provider %q has no default patterns: say which URLs the credential is for", p.Schema().Name), "For example --pattern 'models.example.com/*'.")
+	}
+	out := make([]string, 0, len(texts))
+	seen := map[string]bool{}
+	for i, t := range texts {
+		pat, err := auth.ParsePattern(t)
+		if err == nil {
+			_, err = p.Expand(pat)
+		}
+		if err != nil {
+			e := auth.AsError(err)
+			msg := e.Reason
+			if e.Code == auth.CodeInternal {
+				msg = err.Error()
+			}
+			return nil, invalid(fmt.Sprintf("body.patterns[%d]", i), msg, e.Next)
+		}
+		if s := pat.String(); !seen[s] {
+			seen[s] = true
+			out = append(out, s)
+		}
+	}
+	return out, nil
+}
+
+// gainedHosts lists the scheme, host and port of each injecting rule that
+// after has and before has not.
+func gainedHosts(p auth.Provider, before, after []string) ([]string, error) {
+	had, err := injectionHosts(p, before)
+	if err != nil {
+		return nil, err
+	}
+	has, err := injectionHosts(p, after)
+	if err != nil {
+		return nil, err
+	}
+	var gained []string
+	for h := range has {
+		if !had[h] {
+			gained = append(gained, h)
+		}
+	}
+	sort.Strings(gained)
+	return gained, nil
+}
+
+func injectionHosts(p auth.Provider, patterns []string) (map[string]bool, error) {
+	hosts := map[string]bool{}
+	for _, t := range patterns {
+		pat, err := auth.ParsePattern(t)
+		if err != nil {
+			return nil, public(err)
+		}
+		rules, err := p.Expand(pat)
+		if err != nil {
+			return nil, public(err)
+		}
+		for _, r := range rules {
+			if !r.Bare {
+				text := r.Pattern.String()
+				rest := text
+				if i := strings.Index(text, "://"); i >= 0 {
+					rest = text[i+3:]
+				}
+				end := strings.IndexByte(rest, '/')
+				if end < 0 {
+					end = len(rest)
+				}
+				hosts[text[:len(text)-len(rest)]+rest[:end]] = true
+			}
+		}
+	}
+	return hosts, nil
+}
+
+// event starts the record of an administrative act.
+func (a *API) event(_ context.Context, action string) auth.Event {
+	return auth.Event{
+		Time: a.o.Now().UTC(), Action: action, TeamID: a.o.TeamID, Actor: "cli",
+		RequestID: auth.NewID(auth.PrefixRequest, a.o.Now()),
+	}
+}

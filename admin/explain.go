@@ -1,0 +1,64 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/weighbridge/weighbridge/auth"
+)
+
+// ExplainRequest asks which credential a URL would get.
+type ExplainRequest struct {
+	URL    string `json:"url" doc:"An absolute URL; https is implied where no scheme is given."`
+	Key    string `json:"key" doc:"An API key, by id or name."`
+	Method string `json:"method,omitempty" doc:"GET unless stated."`
+	Mode   string `json:"mode,omitempty" enum:"forward,reverse" doc:"Whose unmatched policy applies; forward unless stated."`
+}
+
+// Explained is the answer, with the question in its canonical form.
+type Explained struct {
+	URL    string `json:"url" doc:"The URL as it would be matched and sent, without its query."`
+	Key    string `json:"key"`
+	Method string `json:"method"`
+	auth.Explanation
+}
+
+func (a *API) explain() {
+	huma.Register(a.doc, huma.Operation{
+		OperationID: "explain", Method: http.MethodPost, Path: "/api/v1/explain",
+		Summary: "Which credential a URL would get, and why", Tags: []string{"explain"},
+		Errors: []int{http.StatusNotFound},
+	}, func(ctx context.Context, in *struct{ Body ExplainRequest }) (*struct{ Body Explained }, error) {
+		raw := in.Body.URL
+		if !strings.Contains(raw, "://") {
+			raw = "https://" + raw
+		}
+		target, err := auth.ParseURL(raw)
+		if err != nil {
+			return nil, public(err)
+		}
+		k, err := a.o.Store.Key(ctx, a.o.TeamID, in.Body.Key)
+		if err != nil {
+			return nil, public(err)
+		}
+		snap, now := a.o.Snapshot(), a.o.Now()
+		id, err := snap.IdentifyID(k.ID, now)
+		if err != nil {
+			return nil, public(err)
+		}
+		method := in.Body.Method
+		if method == "" {
+			method = http.MethodGet
+		}
+		unmatched := a.o.UnmatchedForward
+		if in.Body.Mode == "reverse" {
+			unmatched = a.o.UnmatchedReverse
+		}
+		out := Explained{URL: target.Redacted(), Key: k.Name, Method: method}
+		out.Explanation = snap.Explain(auth.Question{Identity: id, Method: method, Target: target, Unmatched: unmatched, Now: now})
+		return &struct{ Body Explained }{out}, nil
+	})
+}

@@ -1,0 +1,293 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sort"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/weighbridge/weighbridge/auth"
+)
+
+// Key is an API key as the API shows it. Key and URLKey are set in the answer
+// that made them and nowhere else.
+type Key struct {
+	ID          string     `json:"id"`
+	Name        string     `json:"name"`
+	Status      string     `json:"status" enum:"active,expired,revoked"`
+	Scope       string     `json:"scope" enum:"read,write"`
+	Preview     string     `json:"preview" doc:"The beginning of the key."`
+	Routes      []string   `json:"routes,omitempty" doc:"URL patterns that the key is restricted to."`
+	Unmatched   string     `json:"unmatched,omitempty" doc:"A stricter policy than the listener's for URLs that no credential matches."`
+	HasURLKey   bool       `json:"has_url_key"`
+	Credentials []Ref      `json:"credentials" doc:"The credentials it is linked to."`
+	Declarative bool       `json:"declarative,omitempty"`
+	CreatedAt   time.Time  `json:"created_at"`
+	ExpiresAt   *time.Time `json:"expires_at,omitempty"`
+	RevokedAt   *time.Time `json:"revoked_at,omitempty"`
+	Key         string     `json:"key,omitempty" doc:"The API key itself: shown once."`
+	URLKey      string     `json:"url_key,omitempty" doc:"The URL key itself: shown once."`
+}
+
+// NewKey is what creating an API key takes.
+type NewKey struct {
+	Name        string     `json:"name" minLength:"1" maxLength:"128"`
+	Scope       string     `json:"scope,omitempty" enum:"read,write" doc:"read unless stated."`
+	ExpiresAt   *time.Time `json:"expires_at,omitempty"`
+	Routes      []string   `json:"routes,omitempty"`
+	Unmatched   string     `json:"unmatched,omitempty" enum:"pass,deny"`
+	URLKey      bool       `json:"url_key,omitempty" doc:"Also make a URL key: a read-only alias for clients that can only be given a URL."`
+	Credentials []string   `json:"credentials,omitempty" doc:"Credentials to link it to, by id or name."`
+}
+
+// KeyPatch is what changing an API key takes; what is left out stays.
+type KeyPatch struct {
+	Name      *string    `json:"name,omitempty" minLength:"1" maxLength:"128"`
+	Scope     *string    `json:"scope,omitempty" enum:"read,write"`
+	ExpiresAt *time.Time `json:"expires_at,omitempty" doc:"The zero time means never."`
+	Routes    *[]string  `json:"routes,omitempty" doc:"An empty list lifts the restriction."`
+	Unmatched *string    `json:"unmatched,omitempty" enum:",pass,deny"`
+	URLKey    *bool      `json:"url_key,omitempty" doc:"true makes a new URL key, false ends it."`
+}
+
+type keyOutput struct{ Body Key }
+
+type keysOutput struct {
+	Body struct {
+		Keys []Key `json:"keys"`
+	}
+}
+
+func (a *API) keys() {
+	tags := []string{"keys"}
+	huma.Register(a.doc, huma.Operation{
+		OperationID: "create-key", Method: http.MethodPost, Path: "/api/v1/keys",
+		Summary: "Create an API key; the answer shows it once", Tags: tags,
+		DefaultStatus: http.StatusCreated, Errors: []int{http.StatusNotFound, http.StatusConflict},
+	}, func(ctx context.Context, in *struct{ Body NewKey }) (*keyOutput, error) {
+		return a.createKey(ctx, in.Body)
+	})
+	huma.Register(a.doc, huma.Operation{
+		OperationID: "list-keys", Method: http.MethodGet, Path: "/api/v1/keys",
+		Summary: "List the API keys", Tags: tags,
+	}, func(ctx context.Context, _ *struct{}) (*keysOutput, error) {
+		st, err := a.o.Store.State(ctx)
+		if err != nil {
+			return nil, public(err)
+		}
+		out := &keysOutput{}
+		out.Body.Keys = []Key{}
+		for i := range st.Keys {
+			if k := &st.Keys[i]; k.TeamID == a.o.TeamID {
+				out.Body.Keys = append(out.Body.Keys, a.showKey(k, &st))
+			}
+		}
+		sort.Slice(out.Body.Keys, func(i, j int) bool { return out.Body.Keys[i].Name < out.Body.Keys[j].Name })
+		return out, nil
+	})
+	huma.Register(a.doc, huma.Operation{
+		OperationID: "get-key", Method: http.MethodGet, Path: "/api/v1/keys/{ref}",
+		Summary: "Show an API key", Tags: tags, Errors: []int{http.StatusNotFound},
+	}, func(ctx context.Context, in *refInput) (*keyOutput, error) { return a.key(ctx, in.Ref) })
+	huma.Register(a.doc, huma.Operation{
+		OperationID: "update-key", Method: http.MethodPatch, Path: "/api/v1/keys/{ref}",
+		Summary: "Change an API key", Tags: tags, Errors: []int{http.StatusNotFound, http.StatusConflict},
+	}, func(ctx context.Context, in *struct {
+		refInput
+		Body KeyPatch
+	}) (*keyOutput, error) {
+		return a.updateKey(ctx, in.Ref, in.Body)
+	})
+	huma.Register(a.doc, huma.Operation{
+		OperationID: "revoke-key", Method: http.MethodPost, Path: "/api/v1/keys/{ref}/revoke",
+		Summary: "Revoke an API key, for good", Tags: tags, Errors: []int{http.StatusNotFound, http.StatusConflict},
+	}, func(ctx context.Context, in *refInput) (*keyOutput, error) {
+		k, err := a.o.Store.UpdateKey(ctx, a.o.TeamID, in.Ref, func(row *auth.Key) error {
+			if row.RevokedAt.IsZero() {
+				row.RevokedAt = a.o.Now().UTC()
+			}
+			return nil
+		}, a.event(ctx, auth.ActionKeyRevoke))
+		if err != nil {
+			return nil, public(err)
+		}
+		return a.key(ctx, k.ID)
+	})
+	huma.Register(a.doc, huma.Operation{
+		OperationID: "regenerate-key", Method: http.MethodPost, Path: "/api/v1/keys/{ref}/regenerate",
+		Summary: "Make a new secret for an API key and end the old one in a single step", Tags: tags,
+		Errors: []int{http.StatusNotFound, http.StatusConflict},
+	}, func(ctx context.Context, in *refInput) (*keyOutput, error) { return a.regenerateKey(ctx, in.Ref) })
+	huma.Register(a.doc, huma.Operation{
+		OperationID: "delete-key", Method: http.MethodDelete, Path: "/api/v1/keys/{ref}",
+		Summary: "Delete an API key and its links", Tags: tags,
+		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusConflict},
+	}, func(ctx context.Context, in *refInput) (*struct{}, error) {
+		return nil, public(a.o.Store.DeleteKey(ctx, a.o.TeamID, in.Ref, a.event(ctx, auth.ActionKeyDelete)))
+	})
+}
+
+func (a *API) createKey(ctx context.Context, in NewKey) (*keyOutput, error) {
+	k := auth.Key{TeamID: a.o.TeamID, Name: in.Name, Scope: auth.ScopeRead, Unmatched: auth.UnmatchedPolicy(in.Unmatched)}
+	if in.Scope != "" {
+		k.Scope = auth.Scope(in.Scope)
+	}
+	var err error
+	if k.Routes, err = a.routes(in.Routes); err != nil {
+		return nil, err
+	}
+	if in.ExpiresAt != nil {
+		if !in.ExpiresAt.After(a.o.Now()) {
+			return nil, invalid("body.expires_at", "lies in the past", "")
+		}
+		k.ExpiresAt = in.ExpiresAt.UTC()
+	}
+	credentials := make([]string, 0, len(in.Credentials))
+	for _, ref := range in.Credentials {
+		c, err := a.o.Store.Credential(ctx, a.o.TeamID, ref)
+		if err != nil {
+			return nil, public(err)
+		}
+		credentials = append(credentials, c.ID)
+	}
+	secret := auth.NewAPIKey()
+	k.Preview = secret.Preview()
+	k.Hash, _ = auth.HashAPIKey(secret.Reveal())
+	var urlKey auth.Secret
+	if in.URLKey {
+		urlKey = auth.NewURLKey()
+		k.URLKeyHash, _ = auth.HashURLKey(urlKey.Reveal())
+	}
+	k, err = a.o.Store.CreateKey(ctx, k, credentials, a.event(ctx, auth.ActionKeyCreate))
+	if err != nil {
+		return nil, public(err)
+	}
+	return a.reveal(ctx, k.ID, secret, urlKey)
+}
+
+func (a *API) updateKey(ctx context.Context, ref string, in KeyPatch) (*keyOutput, error) {
+	var routes []string
+	if in.Routes != nil {
+		var err error
+		if routes, err = a.routes(*in.Routes); err != nil {
+			return nil, err
+		}
+	}
+	var urlKey auth.Secret
+	if in.URLKey != nil && *in.URLKey {
+		urlKey = auth.NewURLKey()
+	}
+	k, err := a.o.Store.UpdateKey(ctx, a.o.TeamID, ref, func(row *auth.Key) error {
+		if in.Name != nil {
+			row.Name = *in.Name
+		}
+		if in.Scope != nil {
+			row.Scope = auth.Scope(*in.Scope)
+		}
+		if in.Routes != nil {
+			row.Routes = routes
+		}
+		if in.Unmatched != nil {
+			row.Unmatched = auth.UnmatchedPolicy(*in.Unmatched)
+		}
+		if in.ExpiresAt != nil {
+			row.ExpiresAt = in.ExpiresAt.UTC()
+		}
+		if in.URLKey != nil {
+			row.URLKeyHash = auth.KeyHash{}
+			if *in.URLKey {
+				row.URLKeyHash, _ = auth.HashURLKey(urlKey.Reveal())
+			}
+		}
+		return nil
+	}, a.event(ctx, auth.ActionKeyUpdate))
+	if err != nil {
+		return nil, public(err)
+	}
+	return a.reveal(ctx, k.ID, auth.Secret{}, urlKey)
+}
+
+func (a *API) regenerateKey(ctx context.Context, ref string) (*keyOutput, error) {
+	secret := auth.NewAPIKey()
+	var urlKey auth.Secret
+	k, err := a.o.Store.UpdateKey(ctx, a.o.TeamID, ref, func(row *auth.Key) error {
+		if !row.RevokedAt.IsZero() {
+			return problem(http.StatusConflict, "key_revoked", fmt.Sprintf("API key %q is revoked, which is final", row.Name), "Create a new key.")
+		}
+		row.Hash, _ = auth.HashAPIKey(secret.Reveal())
+		row.Preview = secret.Preview()
+		if !row.URLKeyHash.IsZero() {
+			urlKey = auth.NewURLKey()
+			row.URLKeyHash, _ = auth.HashURLKey(urlKey.Reveal())
+		}
+		return nil
+	}, a.event(ctx, auth.ActionKeyRegenerate))
+	if err != nil {
+		return nil, public(err)
+	}
+	return a.reveal(ctx, k.ID, secret, urlKey)
+}
+
+func (a *API) routes(texts []string) ([]string, error) {
+	out := make([]string, 0, len(texts))
+	for i, t := range texts {
+		p, err := auth.ParsePattern(t)
+		if err != nil {
+			e := auth.AsError(err)
+			return nil, invalid(fmt.Sprintf("body.routes[%d]", i), e.Reason, e.Next)
+		}
+		out = append(out, p.String())
+	}
+	return out, nil
+}
+
+func (a *API) key(ctx context.Context, ref string) (*keyOutput, error) {
+	return a.reveal(ctx, ref, auth.Secret{}, auth.Secret{})
+}
+
+func (a *API) reveal(ctx context.Context, ref string, key, urlKey auth.Secret) (*keyOutput, error) {
+	k, err := a.o.Store.Key(ctx, a.o.TeamID, ref)
+	if err != nil {
+		return nil, public(err)
+	}
+	st, err := a.o.Store.State(ctx)
+	if err != nil {
+		return nil, public(err)
+	}
+	out := a.showKey(&k, &st)
+	out.Key, out.URLKey = key.Reveal(), urlKey.Reveal()
+	return &keyOutput{out}, nil
+}
+
+func (a *API) showKey(k *auth.Key, st *auth.State) Key {
+	out := Key{
+		ID: k.ID, Name: k.Name, Status: k.Status(a.o.Now()), Scope: string(k.Scope), Preview: k.Preview,
+		Routes: k.Routes, Unmatched: string(k.Unmatched), HasURLKey: !k.URLKeyHash.IsZero(),
+		Credentials: []Ref{}, Declarative: k.Declarative, CreatedAt: k.CreatedAt,
+	}
+	if out.Scope == "" {
+		out.Scope = string(auth.ScopeRead)
+	}
+	if !k.ExpiresAt.IsZero() {
+		out.ExpiresAt = &k.ExpiresAt
+	}
+	if !k.RevokedAt.IsZero() {
+		out.RevokedAt = &k.RevokedAt
+	}
+	linked := map[string]bool{}
+	for _, l := range st.Links {
+		if l.KeyID == k.ID {
+			linked[l.CredentialID] = true
+		}
+	}
+	for i := range st.Credentials {
+		if linked[st.Credentials[i].ID] {
+			out.Credentials = append(out.Credentials, Ref{st.Credentials[i].ID, st.Credentials[i].Name})
+		}
+	}
+	sort.Slice(out.Credentials, func(i, j int) bool { return out.Credentials[i].Name < out.Credentials[j].Name })
+	return out
+}

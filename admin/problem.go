@@ -1,0 +1,130 @@
+package admin
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/store"
+)
+
+// Problem is every error of the API: RFC 9457 problem details with our stable
+// code and the next step. It never quotes a value that was sent: a refused
+// body may hold a secret.
+type Problem struct {
+	Title  string `json:"title" doc:"The HTTP status in words."`
+	Status int    `json:"status" doc:"The HTTP status code."`
+	Code   string `json:"code" doc:"The stable code of the problem."`
+	Detail string `json:"detail" doc:"What is wrong, naming the thing and the value at fault."`
+	Next   string `json:"next,omitempty" doc:"What to do about it."`
+	Errors []Flaw `json:"errors,omitempty" doc:"Each mistake in the request."`
+}
+
+// Flaw is one mistake in a request.
+type Flaw struct {
+	Location string `json:"location,omitempty" doc:"Where it is, such as body.name."`
+	Message  string `json:"message" doc:"What is wrong."`
+}
+
+// Error implements error.
+func (p *Problem) Error() string { return p.Detail }
+
+// GetStatus implements huma.StatusError.
+func (p *Problem) GetStatus() int { return p.Status }
+
+// ContentType implements huma.ContentTypeFilter (RFC 9457, section 3).
+func (p *Problem) ContentType(string) string { return "application/problem+json" }
+
+var _ huma.StatusError = (*Problem)(nil)
+
+// huma's own model quotes the offending value, which may be a secret, so its
+// constructor is replaced once, before any API is made.
+func init() {
+	huma.NewError = func(status int, msg string, errs ...error) huma.StatusError {
+		p := &Problem{Title: http.StatusText(status), Status: status, Code: statusCode(status), Detail: msg}
+		for _, err := range errs {
+			var d huma.ErrorDetailer
+			switch {
+			case err == nil:
+			case errors.As(err, &d):
+				p.Errors = append(p.Errors, Flaw{Location: d.ErrorDetail().Location, Message: d.ErrorDetail().Message})
+			default:
+				// A decoder's error may quote the input; its kind is enough.
+				p.Errors = append(p.Errors, Flaw{Message: "the value cannot be read"})
+			}
+		}
+		if len(p.Errors) > 0 {
+			flaws := make([]string, len(p.Errors))
+			for i, f := range p.Errors {
+				flaws[i] = strings.TrimPrefix(f.Location+": ", ": ") + f.Message
+			}
+			p.Detail = msg + ": " + strings.Join(flaws, "; ")
+		}
+		return p
+	}
+}
+
+func statusCode(status int) string {
+	switch status {
+	case http.StatusNotFound:
+		return "not_found"
+	case http.StatusConflict:
+		return "conflict"
+	case http.StatusUnprocessableEntity, http.StatusBadRequest:
+		return "invalid"
+	case http.StatusUnauthorized:
+		return "unauthenticated"
+	case http.StatusForbidden:
+		return "forbidden"
+	case http.StatusMethodNotAllowed:
+		return "method_not_allowed"
+	case http.StatusUnsupportedMediaType:
+		return "unsupported_media_type"
+	case http.StatusRequestEntityTooLarge:
+		return "too_large"
+	case http.StatusServiceUnavailable:
+		return "unavailable"
+	default:
+		return "internal"
+	}
+}
+
+func problem(status int, code, detail, next string) *Problem {
+	return &Problem{Title: http.StatusText(status), Status: status, Code: code, Detail: detail, Next: next}
+}
+
+func invalid(location, message, next string) *Problem {
+	p := problem(http.StatusUnprocessableEntity, "invalid", strings.TrimPrefix(location, "body.")+": "+message, next)
+	p.Errors = []Flaw{{Location: location, Message: message}}
+	return p
+}
+
+// public maps an error of the layers below to its public face. What it does
+// not know is an internal error of which nothing is shown.
+func public(err error) error {
+	var p *Problem
+	var ae *auth.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &p):
+		return p
+	case errors.Is(err, store.ErrNotFound):
+		return problem(http.StatusNotFound, "not_found", err.Error(), "List what there is with `weighbridge credential list` or `weighbridge key list`.")
+	case errors.Is(err, store.ErrExists):
+		return problem(http.StatusConflict, "exists", err.Error(), "Choose another name, or update the existing one.")
+	case errors.Is(err, store.ErrReadOnly):
+		return problem(http.StatusConflict, "read_only", err.Error(), "It comes from the configuration file: change it there and reload.")
+	case errors.Is(err, store.ErrInvalid):
+		return problem(http.StatusUnprocessableEntity, "invalid", err.Error(), "")
+	case errors.Is(err, store.ErrUnavailable):
+		return problem(http.StatusServiceUnavailable, "unavailable", err.Error(), "Nothing was changed. Look at the log of weighbridge.")
+	case errors.As(err, &ae):
+		return problem(ae.HTTPStatus(), string(ae.Code), ae.Reason, ae.NextStep())
+	default:
+		return problem(http.StatusInternalServerError, "internal", "an internal error", "Look at the log of weighbridge.")
+	}
+}

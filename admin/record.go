@@ -1,0 +1,142 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"sort"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/weighbridge/weighbridge/auth"
+)
+
+// maxEvents bounds one answer; the newest are kept.
+const maxEvents = 10_000
+
+type recordInput struct {
+	Since      time.Time `query:"since" doc:"Only events at or after this time."`
+	Key        string    `query:"key" doc:"Only events of this API key, by id or name."`
+	Credential string    `query:"credential" doc:"Only events of this credential, by id or name."`
+	Limit      int       `query:"limit" minimum:"1" maximum:"10000" default:"1000" doc:"At most so many, the newest."`
+}
+
+func (in *recordInput) wants(e *auth.Event) bool {
+	return (in.Key == "" || in.Key == e.KeyID || in.Key == e.KeyName) &&
+		(in.Credential == "" || in.Credential == e.CredentialID || in.Credential == e.CredentialName)
+}
+
+type recordOutput struct {
+	Body struct {
+		Events []auth.Event `json:"events" doc:"Oldest first."`
+	}
+}
+
+func (a *API) record() {
+	tags := []string{"audit"}
+	huma.Register(a.doc, huma.Operation{
+		OperationID: "list-events", Method: http.MethodGet, Path: "/api/v1/audit",
+		Summary: "The record of administrative acts and of use", Tags: tags,
+	}, func(ctx context.Context, in *recordInput) (*recordOutput, error) {
+		events, err := a.events(ctx, in)
+		if err != nil {
+			return nil, public(err)
+		}
+		out := &recordOutput{}
+		out.Body.Events = events
+		return out, nil
+	})
+	huma.Register(a.doc, huma.Operation{
+		OperationID: "follow-events", Method: http.MethodGet, Path: "/api/v1/audit/follow",
+		Summary: "The record as it grows: one JSON event a line", Tags: tags,
+	}, func(_ context.Context, in *recordInput) (*huma.StreamResponse, error) {
+		if in.Since.IsZero() {
+			in.Since = a.o.Now()
+		}
+		return &huma.StreamResponse{Body: func(hc huma.Context) {
+			hc.SetHeader("Content-Type", "application/x-ndjson")
+			a.follow(hc.Context(), hc.BodyWriter(), in)
+		}}, nil
+	})
+}
+
+// events merges the record of acts with the record of use, oldest first.
+func (a *API) events(ctx context.Context, in *recordInput) ([]auth.Event, error) {
+	out := []auth.Event{}
+	keep := func(e auth.Event) bool {
+		if (e.TeamID == a.o.TeamID || e.TeamID == "") && in.wants(&e) {
+			out = append(out, e)
+			if len(out) > 4*maxEvents { // a long past: forget the oldest
+				sortEvents(out)
+				out = append(out[:0:0], out[len(out)-maxEvents:]...)
+			}
+		}
+		return ctx.Err() == nil
+	}
+	if err := a.o.Store.Events(ctx, a.o.TeamID, in.Since, keep); err != nil {
+		return nil, err
+	}
+	if err := a.o.Record.Events(ctx, in.Since, keep); err != nil {
+		return nil, err
+	}
+	sortEvents(out)
+	if in.Limit > 0 && len(out) > in.Limit {
+		out = out[len(out)-in.Limit:]
+	}
+	return out, nil
+}
+
+func sortEvents(e []auth.Event) {
+	sort.SliceStable(e, func(i, j int) bool { return e[i].Time.Before(e[j].Time) })
+}
+
+// follow asks again every half second for what is new. Events may become
+// visible a little out of order, so each asking overlaps the one before and
+// what was written already is passed over by id.
+func (a *API) follow(ctx context.Context, w interface{ Write([]byte) (int, error) }, in *recordInput) {
+	const interval, overlap = 500 * time.Millisecond, 5 * time.Second
+	seen := map[string]time.Time{}
+	enc := json.NewEncoder(w)
+	since := in.Since
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		from := since.Add(-overlap)
+		if from.Before(in.Since) {
+			from = in.Since
+		}
+		q := *in
+		q.Since, q.Limit = from, maxEvents
+		events, err := a.events(ctx, &q)
+		if err != nil {
+			return
+		}
+		for i := range events {
+			e := &events[i]
+			if _, ok := seen[e.ID]; ok {
+				continue
+			}
+			seen[e.ID] = e.Time
+			if enc.Encode(e) != nil {
+				return
+			}
+			if e.Time.After(since) {
+				since = e.Time
+			}
+		}
+		if f, ok := w.(http.Flusher); ok {
+			f.Flush()
+		}
+		for id, t := range seen {
+			if t.Before(since.Add(-2 * overlap)) {
+				delete(seen, id)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,149 @@
+package admin
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/weighbridge/weighbridge/auth"
+)
+
+// Root is a published interception root.
+type Root struct {
+	Subject     string    `json:"subject"`
+	Fingerprint string    `json:"fingerprint" doc:"SHA-256 of the certificate, hexadecimal."`
+	NotBefore   time.Time `json:"not_before"`
+	NotAfter    time.Time `json:"not_after"`
+	Signing     bool      `json:"signing" doc:"Whether new certificates are signed by it."`
+	PEM         string    `json:"pem"`
+}
+
+type rootsOutput struct {
+	Body struct {
+		Roots []Root `json:"roots"`
+	}
+}
+
+type bundleOutput struct {
+	ContentType string `header:"Content-Type"`
+	Body        []byte
+}
+
+func (a *API) system() {
+	huma.Register(a.doc, huma.Operation{
+		OperationID: "get-system", Method: http.MethodGet, Path: "/api/v1/system",
+		Summary: "What is running here", Tags: []string{"system"},
+	}, func(context.Context, *struct{}) (*struct{ Body System }, error) {
+		return &struct{ Body System }{a.o.System()}, nil
+	})
+	huma.Register(a.doc, huma.Operation{
+		OperationID: "list-providers", Method: http.MethodGet, Path: "/api/v1/providers",
+		Summary: "The providers and their fields", Tags: []string{"system"},
+	}, func(context.Context, *struct{}) (*providersOutput, error) {
+		out := &providersOutput{}
+		for _, p := range a.o.Providers {
+			out.Body.Providers = append(out.Body.Providers, p.Schema())
+		}
+		return out, nil
+	})
+	huma.Register(a.doc, huma.Operation{
+		OperationID: "list-transfers", Method: http.MethodGet, Path: "/api/v1/transfers",
+		Summary: "Downloads in progress", Tags: []string{"system"},
+	}, func(context.Context, *struct{}) (*transfersOutput, error) {
+		out := &transfersOutput{}
+		out.Body.Transfers = append([]Transfer{}, a.o.Transfers()...)
+		return out, nil
+	})
+	huma.Register(a.doc, huma.Operation{
+		OperationID: "list-roots", Method: http.MethodGet, Path: "/api/v1/ca",
+		Summary: "The interception roots", Tags: []string{"ca"},
+	}, func(context.Context, *struct{}) (*rootsOutput, error) { return a.roots(), nil })
+	huma.Register(a.doc, huma.Operation{
+		OperationID: "get-bundle", Method: http.MethodGet, Path: "/api/v1/ca/bundle",
+		Summary: "Public roots and our roots, PEM", Tags: []string{"ca"},
+	}, func(context.Context, *struct{}) (*bundleOutput, error) {
+		b, err := a.o.Bundle()
+		if err != nil {
+			return nil, public(err)
+		}
+		return &bundleOutput{ContentType: "application/x-pem-file", Body: b}, nil
+	})
+	huma.Register(a.doc, huma.Operation{
+		OperationID: "rotate-root", Method: http.MethodPost, Path: "/api/v1/ca/rotate",
+		Summary: "Make a new signing root; old and new are published together", Tags: []string{"ca"},
+	}, func(ctx context.Context, _ *struct{}) (*rootsOutput, error) {
+		if !a.o.System().Intercept {
+			return nil, problem(http.StatusConflict, "no_authority", "this weighbridge has no root of its own to rotate", "Replace ca.cert_file and ca.key_file and reload.")
+		}
+		if err := a.o.Authority.Rotate(ctx); err != nil {
+			return nil, public(err)
+		}
+		return a.roots(), nil
+	})
+	a.health(a.mux)
+}
+
+type providersOutput struct {
+	Body struct {
+		Providers []auth.Schema `json:"providers"`
+	}
+}
+
+type transfersOutput struct {
+	Body struct {
+		Transfers []Transfer `json:"transfers"`
+	}
+}
+
+func (a *API) roots() *rootsOutput {
+	out := &rootsOutput{}
+	out.Body.Roots = []Root{}
+	if a.o.Authority == nil {
+		return out
+	}
+	for i, c := range a.o.Authority.Roots() {
+		sum := sha256.Sum256(c.Raw)
+		out.Body.Roots = append(out.Body.Roots, Root{
+			Subject: c.Subject.String(), Fingerprint: hex.EncodeToString(sum[:]),
+			NotBefore: c.NotBefore, NotAfter: c.NotAfter, Signing: i == 0,
+			PEM: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})),
+		})
+	}
+	return out
+}
+
+// health puts liveness, readiness and metrics on mux.
+func (a *API) health(mux *http.ServeMux) {
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if err := a.o.Ready(); err != nil {
+			e := auth.AsError(err)
+			writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready", "code": string(e.Code), "reason": e.Reason})
+			return
+		}
+		writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+	})
+	if a.o.Metrics != nil {
+		mux.Handle("GET /metrics", a.o.Metrics)
+	}
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+func writeProblem(w http.ResponseWriter, p *Problem) {
+	w.Header().Set("Content-Type", p.ContentType(""))
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p)
+}
