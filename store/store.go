@@ -4,6 +4,13 @@
 //
 // Every secret is sealed before it reaches a driver: a driver sees ciphertext
 // only. Every change and its audit event are one transaction.
+//
+// The rules (names, references, versions, links, declarative rows) are written
+// once, over a decoded copy of the rows in memory; a driver only loads rows,
+// commits a batch of them atomically and scans events. [OpenBolt] keeps them
+// in a file, [OpenMemory] nowhere.
+//
+// It knows no provider, no pattern syntax and no HTTP.
 package store
 
 import (
@@ -13,12 +20,19 @@ import (
 	"github.com/weighbridge/weighbridge/auth"
 )
 
-// Store is what every driver implements and the conformance test checks.
+// Store is what every driver implements and the conformance test
+// (store/storetest) checks.
 //
-// Names resolve within a team: REF is an id or a name. Errors are *Error with
-// one of the kinds below. After an error nothing has changed.
+// A ref is an id or a name; names resolve within a team. Errors are *Error
+// with one of the kinds below, except that an error of a change callback or of
+// ctx is returned as it is. After an error nothing has changed.
+//
+// Every method is safe for concurrent use. Changes are made one at a time.
 type Store interface {
-	// State returns everything that deciding needs, at one revision.
+	// State returns everything that deciding needs, at one revision. It costs
+	// next to nothing: the slices, and all they hold, are shared and must not
+	// be changed. Credentials and keys are sorted by id, links by the time
+	// they were made.
 	State(ctx context.Context) (auth.State, error)
 
 	// EnsureTeam returns the team called name, making it where it is missing.
@@ -26,58 +40,121 @@ type Store interface {
 
 	Credential(ctx context.Context, teamID, ref string) (auth.Credential, error)
 	// CreateCredential stores c with its fields sealed under a new DEK and
-	// links it to keyIDs, in one transaction with ev. It fills ID, Version,
-	// CreatedAt, UpdatedAt. ErrExists where the name is taken.
-	CreateCredential(ctx context.Context, c auth.Credential, secrets auth.Fields, keyIDs []string, ev auth.Event) (auth.Credential, error)
-	// UpdateCredential applies change to the record; where secrets is not nil
-	// it replaces every sealed field: Version grows by one and the old fields
-	// are destroyed.
+	// links it to the keys (ids or names), in one transaction with ev and one
+	// event for each link. It fills ID, Version, CreatedAt, UpdatedAt.
+	// ErrExists where the name is taken. Declarative must not be set.
+	CreateCredential(ctx context.Context, c auth.Credential, secrets auth.Fields, keys []string, ev auth.Event) (auth.Credential, error)
+	// UpdateCredential applies change (nil: none) to a copy of the record and
+	// stores it; what change does to ID, TeamID, Version, CreatedAt, UpdatedAt
+	// and Declarative is ignored. Where secrets is not nil it replaces every
+	// sealed field: Version grows by one and the old fields are destroyed.
+	// Where secrets is nil and change alters Provider or Params, Version grows
+	// too and the sealed fields are sealed afresh under it. Where nothing
+	// changes, nothing is recorded.
 	UpdateCredential(ctx context.Context, teamID, ref string, change func(*auth.Credential) error, secrets auth.Fields, ev auth.Event) (auth.Credential, error)
+	// DeleteCredential removes the record, its links, its sealed fields and
+	// its DEK. (The pages of a bbolt file that held them are reused in time
+	// and gone for certain once the file is compacted; what stands there is
+	// ciphertext.)
 	DeleteCredential(ctx context.Context, teamID, ref string, ev auth.Event) error
 	// OpenFields opens the named fields (all of them where none is named) of
-	// one version: secret fields unsealed, Params as they are. ErrNotFound
-	// where the version is not the current one.
+	// one version: secret fields unsealed, Params as they are. A field that
+	// the credential does not have is absent from the result. ErrNotFound
+	// where the version is not the current one. It is on the road of every
+	// injected request: no disk, and the plaintext is kept nowhere.
 	OpenFields(ctx context.Context, credentialID string, version uint64, names ...string) (auth.Fields, error)
 
 	Key(ctx context.Context, teamID, ref string) (auth.Key, error)
-	// CreateKey stores k (hashes only) and links it to credentialIDs.
-	CreateKey(ctx context.Context, k auth.Key, credentialIDs []string, ev auth.Event) (auth.Key, error)
+	// CreateKey stores k (hashes only) and links it to the credentials (ids or
+	// names), in one transaction with ev and one event for each link. ErrExists
+	// where the name or one of the hashes is taken. Declarative must not be set.
+	CreateKey(ctx context.Context, k auth.Key, credentials []string, ev auth.Event) (auth.Key, error)
+	// UpdateKey applies change as UpdateCredential does.
 	UpdateKey(ctx context.Context, teamID, ref string, change func(*auth.Key) error, ev auth.Event) (auth.Key, error)
+	// DeleteKey removes the key and its links.
 	DeleteKey(ctx context.Context, teamID, ref string, ev auth.Event) error
 
 	// Link and Unlink are idempotent; changed says whether anything was done
-	// (an event is recorded only then).
+	// (an event is recorded only then). A link that the configuration declares
+	// cannot be unlinked (ErrReadOnly); one between declarative rows that it
+	// does not declare may be made and removed.
 	Link(ctx context.Context, teamID, credentialRef, keyRef string, ev auth.Event) (changed bool, err error)
 	Unlink(ctx context.Context, teamID, credentialRef, keyRef string, ev auth.Event) (changed bool, err error)
 
+	// SyncDeclarative makes the declarative rows and links of a team exactly
+	// those listed, in one transaction. Ids are stable by name. A credential's
+	// Version grows and its fields are sealed afresh only where its provider,
+	// params or secrets differ from what is stored. Rows that are no longer
+	// listed are deleted with their links. ErrExists, naming it, where a name
+	// belongs to a row that is not declarative. Where anything changed, ev is
+	// recorded and one event for each row and link; where nothing did, nothing.
+	SyncDeclarative(ctx context.Context, teamID string, creds []DeclaredCredential, keys []DeclaredKey, ev auth.Event) error
+
 	// Record appends an administrative event that changes nothing else.
 	Record(ctx context.Context, ev auth.Event) error
-	// Events yields administrative events at or after since, oldest first.
+	// Events yields the administrative events of a team (of all teams and of
+	// none where teamID is empty) at or after since, in the order in which
+	// they were committed. yield may call the store.
 	Events(ctx context.Context, teamID string, since time.Time, yield func(auth.Event) bool) error
 
-	// PutSealed seals a named value under the KEK; Sealed opens it
+	// PutSealed seals a named value under a DEK of its own; Sealed opens it
 	// (ErrNotFound where there is none).
 	PutSealed(ctx context.Context, name string, value []byte) error
 	Sealed(ctx context.Context, name string) ([]byte, error)
 
+	// Close releases what the store holds. Afterwards every method answers
+	// ErrUnavailable.
 	Close() error
+}
+
+// DeclaredCredential is a credential that the configuration declares.
+type DeclaredCredential struct {
+	// Credential gives all but ID, TeamID, Version, CreatedAt, UpdatedAt and
+	// Declarative, which the store fills.
+	Credential auth.Credential
+	// Secrets are its secret fields.
+	Secrets auth.Fields
+	// Keys are the names of API keys that it is linked to, declared or not.
+	Keys []string
+}
+
+// DeclaredKey is an API key that the configuration declares.
+type DeclaredKey struct {
+	// Key gives all but ID, TeamID, CreatedAt, UpdatedAt and Declarative.
+	Key auth.Key
+	// Credentials are the names of credentials that it is linked to, declared
+	// or not.
+	Credentials []string
 }
 
 // Options that every driver takes.
 type Options struct {
-	// KEK wraps data encryption keys.
+	// KEK wraps data encryption keys. It is required.
 	KEK KEK
-	// Now defaults to time.Now.
+	// Now defaults to time.Now. CreatedAt, UpdatedAt and the ids never go
+	// backwards, whatever Now does.
 	Now func() time.Time
-	// OnChange is called with the new state after every committed change,
-	// before the changing call returns, in order of revision.
+	// OnChange is called with the new state after every commit that changed
+	// it, before the changing call returns, in order of revision, one call at
+	// a time. It may read the store and must not change it.
 	OnChange func(auth.State)
+	// LockTimeout is how long to wait for another process to let go of the
+	// file; zero means DefaultLockTimeout.
+	LockTimeout time.Duration
 }
 
-// KEK is a key encryption key: a file, or later a key service.
+// DefaultLockTimeout is how long OpenBolt waits for the file's lock.
+const DefaultLockTimeout = 2 * time.Second
+
+// KEK is a key encryption key: a file, an environment variable, or later a key
+// service. It must be safe for concurrent use.
 type KEK interface {
-	// ID names the key without revealing it.
+	// ID names the key without revealing it. The same key has the same id
+	// wherever it comes from.
 	ID() string
+	// Wrap encrypts a DEK and binds it to aad.
 	Wrap(ctx context.Context, dek, aad []byte) ([]byte, error)
+	// Unwrap decrypts what Wrap made, given the same aad. The caller wipes the
+	// result.
 	Unwrap(ctx context.Context, wrapped, aad []byte) ([]byte, error)
 }
