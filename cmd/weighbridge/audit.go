@@ -1,0 +1,100 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/signal"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weighbridge/weighbridge/auth"
+)
+
+func (a *app) auditCommand() *cobra.Command {
+	var since, key, credential string
+	var follow bool
+	var limit int
+	c := &cobra.Command{
+		Use: "audit", Short: "The record of administrative acts and of use", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			d, err := parseSpan(since)
+			if err != nil || d < 0 {
+				return usage("--since %q: give a span such as 1h or 7d", since)
+			}
+			q := url.Values{"since": {a.now().Add(-d).UTC().Format(time.RFC3339Nano)}, "limit": {strconv.Itoa(limit)}}
+			if key != "" {
+				q.Set("key", key)
+			}
+			if credential != "" {
+				q.Set("credential", credential)
+			}
+			if follow {
+				return a.followEvents(c, q)
+			}
+			var out struct {
+				Events []auth.Event `json:"events"`
+			}
+			if err := a.client().Call(c.Context(), http.MethodGet, "/api/v1/audit?"+q.Encode(), nil, &out); err != nil {
+				return err
+			}
+			return a.print(out, func(w io.Writer) {
+				rows := make([][]string, len(out.Events))
+				for i := range out.Events {
+					rows[i] = eventRow(&out.Events[i])
+				}
+				table(w, []string{"TIME", "ACTION", "KEY", "CREDENTIAL", "WHAT", "RESULT"}, rows)
+			})
+		},
+	}
+	c.Flags().StringVar(&since, "since", "1h", "how far back")
+	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on with new events until interrupted")
+	c.Flags().StringVar(&key, "key", "", "only events of this API key, by id or name")
+	c.Flags().StringVar(&credential, "credential", "", "only events of this credential, by id or name")
+	c.Flags().IntVar(&limit, "limit", 1000, "at most so many, the newest")
+	must(c.RegisterFlagCompletionFunc("key", a.completeKeys), c.RegisterFlagCompletionFunc("credential", a.completeCredentials))
+	return c
+}
+
+func (a *app) followEvents(c *cobra.Command, q url.Values) error {
+	ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt)
+	defer stop()
+	return a.client().Stream(ctx, "/api/v1/audit/follow?"+q.Encode(), func(raw json.RawMessage) bool {
+		if a.json {
+			_, err := fmt.Fprintf(a.stdout, "%s\n", raw)
+			return err == nil
+		}
+		var e auth.Event
+		if json.Unmarshal(raw, &e) != nil {
+			return true
+		}
+		r := eventRow(&e)
+		_, err := fmt.Fprintf(a.stdout, "%s  %-17s %-12s %-16s %s  %s\n", r[0], r[1], plain(r[2]), plain(r[3]), plain(r[4]), plain(r[5]))
+		return err == nil
+	})
+}
+
+func eventRow(e *auth.Event) []string {
+	what := ""
+	if e.Host != "" {
+		what = e.Method + " " + e.Host + e.Path
+	}
+	result := e.Reason
+	switch e.Action {
+	case auth.ActionFinished:
+		result = fmt.Sprintf("%d, %s in %s", e.Status, size(e.Bytes), e.Duration.Round(time.Millisecond))
+		if e.Reason != "" {
+			result += ", " + e.Reason
+		}
+	case auth.ActionSummary:
+		result = fmt.Sprintf("%d requests, %s", e.Count, size(e.Bytes))
+	case auth.ActionDenied:
+		result = string(e.Code) + ": " + e.Reason
+	}
+	return []string{e.Time.Local().Format("2006-01-02 15:04:05.000"), e.Action, e.KeyName, e.CredentialName, what, result}
+}

@@ -1,0 +1,268 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"sort"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weighbridge/weighbridge/admin"
+	"github.com/weighbridge/weighbridge/auth"
+)
+
+const credentialsPath = "/api/v1/credentials"
+
+func (a *app) credentialCommand() *cobra.Command {
+	c := &cobra.Command{Use: "credential", Aliases: []string{"credentials", "cred"}, Short: "Upstream secrets, sealed, and the URLs they are for", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	c.AddCommand(a.credentialCreate(), a.credentialList(), a.credentialShow(), a.credentialUpdate(), a.credentialDelete())
+	return c
+}
+
+// fieldFlags are --set and --insecure-literal.
+type fieldFlags struct {
+	set     []string
+	literal bool
+}
+
+func (f *fieldFlags) register(c *cobra.Command) {
+	c.Flags().StringArrayVar(&f.set, "set", nil, "a provider field: FIELD=@FILE, FIELD=env:VAR or FIELD=- (standard input)")
+	c.Flags().BoolVar(&f.literal, "insecure-literal", false, "accept a secret given literally, where it shows in `ps` and in the shell's history")
+}
+
+// fields reads every --set. Literal values are for fields that are not secret.
+func (a *app) fields(ctx context.Context, provider string, f fieldFlags) (map[string]string, error) {
+	schema, err := a.schema(ctx, provider)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	stdin := ""
+	for _, s := range f.set {
+		name, source, ok := strings.Cut(s, "=")
+		if !ok || name == "" {
+			// What was written may be a bare secret: it is not repeated.
+			return nil, usage("--set takes FIELD=@FILE, FIELD=env:VAR or FIELD=-")
+		}
+		if _, twice := out[name]; twice {
+			return nil, usage("--set %s is given twice", name)
+		}
+		if source == "-" {
+			if stdin != "" {
+				return nil, usage("--set %s=-: standard input is already read for %s", name, stdin)
+			}
+			stdin = name
+		}
+		v, literal, err := a.value(name, source)
+		if err != nil {
+			return nil, err
+		}
+		if literal && !f.literal && secretField(schema, name) {
+			return nil, usage("--set %s=…: a literal secret would show in `ps` and in the shell's history\n  Use --set %s=@FILE, --set %s=env:VAR or --set %s=- (or --insecure-literal)", name, name, name, name)
+		}
+		out[name] = v
+	}
+	return out, nil
+}
+
+// secretField treats an unknown name as secret: it may be a misspelt one.
+func secretField(s *auth.Schema, name string) bool {
+	for _, f := range s.Fields {
+		if f.Name == name {
+			return f.Secret
+		}
+	}
+	return true
+}
+
+func (a *app) schema(ctx context.Context, provider string) (*auth.Schema, error) {
+	var out struct{ Providers []auth.Schema }
+	if err := a.client().Call(ctx, http.MethodGet, "/api/v1/providers", nil, &out); err != nil {
+		return nil, err
+	}
+	var names []string
+	for i := range out.Providers {
+		if out.Providers[i].Name == provider {
+			return &out.Providers[i], nil
+		}
+		names = append(names, out.Providers[i].Name)
+	}
+	return nil, usage("--provider %q: there is no such provider\n  Choose one of: %s", provider, list(names))
+}
+
+func (a *app) credentialCreate() *cobra.Command {
+	var in admin.NewCredential
+	var f fieldFlags
+	var expires string
+	c := &cobra.Command{
+		Use: "create --provider P --name N --set FIELD=@FILE|env:VAR|-", Short: "Create a credential", Args: cobra.NoArgs,
+		Example: "  weighbridge credential create --provider huggingface --name hub --set token=env:HF_TOKEN --key worker",
+		RunE: func(c *cobra.Command, _ []string) error {
+			var err error
+			if in.Fields, err = a.fields(c.Context(), in.Provider, f); err != nil {
+				return err
+			}
+			if expires != "" {
+				t, err := a.expiry(expires)
+				if err != nil {
+					return err
+				}
+				in.ExpiresAt = &t
+			}
+			var out admin.Credential
+			if err := a.client().Call(c.Context(), http.MethodPost, credentialsPath, in, &out); err != nil {
+				return err
+			}
+			return a.print(out, func(w io.Writer) {
+				_, _ = fmt.Fprintf(w, "Credential %q is %s.\n\n", out.Name, out.Status)
+				a.credentialText(w, &out)
+				if len(out.Keys) == 0 {
+					_, _ = fmt.Fprintf(w, "\nNo API key may use it yet: weighbridge link %s KEY\n", quoteArg(out.Name))
+				}
+			})
+		},
+	}
+	c.Flags().StringVar(&in.Provider, "provider", "", "kind of upstream, such as huggingface or http_bearer")
+	c.Flags().StringVar(&in.Name, "name", "", "name, unique among credentials")
+	c.Flags().StringArrayVar(&in.Patterns, "pattern", nil, "URL pattern that it applies to (repeatable; the provider's defaults where none is given)")
+	c.Flags().StringArrayVar(&in.Keys, "key", nil, "API key to link it to, by id or name (repeatable)")
+	c.Flags().StringVar(&expires, "expires", "", "when the secret ends: 90d, or a date")
+	f.register(c)
+	must(c.MarkFlagRequired("provider"), c.MarkFlagRequired("name"))
+	must(c.RegisterFlagCompletionFunc("provider", a.completeProviders), c.RegisterFlagCompletionFunc("key", a.completeKeys))
+	return c
+}
+
+func (a *app) credentialList() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Aliases: []string{"ls"}, Short: "List the credentials", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			var out struct {
+				Credentials []admin.Credential `json:"credentials"`
+			}
+			if err := a.client().Call(c.Context(), http.MethodGet, credentialsPath, nil, &out); err != nil {
+				return err
+			}
+			return a.print(out, func(w io.Writer) {
+				if len(out.Credentials) == 0 {
+					_, _ = fmt.Fprintln(w, "There are no credentials yet: weighbridge credential create --help")
+					return
+				}
+				var rows [][]string
+				for _, c := range out.Credentials {
+					rows = append(rows, []string{c.Name, c.Provider, c.Status, list(c.Patterns), refs(c.Keys), c.ID})
+				}
+				table(w, []string{"NAME", "PROVIDER", "STATUS", "PATTERNS", "KEYS", "ID"}, rows)
+			})
+		},
+	}
+}
+
+func (a *app) credentialShow() *cobra.Command {
+	return &cobra.Command{
+		Use: "show ID|NAME", Short: "Show a credential, never its secret", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeCredentials,
+		RunE: func(c *cobra.Command, args []string) error {
+			var out admin.Credential
+			if err := a.client().Call(c.Context(), http.MethodGet, credentialsPath+"/"+admin.Segment(args[0]), nil, &out); err != nil {
+				return err
+			}
+			return a.print(out, func(w io.Writer) { a.credentialText(w, &out) })
+		},
+	}
+}
+
+func (a *app) credentialUpdate() *cobra.Command {
+	var f fieldFlags
+	var name, expires string
+	var patterns []string
+	c := &cobra.Command{
+		Use: "update ID|NAME", Short: "Change a credential's name, patterns, expiry or secret", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeCredentials,
+		RunE: func(c *cobra.Command, args []string) error {
+			path := credentialsPath + "/" + admin.Segment(args[0])
+			in := admin.CredentialPatch{Patterns: patterns}
+			if name != "" {
+				in.Name = &name
+			}
+			if expires != "" {
+				t, err := a.expiry(expires)
+				if err != nil {
+					return err
+				}
+				in.ExpiresAt = &t
+			}
+			if len(f.set) > 0 {
+				var now admin.Credential
+				if err := a.client().Call(c.Context(), http.MethodGet, path, nil, &now); err != nil {
+					return err
+				}
+				var err error
+				if in.Fields, err = a.fields(c.Context(), now.Provider, f); err != nil {
+					return err
+				}
+			}
+			if in.Name == nil && in.Patterns == nil && in.ExpiresAt == nil && in.Fields == nil {
+				return usage("nothing to change: give --name, --pattern, --expires or --set")
+			}
+			var out admin.Credential
+			if err := a.client().Call(c.Context(), http.MethodPatch, path, in, &out); err != nil {
+				return err
+			}
+			return a.print(out, func(w io.Writer) { a.credentialText(w, &out) })
+		},
+	}
+	c.Flags().StringVar(&name, "name", "", "new name")
+	c.Flags().StringArrayVar(&patterns, "pattern", nil, "replaces all patterns (repeatable)")
+	c.Flags().StringVar(&expires, "expires", "", "when the secret ends: 90d, or a date")
+	f.register(c)
+	return c
+}
+
+func (a *app) credentialDelete() *cobra.Command {
+	return &cobra.Command{
+		Use: "delete ID|NAME", Aliases: []string{"rm"}, Short: "Delete a credential and destroy its sealed fields", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeCredentials,
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := a.confirm(fmt.Sprintf("Delete credential %q? Downloads in progress finish; its secret is destroyed.", args[0])); err != nil {
+				return err
+			}
+			if err := a.client().Call(c.Context(), http.MethodDelete, credentialsPath+"/"+admin.Segment(args[0]), nil, nil); err != nil {
+				return err
+			}
+			return a.print(map[string]any{"deleted": args[0]}, func(w io.Writer) {
+				_, _ = fmt.Fprintf(w, "Credential %q is deleted.\n", args[0])
+			})
+		},
+	}
+}
+
+func (a *app) credentialText(w io.Writer, c *admin.Credential) {
+	kv := []string{"name", c.Name, "id", c.ID, "provider", c.Provider, "status", c.Status, "reason", c.Reason}
+	names := make([]string, 0, len(c.Fields))
+	for n := range c.Fields {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	for _, n := range names {
+		kv = append(kv, n, c.Fields[n])
+	}
+	kv = append(kv, "patterns", list(c.Patterns), "keys", refs(c.Keys))
+	if c.ExpiresAt != nil {
+		kv = append(kv, "expires", a.when(*c.ExpiresAt))
+	}
+	kv = append(kv, "updated", a.when(c.UpdatedAt))
+	if c.Declarative {
+		kv = append(kv, "origin", "configuration (read-only)")
+	}
+	pairs(w, kv...)
+}
+
+func refs(rs []admin.Ref) string {
+	names := make([]string, len(rs))
+	for i, r := range rs {
+		names[i] = r.Name
+	}
+	return list(names)
+}
