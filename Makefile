@@ -1,0 +1,58 @@
+# The two commands that a newcomer needs:
+#   go run ./cmd/weighbridge serve     the main job, with the embedded store
+#   make test                          every test, real clients included
+# The others are for those who build weighbridge.
+
+GO      ?= go
+BIN     ?= weighbridge
+FUZZTIME ?= 10s
+# How often the randomised tests repeat in `make soak`.
+SOAK    ?= 1
+
+.PHONY: all build test unit clients lint vet staticcheck format fuzz soak docs clean
+
+all: lint test
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN) ./cmd/weighbridge
+
+# Every test under the race detector, then real clients against the whole house.
+test: unit clients
+
+unit:
+	CGO_ENABLED=1 $(GO) test -race -timeout 9m ./...
+
+# Installs what it needs (a virtual environment with pinned packages, Debian
+# packages where it may) and says so; with CI=true it fails where something is
+# missing, and it never skips.
+clients:
+	bash testdata/clients/setup.sh
+	$(GO) test -tags realclients -count=1 -timeout 9m ./internal/house/realclients/...
+
+lint: format vet staticcheck
+
+format:
+	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt these:"; echo "$$out"; exit 1; fi
+
+vet:
+	$(GO) vet ./...
+	$(GO) vet -tags realclients ./internal/house/realclients/...
+
+staticcheck:
+	$(GO) tool staticcheck ./...
+
+# Every fuzz target for FUZZTIME each.
+fuzz:
+	bash internal/fuzz.sh $(FUZZTIME)
+
+# The long forms: hours, large bodies, many rounds.
+soak:
+	WEIGHBRIDGE_SOAK=$(SOAK) $(GO) test -race -count=1 -timeout 6h ./...
+	$(MAKE) fuzz FUZZTIME=10m
+
+# Regenerate the pages that are made from the code.
+docs:
+	$(GO) test ./... -run 'TestDocs|TestReference|TestSample' -update
+
+clean:
+	rm -rf $(BIN) dist .cache

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Runs every native fuzz target of the module for the given time each.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+time=${1:-10s}
+count=0
+while IFS=: read -r file name; do
+  dir=./$(dirname "$file")
+  echo "fuzz $dir $name ($time)"
+  go test "$dir" -run '^$' -fuzz "^${name}\$" -fuzztime "$time" -parallel 2
+  count=$((count + 1))
+done < <(grep -rhoHE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sed -E 's/:func /:/')
+echo "fuzz: $count passed, 0 failed"
