@@ -1,0 +1,96 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weighbridge/weighbridge/admin"
+	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/internal/workerenv"
+	"github.com/weighbridge/weighbridge/signer"
+)
+
+func (a *app) envCommand() *cobra.Command {
+	var key, mode, shell, proxyURL, bundle string
+	c := &cobra.Command{
+		Use: "env --key @FILE|env:VAR|-", Short: "Everything a worker must export", Args: cobra.NoArgs,
+		Long: "Prints the variables that send a worker's clients through weighbridge, and writes the\n" +
+			"merged CA bundle (public roots and ours) that they name. The output holds the API key:\n" +
+			"it is meant for eval, an env file or a secret.",
+		Example: "  eval \"$(weighbridge env --key @worker.key)\"\n  weighbridge env --key env:WEIGHBRIDGE_KEY --mode reverse --shell docker > worker.env",
+		RunE: func(c *cobra.Command, _ []string) error {
+			v, literal, err := a.value("--key", key)
+			if err != nil {
+				return err
+			}
+			if literal {
+				return usage("--key: a literal key would show in `ps`\n  Use --key @FILE, --key env:VAR or --key -")
+			}
+			var sys admin.System
+			if err := a.client().Call(c.Context(), http.MethodGet, "/api/v1/system", nil, &sys); err != nil {
+				return err
+			}
+			if proxyURL == "" {
+				proxyURL = sys.ProxyURL
+			}
+			o := workerenv.Options{Mode: workerenv.Mode(mode), ProxyURL: proxyURL, Key: auth.NewSecret(v), Placeholder: signer.PlaceholderToken}
+			if sys.Intercept {
+				if o.Bundle, err = a.writeBundle(c, bundle, sys.CABundle); err != nil {
+					return err
+				}
+			}
+			vars, err := workerenv.Variables(o)
+			if err != nil {
+				return usage("%w", err)
+			}
+			if a.json {
+				out := map[string]string{}
+				for _, v := range vars {
+					out[v.Name] = v.Value
+				}
+				return a.print(out, nil)
+			}
+			if err := workerenv.Render(a.stdout, shell, vars); err != nil {
+				return usage("%w", err)
+			}
+			return nil
+		},
+	}
+	c.Flags().StringVar(&key, "key", "", "the worker's API key: @FILE, env:VAR or - (standard input)")
+	c.Flags().StringVar(&mode, "mode", string(workerenv.Forward), "forward (HTTPS_PROXY and a CA bundle) or reverse (HF_ENDPOINT)")
+	c.Flags().StringVar(&shell, "shell", "sh", strings.Join(workerenv.Shells(), ", "))
+	c.Flags().StringVar(&proxyURL, "proxy-url", "", "scheme://host:port of the proxy as the worker reaches it (the listener where not given)")
+	c.Flags().StringVar(&bundle, "bundle", "", "where to write the CA bundle, which is also the path the worker is told (the data directory where not given)")
+	must(c.MarkFlagRequired("key"))
+	must(c.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions([]string{"forward", "reverse"}, cobra.ShellCompDirectiveNoFileComp)))
+	must(c.RegisterFlagCompletionFunc("shell", cobra.FixedCompletions(workerenv.Shells(), cobra.ShellCompDirectiveNoFileComp)))
+	return c
+}
+
+// writeBundle writes the bundle where the operator wants it, or says where
+// `serve` keeps it.
+func (a *app) writeBundle(c *cobra.Command, path, kept string) (string, error) {
+	if path == "" {
+		if kept != "" {
+			return kept, nil
+		}
+		path = "weighbridge-ca-bundle.pem"
+	}
+	var pem []byte
+	if err := a.client().Call(c.Context(), http.MethodGet, "/api/v1/ca/bundle", nil, &pem); err != nil {
+		return "", err
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(abs, pem, 0o644); err != nil { //nolint:gosec // certificates are public
+		return "", fmt.Errorf("--bundle: %w", err)
+	}
+	return abs, nil
+}

@@ -1,0 +1,118 @@
+// Package workerenv says what a worker must export so that its clients go
+// through weighbridge: which variables, for which mode, in the syntax of which
+// shell. `weighbridge env` prints it and the client suite runs with it.
+package workerenv
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/weighbridge/weighbridge/auth"
+)
+
+// Mode is how a worker goes through weighbridge.
+type Mode string
+
+// The modes.
+const (
+	// Forward sets HTTPS_PROXY and its like, and the CA bundle.
+	Forward Mode = "forward"
+	// Reverse points clients that take an endpoint at weighbridge; no CA.
+	Reverse Mode = "reverse"
+)
+
+// Var is one variable, and why it is set.
+type Var struct {
+	Name, Value, Why string
+	// Secret variables hold the API key.
+	Secret bool
+}
+
+// Options say where weighbridge is and who the worker is.
+type Options struct {
+	Mode Mode
+	// ProxyURL is scheme://host:port of the proxy listener as the worker
+	// reaches it.
+	ProxyURL string
+	// Key is the worker's API key.
+	Key auth.Secret
+	// Bundle is the path, on the worker, of public roots and ours.
+	Bundle string
+	// Placeholder stands for a Hub token where a client refuses to start
+	// without one; weighbridge never sends it on.
+	Placeholder string
+}
+
+// caVariables replace (or, NODE_EXTRA_CA_CERTS, extend) the trust store of a
+// family of clients, so each names the bundle of public roots and ours.
+var caVariables = [...]struct{ name, why string }{
+	{"SSL_CERT_FILE", "OpenSSL, Go, Rust, httpx, urllib, hf_xet"},
+	{"REQUESTS_CA_BUNDLE", "Python requests"},
+	{"CURL_CA_BUNDLE", "curl, and requests where REQUESTS_CA_BUNDLE is not set"},
+	{"GIT_SSL_CAINFO", "git and git-lfs"},
+	{"AWS_CA_BUNDLE", "boto3 and the aws CLI"},
+	{"NODE_EXTRA_CA_CERTS", "Node.js"},
+	{"PIP_CERT", "pip"},
+}
+
+// direct are never sent through the proxy: a worker's own services.
+const direct = "localhost,127.0.0.1,::1"
+
+// Variables lists what the worker must export.
+func Variables(o Options) ([]Var, error) {
+	u, err := url.Parse(o.ProxyURL)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return nil, fmt.Errorf("%q is not the URL of a proxy: give scheme://host:port", o.ProxyURL)
+	}
+	if _, ok := auth.HashAPIKey(o.Key.Reveal()); !ok {
+		return nil, fmt.Errorf("that is not an API key: it begins with %s and is shown by `weighbridge key create`", auth.KeyPrefix)
+	}
+	switch o.Mode {
+	case Forward:
+		return forward(u, o), nil
+	case Reverse:
+		return reverse(u, o), nil
+	default:
+		return nil, fmt.Errorf("mode %q: choose forward or reverse", o.Mode)
+	}
+}
+
+func forward(u *url.URL, o Options) []Var {
+	p := *u
+	p.User = url.UserPassword("weighbridge", o.Key.Reveal())
+	p.Path = ""
+	proxy := p.String()
+	vars := []Var{
+		{"HTTPS_PROXY", proxy, "every client; the API key is the password", true},
+		{"https_proxy", proxy, "wget and aria2 read lower case only", true},
+		{"HTTP_PROXY", proxy, "", true},
+		{"http_proxy", proxy, "curl reads lower case only", true},
+		{"NO_PROXY", direct, "the worker's own services", false},
+		{"no_proxy", direct, "", false},
+	}
+	if o.Bundle != "" {
+		for _, c := range caVariables {
+			vars = append(vars, Var{c.name, o.Bundle, c.why, false})
+		}
+	}
+	if o.Placeholder != "" {
+		vars = append(vars, Var{"HF_TOKEN", o.Placeholder, "a placeholder, for clients that refuse to start without a token; never sent on", false})
+	}
+	return vars
+}
+
+func reverse(u *url.URL, o Options) []Var {
+	body := strings.TrimPrefix(strings.TrimPrefix(o.Key.Reveal(), auth.KeyPrefix), auth.KeyAliasPrefix)
+	base := u.Scheme + "://" + u.Host
+	vars := []Var{
+		{"HF_ENDPOINT", base + "/huggingface.co", "huggingface_hub, transformers, diffusers, hf, ComfyUI-Manager", false},
+		{"HF_TOKEN", auth.KeyAliasPrefix + body, "the API key, in the form that Hub clients insist on", true},
+	}
+	if u.Scheme == "https" && o.Bundle != "" {
+		for _, c := range caVariables {
+			vars = append(vars, Var{c.name, o.Bundle, c.why, false})
+		}
+	}
+	return vars
+}

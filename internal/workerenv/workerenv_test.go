@@ -1,0 +1,90 @@
+package workerenv_test
+
+import (
+	"bytes"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/internal/workerenv"
+)
+
+func TestVariablesForward(t *testing.T) {
+	key := auth.NewAPIKey()
+	vars, err := workerenv.Variables(workerenv.Options{
+		Mode: workerenv.Forward, ProxyURL: "http://127.0.0.1:8080", Key: key, Bundle: "/data/ca-bundle.pem",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, v := range vars {
+		got[v.Name] = v.Value
+		if strings.Contains(v.Value, key.Reveal()) != v.Secret {
+			t.Errorf("%s: Secret is %v", v.Name, v.Secret)
+		}
+	}
+	want := "http://weighbridge:" + key.Reveal() + "@127.0.0.1:8080"
+	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"} {
+		if got[name] != want {
+			t.Errorf("%s is not the proxy with the key", name)
+		}
+	}
+	for _, name := range []string{"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"} {
+		if got[name] != "/data/ca-bundle.pem" {
+			t.Errorf("%s = %q", name, got[name])
+		}
+	}
+}
+
+func TestVariablesReverseSpeaksHub(t *testing.T) {
+	key := auth.NewAPIKey()
+	vars, err := workerenv.Variables(workerenv.Options{Mode: workerenv.Reverse, ProxyURL: "http://127.0.0.1:8080/", Key: key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if vars[0].Value != "http://127.0.0.1:8080/huggingface.co" {
+		t.Errorf("HF_ENDPOINT = %q", vars[0].Value)
+	}
+	mine, _ := auth.HashAPIKey(key.Reveal())
+	alias, ok := auth.HashAPIKey(vars[1].Value)
+	if !ok || alias != mine || !strings.HasPrefix(vars[1].Value, "hf_") {
+		t.Error("HF_TOKEN is not the same key in its hf_ form")
+	}
+}
+
+func TestVariablesRefuse(t *testing.T) {
+	for name, o := range map[string]workerenv.Options{
+		"no key":     {Mode: workerenv.Forward, ProxyURL: "http://127.0.0.1:8080"},
+		"hub token":  {Mode: workerenv.Forward, ProxyURL: "http://127.0.0.1:8080", Key: auth.NewSecret("hf_short")},
+		"no scheme":  {Mode: workerenv.Forward, ProxyURL: "127.0.0.1:8080", Key: auth.NewAPIKey()},
+		"other mode": {Mode: "sideways", ProxyURL: "http://127.0.0.1:8080", Key: auth.NewAPIKey()},
+	} {
+		if _, err := workerenv.Variables(o); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+// What Render writes for sh means the same to a real shell, whatever the value.
+func TestRenderForARealShell(t *testing.T) {
+	hostile := `it's $(echo bad) "quoted" \ back`
+	var b bytes.Buffer
+	if err := workerenv.Render(&b, "sh", []workerenv.Var{{Name: "X", Value: hostile, Why: "a reason"}}); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("sh", "-c", b.String()+"\nprintf %s \"$X\"")
+	out, err := cmd.Output()
+	if err != nil || string(out) != hostile {
+		t.Fatalf("sh says %q, %v", out, err)
+	}
+	for _, shell := range workerenv.Shells() {
+		if err := workerenv.Render(&b, shell, []workerenv.Var{{Name: "X", Value: "two\nlines"}}); err == nil {
+			t.Errorf("%s: a line break was written", shell)
+		}
+	}
+	if err := workerenv.Render(&b, "tcsh", []workerenv.Var{{Name: "X", Value: "x"}}); err == nil || !strings.Contains(err.Error(), "powershell") {
+		t.Errorf("unknown shell: %v", err)
+	}
+}
