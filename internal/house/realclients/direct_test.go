@@ -1,0 +1,139 @@
+//go:build realclients
+
+package realclients
+
+import (
+	"bufio"
+	"encoding/base64"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/weighbridge/weighbridge/internal/house/hub"
+)
+
+const directToken = "hf_DirectTokenOfTheRealClientSuite0123456"
+
+// connector answers CONNECT by a tunnel to wherever the fake Hub serves that
+// name, for clients that insist on real host names. It changes nothing.
+func connector(t *testing.T, h *hub.Hub) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tunnels sync.WaitGroup
+	tunnels.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			tunnels.Go(func() { tunnel(conn, h.Server.Resolve()) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		_ = h.Close()
+		tunnels.Wait()
+	})
+	return "http://" + l.Addr().String()
+}
+
+func tunnel(conn net.Conn, resolve map[string]string) {
+	defer func() { _ = conn.Close() }()
+	in := bufio.NewReader(conn)
+	r, err := http.ReadRequest(in)
+	if err != nil {
+		return
+	}
+	up, err := net.Dial("tcp", resolve[r.Host])
+	if err != nil || r.Method != http.MethodConnect {
+		_, _ = io.WriteString(conn, "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+		return
+	}
+	defer func() { _ = up.Close() }()
+	_, _ = io.WriteString(conn, "HTTP/1.1 200 Connection established\r\n\r\n")
+	go func() {
+		_, _ = io.Copy(up, in)
+		_ = up.(*net.TCPConn).CloseWrite()
+	}()
+	_, _ = io.Copy(conn, up)
+}
+
+// TestFakeHubWithoutWeighbridge shows that the fake Hub is one for the clients
+// themselves: with a real token they download from it directly, and those that
+// show their token to the CDN are refused there.
+func TestFakeHubWithoutWeighbridge(t *testing.T) {
+	h, err := hub.Start(hub.Options{Git: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := connector(t, h)
+	h.AddToken(hub.SampleToken(directToken))
+	if err := h.AddSample(); err != nil {
+		t.Fatal(err)
+	}
+	bundle := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(bundle, h.Server.RootPEM(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	common := []string{"HTTPS_PROXY=" + proxy, "https_proxy=" + proxy, "SSL_CERT_FILE=" + bundle,
+		"REQUESTS_CA_BUNDLE=" + bundle, "GIT_SSL_CAINFO=" + bundle, "CURL_CA_BUNDLE=" + bundle}
+	weights := "https://" + hub.Host + "/" + hub.SampleGated + "/resolve/main/" + hub.SampleWeights
+	python, scripts := filepath.Join(venv, "bin", "python"), scriptDir
+	for _, c := range []struct {
+		name    string
+		env     []string
+		command []string
+		xet     bool
+		fails   string
+	}{
+		{name: "huggingface_hub with hf_xet", env: []string{"HF_TOKEN=" + directToken}, xet: true,
+			command: []string{python, filepath.Join(scripts, "hub_download.py"), hub.SampleGated, ".", hub.SampleWeights, hub.SampleConfig}},
+		{name: "huggingface_hub without xet", env: []string{"HF_TOKEN=" + directToken, "HF_HUB_DISABLE_XET=1"},
+			command: []string{python, filepath.Join(scripts, "hub_download.py"), hub.SampleGated, ".", hub.SampleWeights, hub.SampleConfig}},
+		{name: "snapshot with hf_xet", env: []string{"HF_TOKEN=" + directToken}, xet: true,
+			command: []string{python, filepath.Join(scripts, "hub_snapshot.py"), hub.SampleGated, "."}},
+		{name: "curl", command: []string{"curl", "-fsSL", "-H", "Authorization: Bearer " + directToken, "-o", hub.SampleWeights, weights}},
+		{name: "requests", command: []string{python, filepath.Join(scripts, "fetch_requests.py"), weights, hub.SampleWeights, directToken}},
+		{name: "urllib shows the CDN its token", fails: "400",
+			command: []string{python, filepath.Join(scripts, "fetch_urllib.py"), weights, hub.SampleWeights, directToken}},
+		{name: "wget shows the CDN its token", fails: "400",
+			command: []string{"wget", "-nv", "--ca-certificate=" + bundle, "--header=Authorization: Bearer " + directToken, "-O", hub.SampleWeights, weights}},
+		{name: "git with git-lfs",
+			command: []string{"git", "clone", "https://alice:" + directToken + "@" + hub.Host + "/" + hub.SampleGated, "."}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h.Server.Record.Reset()
+			dir := t.TempDir()
+			out, err := run(t, dir, append(common, c.env...), c.command)
+			if c.fails != "" {
+				if err == nil || !strings.Contains(out, c.fails) {
+					t.Fatalf("want a failure that says %s: %v\n%s", c.fails, err, out)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			if compareTree(t, dir, 1) == 0 {
+				t.Fatal("nothing was downloaded")
+			}
+			basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("alice:"+directToken))
+			for _, a := range h.Server.Record.Authorizations(hub.Host) {
+				if a != "" && a != "Bearer "+directToken && a != basic {
+					t.Errorf("the Hub saw %q", a)
+				}
+			}
+			if got := len(h.Server.Record.On(hub.TransferHost)) > 0; got != c.xet {
+				t.Errorf("bytes came by xet: %v, want %v", got, c.xet)
+			}
+		})
+	}
+}

@@ -1,0 +1,117 @@
+//go:build realclients
+
+package realclients
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weighbridge/weighbridge/internal/house/hub"
+	"github.com/weighbridge/weighbridge/internal/house/origin"
+)
+
+// patience bounds one client. It is far beyond what any needs: it only keeps a
+// client that hangs from taking the whole suite along.
+const patience = 3 * time.Minute
+
+// venv is the Python environment and scriptDir the directory of the scripts.
+var venv, scriptDir string
+
+func TestMain(m *testing.M) {
+	var err error
+	if scriptDir, err = filepath.Abs("../../../testdata/clients"); err == nil {
+		var out []byte
+		setup := exec.Command(filepath.Join(scriptDir, "setup.sh"))
+		setup.Stderr = os.Stderr
+		out, err = setup.Output()
+		venv = strings.TrimSpace(string(out))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "the real clients cannot be made ready:", err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// run starts command in dir with nothing of our own environment but PATH: no
+// proxy, no CA variable and no token that is not in env. It returns all output.
+func run(t *testing.T, dir string, env, command []string) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	home := t.TempDir()
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Dir = dir
+	cmd.Env = append([]string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + home, "LANG=C.UTF-8",
+		"HF_HOME=" + filepath.Join(home, "hf"), "HF_HUB_DISABLE_TELEMETRY=1",
+		// git must neither ask nor take the machine's configuration.
+		"GIT_TERMINAL_PROMPT=0", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + gitConfig(t),
+	}, env...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	return out.String(), err
+}
+
+// gitConfig is what `git lfs install` writes.
+func gitConfig(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "gitconfig")
+	text := "[filter \"lfs\"]\n\tclean = git-lfs clean -- %f\n\tsmudge = git-lfs smudge -- %f\n" +
+		"\tprocess = git-lfs filter-process\n\trequired = true\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// compareTree compares every file under dir by SHA-256 with the sample file of
+// the same path, and returns how many there were.
+func compareTree(t *testing.T, dir string, seed uint64) int {
+	t.Helper()
+	files, err := hub.SampleFiles(seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, _ := filepath.Rel(dir, path)
+		if d.IsDir() && (name == ".git" || name == ".cache") {
+			return fs.SkipDir
+		}
+		if d.IsDir() || name == ".gitattributes" {
+			return nil
+		}
+		at := slices.IndexFunc(files, func(f hub.File) bool { return f.Path == filepath.ToSlash(name) })
+		if at < 0 {
+			t.Errorf("there is a file %q that the Hub does not have", name)
+			return nil
+		}
+		got, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if origin.SHA256(origin.Bytes(got)) != origin.SHA256(files[at].Content) {
+			t.Errorf("%s has %d other bytes than the Hub's %d", name, len(got), files[at].Content.Size())
+		}
+		n++
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
