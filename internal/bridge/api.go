@@ -1,0 +1,98 @@
+package bridge
+
+import (
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strings"
+
+	"github.com/weighbridge/weighbridge/admin"
+	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/proxy"
+)
+
+func (b *Bridge) openAPI() {
+	cfg := &b.loaded.Load().Config
+	o := admin.Options{
+		Store: b.store, TeamID: b.team.ID, Snapshot: b.live.Snapshot, Providers: b.providers,
+		Record: b.record, Transfers: b.transfers, System: b.system, Ready: b.ready,
+		UnmatchedForward: cfg.Unmatched.Forward, UnmatchedReverse: cfg.Unmatched.Reverse,
+		Metrics: b.metrics.handler(), Now: b.o.Now,
+		Bundle: func() ([]byte, error) {
+			return nil, auth.NewError(auth.CodeBadRequest, "interception is off: there is no root of ours", nil)
+		},
+	}
+	if b.authority != nil {
+		o.Authority, o.Bundle = b.authority, b.authority.bundle
+	}
+	b.api = admin.New(o)
+}
+
+// ready says why the data plane cannot serve.
+func (b *Bridge) ready() error {
+	if err := b.record.Err(); err != nil {
+		return err
+	}
+	return b.proxy.Ready()
+}
+
+func (b *Bridge) transfers() []admin.Transfer {
+	live := b.proxy.Transfers()
+	out := make([]admin.Transfer, len(live))
+	for i, t := range live {
+		out[i] = transfer(t)
+	}
+	return out
+}
+
+func transfer(t proxy.Transfer) admin.Transfer {
+	return admin.Transfer{
+		ID: t.ID, Key: t.KeyName, Worker: t.Worker, Mode: t.Mode, Method: t.Method, URL: t.URL,
+		Credential: t.Credential, Bytes: t.Bytes, Total: t.Total, Started: t.Started,
+	}
+}
+
+func (b *Bridge) system() admin.System {
+	s := admin.System{
+		Version: b.o.Version, Team: b.team.Name, TeamID: b.team.ID, DataDir: b.dir,
+		Intercept: b.authority != nil, StartedAt: b.started,
+		ProxyURL: b.ProxyURL(), AdminURL: b.AdminURL(),
+	}
+	if b.authority != nil && b.authority.dir != "" {
+		s.CABundle = filepath.Join(b.dir, bundleFile)
+	}
+	return s
+}
+
+// ProxyURL is the proxy listener as a worker on this machine reaches it.
+func (b *Bridge) ProxyURL() string {
+	scheme := "http"
+	if b.loaded.Load().Config.TLS.Enabled() {
+		scheme = "https"
+	}
+	return scheme + "://" + reachable(b.listeners.proxyAddr())
+}
+
+// AdminURL is the admin listener, empty where there is none beside the socket.
+func (b *Bridge) AdminURL() string {
+	addr := b.listeners.adminAddr()
+	if addr == nil {
+		return ""
+	}
+	return "http://" + reachable(addr)
+}
+
+// reachable writes an address with loopback in place of "every address".
+func reachable(a net.Addr) string {
+	if a == nil {
+		return ""
+	}
+	ap, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return "unix:" + strings.TrimPrefix(a.String(), "unix:")
+	}
+	if ap.Addr().IsUnspecified() {
+		ap = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), ap.Port())
+	}
+	return ap.String()
+}

@@ -1,0 +1,330 @@
+package bridge
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/weighbridge/weighbridge/admin"
+	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/auth/audit"
+	"github.com/weighbridge/weighbridge/config"
+	"github.com/weighbridge/weighbridge/proxy"
+	"github.com/weighbridge/weighbridge/proxy/box"
+	"github.com/weighbridge/weighbridge/proxy/guard"
+	"github.com/weighbridge/weighbridge/signer"
+	"github.com/weighbridge/weighbridge/store"
+)
+
+// boxKeyName is the sealed value that holds the key of sealed URLs.
+const boxKeyName = "box/key"
+
+// Options of a Bridge beside the configuration.
+type Options struct {
+	Logger  zerolog.Logger
+	Version string
+	// Environ is the environment of the process: SSL_CERT_FILE names the
+	// public roots.
+	Environ []string
+	// Now defaults to time.Now.
+	Now func() time.Time
+	// Resolver defaults to the system's.
+	Resolver guard.Resolver
+}
+
+// Bridge is a whole weighbridge.
+type Bridge struct {
+	o         Options
+	log       zerolog.Logger
+	dir       string
+	started   time.Time
+	providers []auth.Provider
+
+	// reload holds changes of the configuration apart.
+	reload sync.Mutex
+	loaded atomic.Pointer[config.Loaded]
+
+	store     store.Store
+	team      auth.Team
+	live      *live
+	record    record
+	authority *authority // nil where interception is off
+	dialer    *dialer
+	proxy     *proxy.Proxy
+	api       *admin.API
+	metrics   *metrics
+	welcome   *Welcome
+
+	listeners listeners
+	stop      context.CancelFunc
+	watching  sync.WaitGroup
+}
+
+// record is the audit sink, whichever it is.
+type record interface {
+	proxy.Recorder
+	admin.Record
+	Close() error
+}
+
+// Open opens everything and listens nowhere yet. Where it fails, everything
+// that it opened is closed again, and what is on disk can be opened again.
+func Open(ctx context.Context, loaded *config.Loaded, o Options) (b *Bridge, err error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	b = &Bridge{o: o, log: o.Logger, started: o.Now().UTC(), providers: signer.Providers()}
+	b.loaded.Store(loaded)
+	defer func() {
+		if err != nil {
+			_ = b.Close()
+			b = nil
+		}
+	}()
+	cfg := &loaded.Config
+	if b.dir, err = filepath.Abs(cfg.DataDir); err != nil {
+		return b, err
+	}
+	b.live = newLive(b.providers, b.log)
+	if err = b.openStore(cfg); err != nil {
+		return b, err
+	}
+	if b.team, err = b.store.EnsureTeam(ctx, auth.DefaultTeam); err != nil {
+		return b, err
+	}
+	if err = b.declare(ctx, loaded); err != nil {
+		return b, err
+	}
+	st, err := b.store.State(ctx)
+	if err != nil {
+		return b, err
+	}
+	b.live.update(st)
+	if err = b.openRecord(cfg); err != nil {
+		return b, err
+	}
+	env := environ(o.Environ)
+	if cfg.Store.Driver != "memory" || cfg.CA.Given() {
+		if b.authority, err = openAuthority(ctx, cfg, b.store, b.dir, env, o.Now); err != nil {
+			return b, err
+		}
+	}
+	if b.welcome, err = b.prepareWelcome(ctx, len(cfg.Keys) > 0); err != nil {
+		return b, err
+	}
+	if err = b.openProxy(ctx, cfg); err != nil {
+		return b, err
+	}
+	b.openAPI()
+	return b, nil
+}
+
+func (b *Bridge) openStore(cfg *config.Config) error {
+	so := store.Options{Now: b.o.Now, OnChange: b.live.update}
+	if cfg.Store.Driver == "memory" {
+		kek, err := store.NewMemoryKEK()
+		if err != nil {
+			return err
+		}
+		so.KEK = kek
+		b.store, err = store.OpenMemory(so)
+		return err
+	}
+	if err := openDirectory(b.dir); err != nil {
+		return err
+	}
+	kek, err := store.OpenKEK(cfg.KEK, b.dir)
+	if err != nil {
+		return err
+	}
+	so.KEK = kek
+	b.store, err = store.OpenBolt(filepath.Join(b.dir, storeFile), so)
+	return err
+}
+
+func (b *Bridge) openRecord(cfg *config.Config) error {
+	if cfg.Store.Driver == "memory" {
+		b.record = audit.NewMemory()
+		return nil
+	}
+	f, err := audit.OpenFile(filepath.Join(b.dir, auditDir), audit.FileOptions{
+		Now: b.o.Now, Retention: cfg.Audit.Retention, TeamQuota: int64(cfg.Audit.TeamQuota),
+	})
+	if err != nil {
+		return err
+	}
+	b.record = f
+	return nil
+}
+
+func (b *Bridge) openProxy(ctx context.Context, cfg *config.Config) error {
+	boxes, err := b.openBoxes(ctx)
+	if err != nil {
+		return err
+	}
+	if b.dialer, err = b.newDialer(cfg); err != nil {
+		return err
+	}
+	roots, err := upstreamRoots(cfg.Upstream.CAFile)
+	if err != nil {
+		return err
+	}
+	policy, err := b.policy(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	b.metrics = newMetrics(b.o.Version, gauges{
+		transfers: func() float64 { return float64(len(b.proxy.Transfers())) },
+		tunnels:   func() float64 { return float64(b.proxy.Tunnels()) },
+		lent:      func() float64 { return float64(b.proxy.Lent()) },
+		auditDown: func() float64 {
+			if b.record.Err() != nil {
+				return 1
+			}
+			return 0
+		},
+	})
+	o := proxy.Options{
+		Policy: policy, Snapshot: b.live.Snapshot,
+		Signer:   signer.NewSet(b.store, signer.SetOptions{Now: b.o.Now}),
+		Recorder: b.record, Boxes: boxes, Dialer: b.dialer, RootCAs: roots,
+		IdleTimeout: cfg.Upstream.IdleTimeout, Logger: b.log, Metrics: b.metrics, Now: b.o.Now,
+	}
+	if b.authority != nil {
+		o.Minter, o.CAPEM = b.authority, b.authority.RootsPEM
+	}
+	b.proxy, err = proxy.New(o)
+	return err
+}
+
+func (b *Bridge) openBoxes(ctx context.Context) (*box.Sealer, error) {
+	key, err := b.store.Sealed(ctx, boxKeyName)
+	if errors.Is(err, store.ErrNotFound) {
+		key = box.NewKey()
+		err = b.store.PutSealed(ctx, boxKeyName, key)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return box.New(box.Options{Keys: [][]byte{key}, Now: b.o.Now})
+}
+
+// policy maps the configuration to what the proxy may change while it runs.
+func (b *Bridge) policy(ctx context.Context, cfg *config.Config) (proxy.Policy, error) {
+	p := proxy.Policy{
+		UnmatchedForward: cfg.Unmatched.Forward, UnmatchedReverse: cfg.Unmatched.Reverse,
+		AllowedHosts: cfg.AllowedHosts, Routes: cfg.Routes, PublicURL: cfg.PublicURL, ConnectPorts: cfg.Upstream.ConnectPorts,
+	}
+	if cfg.DefaultKey != "" {
+		k, err := b.store.Key(ctx, b.team.ID, cfg.DefaultKey)
+		if err != nil {
+			return p, fmt.Errorf("default_key: %w", err)
+		}
+		p.DefaultKeyID = k.ID
+	}
+	return p, nil
+}
+
+// upstreamRoots are the system's and the operator's; nil means the system's.
+func upstreamRoots(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("upstream.ca_file: %w", err)
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		return nil, fmt.Errorf("upstream.ca_file: the system's roots: %w", err)
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("upstream.ca_file: %s holds no certificate", file)
+	}
+	return pool, nil
+}
+
+func (b *Bridge) provider(name string) (auth.Provider, bool) { return signer.Lookup(name) }
+
+// Welcome is what this start must show once, nil where there is nothing.
+func (b *Bridge) Welcome() *Welcome { return b.welcome }
+
+// Store is the store, for the test kit.
+func (b *Bridge) Store() store.Store { return b.store }
+
+// Team is the default team.
+func (b *Bridge) Team() auth.Team { return b.team }
+
+// API is the administrative side.
+func (b *Bridge) API() *admin.API { return b.api }
+
+// Proxy is the data plane.
+func (b *Bridge) Proxy() *proxy.Proxy { return b.proxy }
+
+// dialer lets the guard's options change while requests run.
+type dialer struct{ current atomic.Pointer[guard.Dialer] }
+
+var _ proxy.Dialer = (*dialer)(nil)
+
+func (d *dialer) Check(host string, port uint16) error { return d.current.Load().Check(host, port) }
+
+func (d *dialer) Dial(ctx context.Context, host string, port uint16) (net.Conn, error) {
+	return d.current.Load().Dial(ctx, host, port)
+}
+
+func (d *dialer) Recheck(host string, port uint16, c net.Conn) error {
+	return d.current.Load().Recheck(host, port, c)
+}
+
+func (b *Bridge) newDialer(cfg *config.Config) (*dialer, error) {
+	g, err := b.newGuard(cfg)
+	if err != nil {
+		return nil, err
+	}
+	d := &dialer{}
+	d.current.Store(g)
+	return d, nil
+}
+
+func (b *Bridge) newGuard(cfg *config.Config) (*guard.Dialer, error) {
+	o := guard.Options{
+		AllowPrivate: cfg.Upstream.AllowPrivate, Resolve: cfg.Upstream.Resolve, Own: b.own,
+		Resolver: b.o.Resolver, ProxyResolves: cfg.Upstream.ProxyResolves,
+	}
+	if cfg.Upstream.Proxy != "" {
+		u, err := url.Parse(cfg.Upstream.Proxy)
+		if err != nil {
+			return nil, errors.New("upstream.proxy: not a URL") // the URL may hold a password
+		}
+		o.Proxy = u
+	}
+	return guard.New(o)
+}
+
+// own are the addresses that we listen on.
+func (b *Bridge) own() []netip.AddrPort { return b.listeners.own() }
+
+// environ looks variables up; the last one of a name counts.
+func environ(env []string) func(string) string {
+	m := make(map[string]string, len(env))
+	for _, kv := range env {
+		for i := 1; i < len(kv); i++ {
+			if kv[i] == '=' {
+				m[kv[:i]] = kv[i+1:]
+				break
+			}
+		}
+	}
+	return func(name string) string { return m[name] }
+}

@@ -1,0 +1,119 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/config"
+	"github.com/weighbridge/weighbridge/store"
+)
+
+// declare makes the declarative rows of the store exactly what the
+// configuration says. Where it fails the store stands as it was.
+func (b *Bridge) declare(ctx context.Context, loaded *config.Loaded) error {
+	creds := make([]store.DeclaredCredential, 0, len(loaded.Config.Credentials))
+	for i := range loaded.Config.Credentials {
+		d, err := b.declaredCredential(loaded, &loaded.Config.Credentials[i])
+		if err != nil {
+			return err
+		}
+		creds = append(creds, d)
+	}
+	keys := make([]store.DeclaredKey, 0, len(loaded.Config.Keys))
+	for i := range loaded.Config.Keys {
+		d, err := declaredKey(loaded, &loaded.Config.Keys[i])
+		if err != nil {
+			return err
+		}
+		keys = append(keys, d)
+	}
+	return b.store.SyncDeclarative(ctx, b.team.ID, creds, keys, auth.Event{
+		Time: b.o.Now().UTC(), Action: auth.ActionConfigReload, TeamID: b.team.ID, Actor: "config",
+	})
+}
+
+func (b *Bridge) declaredCredential(loaded *config.Loaded, c *config.Credential) (store.DeclaredCredential, error) {
+	var d store.DeclaredCredential
+	p, ok := b.provider(c.Provider)
+	if !ok {
+		return d, fmt.Errorf("credential %q: there is no provider %q", c.Name, c.Provider)
+	}
+	fields, err := loaded.Fields(c)
+	if err != nil {
+		return d, err
+	}
+	if err := p.Check(fields); err != nil {
+		return d, fmt.Errorf("credential %q: %w", c.Name, err)
+	}
+	patterns := c.Patterns
+	if len(patterns) == 0 {
+		patterns = p.Schema().DefaultPatterns
+	}
+	canonical := make([]string, 0, len(patterns))
+	for _, text := range patterns {
+		pat, err := auth.ParsePattern(text)
+		if err == nil {
+			_, err = p.Expand(pat)
+		}
+		if err != nil {
+			return d, fmt.Errorf("credential %q: pattern %q: %w", c.Name, text, err)
+		}
+		canonical = append(canonical, pat.String())
+	}
+	d.Credential = auth.Credential{
+		Name: c.Name, Provider: c.Provider, Status: auth.StatusValid, Reason: "declared in the configuration",
+		Patterns: canonical, Params: map[string]string{}, Previews: map[string]string{},
+	}
+	d.Secrets = auth.Fields{}
+	for _, f := range p.Schema().Fields {
+		v, ok := fields[f.Name]
+		switch {
+		case !ok || v.IsZero():
+		case !f.Secret:
+			d.Credential.Params[f.Name] = v.Reveal()
+		default:
+			d.Secrets[f.Name] = v
+			d.Credential.Previews[f.Name] = ""
+			if f.Preview {
+				d.Credential.Previews[f.Name] = v.Preview()
+			}
+		}
+	}
+	d.Keys = c.Keys
+	return d, nil
+}
+
+func declaredKey(loaded *config.Loaded, k *config.Key) (store.DeclaredKey, error) {
+	var d store.DeclaredKey
+	value, err := loaded.Value(k.Value)
+	if err != nil {
+		return d, fmt.Errorf("key %q: %w", k.Name, err)
+	}
+	hash, ok := auth.HashAPIKey(value.Reveal())
+	if !ok {
+		return d, fmt.Errorf("key %q: the value is not an API key: %s and at least 40 alphanumerics", k.Name, auth.KeyPrefix)
+	}
+	d.Key = auth.Key{
+		Name: k.Name, Scope: k.Scope, Preview: value.Preview(), Hash: hash,
+		Unmatched: k.Unmatched, ExpiresAt: k.Expires,
+	}
+	if !k.URLKey.IsZero() {
+		urlKey, err := loaded.Value(k.URLKey)
+		if err != nil {
+			return d, fmt.Errorf("key %q: url_key: %w", k.Name, err)
+		}
+		if d.Key.URLKeyHash, ok = auth.HashURLKey(urlKey.Reveal()); !ok {
+			return d, fmt.Errorf("key %q: url_key is not a URL key: %s and at least 40 alphanumerics", k.Name, auth.URLKeyPrefix)
+		}
+	}
+	for _, text := range k.Routes {
+		p, err := auth.ParsePattern(text)
+		if err != nil {
+			return d, fmt.Errorf("key %q: route %q: %w", k.Name, text, err)
+		}
+		d.Key.Routes = append(d.Key.Routes, p.String())
+	}
+	d.Credentials = k.Credentials
+	return d, nil
+}

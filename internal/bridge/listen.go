@@ -1,0 +1,199 @@
+package bridge
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/weighbridge/weighbridge/admin"
+)
+
+// listeners are the sockets of one weighbridge.
+type listeners struct {
+	mu     sync.Mutex
+	proxy  net.Listener
+	admin  net.Listener
+	socket net.Listener
+
+	servers []*http.Server
+}
+
+// Listen opens every socket. Where one cannot be opened, none stays open.
+func (b *Bridge) Listen(ctx context.Context) (err error) {
+	l := &b.listeners
+	defer func() {
+		if err != nil {
+			l.close()
+		}
+	}()
+	cfg := &b.loaded.Load().Config
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.proxy, err = listen(ctx, "listen", cfg.Listen); err != nil {
+		return err
+	}
+	tlsConfig, err := listenerTLS(cfg, b.authority, listenerNames(cfg.Listen, cfg.PublicURL))
+	if err != nil {
+		return err
+	}
+	if tlsConfig != nil {
+		l.proxy = b.proxy.TLSListener(l.proxy, tlsConfig)
+	}
+	if cfg.AdminListen != "" {
+		if l.admin, err = listen(ctx, "admin_listen", cfg.AdminListen); err != nil {
+			return err
+		}
+	}
+	if cfg.Store.Driver != "memory" {
+		if l.socket, err = listenSocket(ctx, filepath.Join(b.dir, admin.SocketName)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// listen opens host:port or unix:PATH.
+func listen(ctx context.Context, field, addr string) (net.Listener, error) {
+	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+		return listenSocket(ctx, path)
+	}
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%s: %s is in use by another process: stop it, or choose another address with --%s", field, addr, strings.ReplaceAll(field, "_", "-"))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", field, err)
+	}
+	return l, nil
+}
+
+// listenSocket opens a unix socket of mode 0600: its permission is its
+// authorization. A socket that a killed process left behind is replaced; one
+// that answers is not.
+func listenSocket(ctx context.Context, path string) (net.Listener, error) {
+	if info, err := os.Lstat(path); err == nil {
+		if info.Mode()&fs.ModeSocket == 0 {
+			return nil, fmt.Errorf("%s: exists and is not a socket", path)
+		}
+		var d net.Dialer
+		if c, err := d.DialContext(ctx, "unix", path); err == nil {
+			_ = c.Close()
+			return nil, fmt.Errorf("%s: another weighbridge answers there", path)
+		}
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
+	}
+	// The socket is made in a directory of mode 0700; the umask closes the
+	// moment before chmod for unix:PATH listeners elsewhere.
+	old := syscall.Umask(0o177)
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "unix", path)
+	syscall.Umask(old)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		_ = l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// listenerNames are the names that a certificate of ours for the listener
+// covers.
+func listenerNames(addr, publicURL string) []string {
+	names := []string{"localhost", "127.0.0.1", "::1"}
+	if host, _, err := net.SplitHostPort(addr); err == nil && host != "" {
+		if ip, err := netip.ParseAddr(host); err != nil || !ip.IsUnspecified() {
+			names = append(names, host)
+		}
+	}
+	if h, err := os.Hostname(); err == nil {
+		names = append(names, h)
+	}
+	if rest, ok := strings.CutPrefix(publicURL, "https://"); ok {
+		host, _, _ := strings.Cut(rest, "/")
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h
+		}
+		names = append(names, host)
+	}
+	return names
+}
+
+// Bounds of the admin side, which serves small JSON. A stream that follows
+// the record has no write bound.
+const (
+	adminHeaderTimeout = 10 * time.Second
+	adminIdleTimeout   = 2 * time.Minute
+	adminHeaderBytes   = 32 << 10
+)
+
+func (l *listeners) serveAdmin(ln net.Listener, h http.Handler, report func(error)) {
+	srv := &http.Server{
+		Handler: h, ReadHeaderTimeout: adminHeaderTimeout, IdleTimeout: adminIdleTimeout, MaxHeaderBytes: adminHeaderBytes,
+		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},
+	}
+	l.mu.Lock()
+	l.servers = append(l.servers, srv)
+	l.mu.Unlock()
+	go func() {
+		if err := srv.Serve(ln); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			report(err)
+		}
+	}()
+}
+
+func (l *listeners) proxyAddr() net.Addr { return addrOf(&l.mu, &l.proxy) }
+func (l *listeners) adminAddr() net.Addr { return addrOf(&l.mu, &l.admin) }
+
+func addrOf(mu *sync.Mutex, ln *net.Listener) net.Addr {
+	mu.Lock()
+	defer mu.Unlock()
+	if *ln == nil {
+		return nil
+	}
+	return (*ln).Addr()
+}
+
+func (l *listeners) own() []netip.AddrPort {
+	var out []netip.AddrPort
+	for _, a := range []net.Addr{l.proxyAddr(), l.adminAddr()} {
+		if a == nil {
+			continue
+		}
+		if ap, err := netip.ParseAddrPort(a.String()); err == nil {
+			out = append(out, ap)
+		}
+	}
+	return out
+}
+
+// close closes what is open; the proxy listener belongs to the proxy once it
+// serves.
+func (l *listeners) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, ln := range []net.Listener{l.proxy, l.admin, l.socket} {
+		if ln != nil {
+			_ = ln.Close()
+		}
+	}
+	for _, s := range l.servers {
+		_ = s.Close()
+	}
+	l.servers = nil
+}

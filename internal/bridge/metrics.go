@@ -1,0 +1,83 @@
+package bridge
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/weighbridge/weighbridge/proxy"
+)
+
+// metrics are what /metrics shows. No label carries the name of a key, a
+// credential, a host or a worker: those are in the record.
+type metrics struct {
+	registry  *prometheus.Registry
+	requests  *prometheus.CounterVec
+	bytes     *prometheus.CounterVec
+	firstByte *prometheus.HistogramVec
+	duration  *prometheus.HistogramVec
+}
+
+var _ proxy.Metrics = (*metrics)(nil)
+
+// gauges are read when /metrics is asked.
+type gauges struct {
+	transfers, tunnels, lent func() float64
+	auditDown                func() float64
+}
+
+func newMetrics(version string, g gauges) *metrics {
+	m := &metrics{registry: prometheus.NewRegistry()}
+	m.requests = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "weighbridge_requests_total", Help: "Requests of the data plane by mode, outcome, provider, code of refusal and status class.",
+	}, []string{"mode", "outcome", "provider", "code", "status"})
+	m.bytes = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "weighbridge_worker_bytes_total", Help: "Bytes of body sent to workers.",
+	}, []string{"mode", "outcome", "provider"})
+	m.firstByte = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "weighbridge_first_byte_seconds", Help: "Time to the head of the answer.",
+		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+	}, []string{"mode"})
+	m.duration = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "weighbridge_request_seconds", Help: "Time to the end of the body.",
+		Buckets: []float64{.01, .05, .1, .5, 1, 5, 10, 60, 300, 1800, 7200},
+	}, []string{"mode"})
+	m.registry.MustRegister(m.requests, m.bytes, m.firstByte, m.duration,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	gauge := func(name, help string, f func() float64) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
+	}
+	gauge("weighbridge_transfers", "Requests in progress.", g.transfers)
+	gauge("weighbridge_tunnels", "Blind tunnels that are open.", g.tunnels)
+	gauge("weighbridge_lent_bytes", "Memory lent to streaming bodies.", g.lent)
+	gauge("weighbridge_audit_unavailable", "1 while the audit record cannot be written and nothing is served.", g.auditDown)
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "weighbridge_build_info", Help: "1, with the version.", ConstLabels: prometheus.Labels{"version": version},
+	}, func() float64 { return 1 }))
+	return m
+}
+
+// Observe implements proxy.Metrics.
+func (m *metrics) Observe(s proxy.Sample) {
+	class := ""
+	if s.Status > 0 {
+		class = strconv.Itoa(s.Status/100) + "xx"
+	}
+	m.requests.WithLabelValues(s.Mode, s.Outcome, s.Provider, string(s.Code), class).Inc()
+	if s.Bytes > 0 {
+		m.bytes.WithLabelValues(s.Mode, s.Outcome, s.Provider).Add(float64(s.Bytes))
+	}
+	if s.FirstByte > 0 {
+		m.firstByte.WithLabelValues(s.Mode).Observe(s.FirstByte.Seconds())
+	}
+	if s.Duration > 0 {
+		m.duration.WithLabelValues(s.Mode).Observe(s.Duration.Seconds())
+	}
+}
+
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.HTTPErrorOnError})
+}

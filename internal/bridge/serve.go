@@ -1,0 +1,122 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"net"
+
+	"github.com/weighbridge/weighbridge/config"
+)
+
+// Serve serves until Drain or Close; Listen comes first. It returns nil after
+// Drain and Close, and otherwise the error that ended a listener.
+func (b *Bridge) Serve(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	b.stop = stop
+	defer stop()
+	failed := make(chan error, 3)
+	report := func(err error) {
+		select {
+		case failed <- err:
+		default:
+		}
+	}
+	l := &b.listeners
+	if l.socket != nil {
+		l.serveAdmin(l.socket, b.api.Local(), report)
+	}
+	if l.admin != nil {
+		l.serveAdmin(l.admin, b.api.Remote(), report)
+	}
+	b.watching.Add(1)
+	go func() {
+		defer b.watching.Done()
+		b.watchSecrets(ctx)
+	}()
+	served := make(chan error, 1)
+	go func() { served <- b.proxy.Serve(l.proxy) }()
+	select {
+	case err := <-served:
+		if errors.Is(err, net.ErrClosed) {
+			return nil
+		}
+		return err
+	case err := <-failed:
+		return err
+	}
+}
+
+// Drain takes no new work, lets live transfers finish until ctx ends, and
+// cuts the rest by reset.
+func (b *Bridge) Drain(ctx context.Context) error { return b.proxy.Drain(ctx) }
+
+// Close ends everything at once.
+func (b *Bridge) Close() error {
+	var errs []error
+	if b.stop != nil {
+		b.stop()
+	}
+	b.watching.Wait()
+	if b.proxy != nil {
+		errs = append(errs, b.proxy.Close())
+	}
+	b.listeners.close()
+	if b.record != nil {
+		errs = append(errs, b.record.Close())
+	}
+	if b.store != nil {
+		errs = append(errs, b.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Reload takes a new configuration without dropping a byte. Where it fails
+// the old one stands. restart lists the fields that changed and only hold
+// after a restart.
+func (b *Bridge) Reload(ctx context.Context, loaded *config.Loaded) (restart []string, err error) {
+	b.reload.Lock()
+	defer b.reload.Unlock()
+	was, is := &b.loaded.Load().Config, &loaded.Config
+	g, err := b.newGuard(is)
+	if err != nil {
+		return nil, err
+	}
+	// Declared rows first: the policy may name a declared key.
+	if err := b.declare(ctx, loaded); err != nil {
+		return nil, err
+	}
+	policy, err := b.policy(ctx, is)
+	if err != nil {
+		return nil, errors.Join(err, b.declare(ctx, b.loaded.Load()))
+	}
+	b.dialer.current.Store(g)
+	b.proxy.SetPolicy(policy)
+	b.loaded.Store(loaded)
+	return needRestart(was, is), nil
+}
+
+// needRestart names what a running weighbridge cannot change.
+func needRestart(was, is *config.Config) []string {
+	var out []string
+	for _, f := range []struct {
+		name    string
+		changed bool
+	}{
+		{"data_dir", was.DataDir != is.DataDir},
+		{"listen", was.Listen != is.Listen},
+		{"admin_listen", was.AdminListen != is.AdminListen},
+		{"tls", was.TLS != is.TLS},
+		{"log", was.Log != is.Log},
+		{"ca", was.CA != is.CA},
+		{"kek", was.KEK != is.KEK},
+		{"store", was.Store != is.Store},
+		{"audit", was.Audit != is.Audit},
+		{"upstream.ca_file", was.Upstream.CAFile != is.Upstream.CAFile},
+		{"upstream.idle_timeout", was.Upstream.IdleTimeout != is.Upstream.IdleTimeout},
+	} {
+		if f.changed {
+			out = append(out, f.name)
+		}
+	}
+	return out
+}
