@@ -1,31 +1,190 @@
 package auth
 
-// Pattern is a parsed, canonical URL pattern: [scheme://]host[:port]/path.
-type Pattern struct{ text string }
+import (
+	"strconv"
+	"strings"
+)
 
-// ParsePattern parses and canonicalises a pattern.
-func ParsePattern(text string) (Pattern, error) { panic("being written") }
+// maxPattern bounds the text of a pattern.
+const maxPattern = 2048
+
+// Pattern is a parsed, canonical URL pattern: [scheme://]host[:port]/path.
+//
+// The host is exact, or has labels that are a star and stand for exactly one
+// label each. In the path a star is any characters within one segment, "**"
+// any number of whole segments, and a final "/*" the whole remainder at any
+// depth: a/b/* is a/b/ and below, not a/b. A star that is a whole segment
+// needs at least one character, so an empty segment (//) never helps a match.
+// The query is not matched. No scheme means https, no port the default port
+// of the scheme, no path "/*".
+//
+// The zero Pattern matches nothing.
+type Pattern struct {
+	text   string
+	scheme string
+	// host is canonical, with "*" for the labels that are wildcards.
+	host string
+	port uint16
+	// segments are the path between its slashes; tail says that "/*" follows.
+	segments []segment
+	tail     bool
+	rank     rank
+}
+
+// PatternError says what is wrong with a pattern and what to write instead.
+// It quotes no userinfo and no query.
+type PatternError struct {
+	// Pattern is the text at fault, as far as it may be shown.
+	Pattern string
+	Mistake string
+	Fix     string
+}
+
+// Error names the pattern, the mistake and the fix.
+func (e *PatternError) Error() string {
+	return "pattern " + quote(e.Pattern) + " " + e.Mistake + "; " + e.Fix
+}
+
+// ParsePattern parses and canonicalises a pattern. The error is
+// *PatternError.
+func ParsePattern(text string) (Pattern, error) {
+	p, mistake, fix := parsePattern(text)
+	if mistake != "" {
+		return Pattern{}, &PatternError{Pattern: showablePattern(text), Mistake: mistake, Fix: fix}
+	}
+	return p, nil
+}
+
+// showablePattern cuts off what may hold a secret.
+func showablePattern(text string) string {
+	if i := strings.IndexAny(text, "?#"); i >= 0 {
+		text = text[:i] + "…"
+	}
+	if i := strings.LastIndexByte(text, '@'); i >= 0 {
+		text = "…" + text[i:]
+	}
+	return text
+}
+
+func parsePattern(text string) (p Pattern, mistake, fix string) {
+	switch {
+	case text == "":
+		return p, "is empty", "write host/path, such as huggingface.co/*"
+	case len(text) > maxPattern:
+		return p, "is longer than " + strconv.Itoa(maxPattern) + " characters", "end it in /* instead of listing what lies below"
+	case strings.TrimSpace(text) != text:
+		return p, "has space around it", "remove the space"
+	case strings.ContainsAny(text, "?"):
+		return p, "has a query", "remove what follows the question mark: the query is not matched"
+	case strings.ContainsAny(text, "#"):
+		return p, "has a fragment", "remove what follows the #: it never reaches a server"
+	}
+	rest := text
+	p.scheme = schemeHTTPS
+	if scheme, after, ok := strings.Cut(text, "://"); ok {
+		switch p.scheme = lowerASCII(scheme); p.scheme {
+		case schemeHTTPS, schemeHTTP:
+		default:
+			return p, "has a scheme that is neither https nor http", "write https://… or, to allow a secret on cleartext, http://…"
+		}
+		rest = after
+	}
+	authority, path := rest, "/*"
+	if i := strings.IndexByte(rest, '/'); i >= 0 {
+		authority, path = rest[:i], rest[i:]
+	}
+	if mistake, fix = p.parseAuthority(authority); mistake != "" {
+		return p, mistake, fix
+	}
+	if mistake, fix = p.parsePath(path); mistake != "" {
+		return p, mistake, fix
+	}
+	p.text = p.print()
+	p.rank = p.rankOf()
+	return p, "", ""
+}
+
+// print gives the canonical text: https is not written, nor a default port.
+func (p *Pattern) print() string {
+	var b strings.Builder
+	if p.scheme == schemeHTTP {
+		b.WriteString("http://")
+	}
+	if strings.IndexByte(p.host, ':') >= 0 {
+		b.WriteString("[" + p.host + "]")
+	} else {
+		b.WriteString(p.host)
+	}
+	if p.port != defaultPort(p.scheme) {
+		b.WriteString(":" + strconv.Itoa(int(p.port)))
+	}
+	for i := range p.segments {
+		b.WriteByte('/')
+		p.segments[i].print(&b)
+	}
+	if p.tail {
+		b.WriteString("/*")
+	}
+	return b.String()
+}
 
 // String gives the canonical text, which parses to the same pattern.
 func (p Pattern) String() string { return p.text }
 
-// ParseAuthority parses host[:port] in strict canonical form.
-func ParseAuthority(authority string, defaultPort uint16) (host string, port uint16, err error) {
-	panic("being written")
+// IsZero reports whether p is the zero Pattern.
+func (p Pattern) IsZero() bool { return p.text == "" }
+
+// Equal reports whether p and o are the same pattern.
+func (p Pattern) Equal(o Pattern) bool { return p.text == o.text }
+
+// Scheme is "https" or "http".
+func (p Pattern) Scheme() string { return p.scheme }
+
+// Host is the canonical host: a name, with "*" for labels that are wildcards,
+// or an IP address without brackets.
+func (p Pattern) Host() string { return p.host }
+
+// Port is the port that p is bound to; never zero, except in the zero Pattern.
+func (p Pattern) Port() uint16 { return p.port }
+
+// Path is the canonical path, beginning with "/".
+func (p Pattern) Path() string {
+	if i := strings.IndexByte(strings.TrimPrefix(p.text, "http://"), '/'); i >= 0 {
+		return strings.TrimPrefix(p.text, "http://")[i:]
+	}
+	return ""
 }
 
-// ParseTarget parses what a request line and scheme name. path is the escaped
-// path, query what follows "?".
-func ParseTarget(scheme, authority, pathAndQuery string) (Target, error) { panic("being written") }
+// WildcardHost reports whether a label of the host is a wildcard.
+func (p Pattern) WildcardHost() bool { return strings.IndexByte(p.host, '*') >= 0 }
 
-// ParseURL parses an absolute URL strictly.
-func ParseURL(raw string) (Target, error) { panic("being written") }
+// WholeHost reports whether every path of the host matches.
+func (p Pattern) WholeHost() bool { return p.tail && len(p.segments) == 0 }
 
-// Authority is host, or host:port where the port is not the scheme's default.
-func (t Target) Authority() string { panic("being written") }
+// Matches reports whether t matches p, in every way a server may read its
+// path.
+func (p Pattern) Matches(t Target) bool {
+	if p.IsZero() || t.check() != "" {
+		return false
+	}
+	return newTable([]*rule{{pattern: p}}).covers(see(&t))
+}
 
-// String is the URL with its query.
-func (t Target) String() string { panic("being written") }
+// MatchesHost reports whether some URL https://host:port/… (or http, as p
+// says) could match p.
+func (p Pattern) MatchesHost(host string, port uint16) bool {
+	return p.port == port && hostMatches(p.host, host)
+}
 
-// Redacted is the URL without its query: the only form for logs and records.
-func (t Target) Redacted() string { panic("being written") }
+// MarshalText writes the canonical text.
+func (p Pattern) MarshalText() ([]byte, error) { return []byte(p.text), nil }
+
+// UnmarshalText parses a pattern.
+func (p *Pattern) UnmarshalText(b []byte) error {
+	q, err := ParsePattern(string(b))
+	if err != nil {
+		return err
+	}
+	*p = q
+	return nil
+}

@@ -1,6 +1,9 @@
 package auth
 
-import "time"
+import (
+	"sort"
+	"sync"
+)
 
 // Options of a snapshot.
 type Options struct {
@@ -10,63 +13,115 @@ type Options struct {
 
 // Snapshot is one immutable state of teams, keys, credentials and links,
 // compiled for deciding. All methods are pure and safe for concurrent use.
-type Snapshot struct{}
-
-type keyEntry struct{}
-
-// Compile builds a snapshot. A credential whose provider is unknown or whose
-// patterns do not parse is an error naming it: nothing is skipped.
-func Compile(s State, o Options) (*Snapshot, error) { panic("being written") }
-
-// Identify finds the key by its hash. The error is *Error with
-// CodeKeyInvalid, CodeKeyExpired or CodeKeyRevoked.
-func (s *Snapshot) Identify(h KeyHash, now time.Time) (Identity, error) { panic("being written") }
-
-// IdentifyURLKey is Identify by the hash of a URL key.
-func (s *Snapshot) IdentifyURLKey(h KeyHash, now time.Time) (Identity, error) { panic("being written") }
-
-// IdentifyID finds a key by its id: sealed boxes and default keys name keys so.
-func (s *Snapshot) IdentifyID(keyID string, now time.Time) (Identity, error) { panic("being written") }
-
-// Decide answers what to do with a request.
-func (s *Snapshot) Decide(q Question) Decision { panic("being written") }
-
-// Connect answers what to do with a CONNECT to host:port.
-func (s *Snapshot) Connect(id Identity, host string, port uint16, unmatched UnmatchedPolicy, now time.Time) ConnectDecision { panic("being written") }
-
-// InterceptHosts returns the team's interception hosts for the name
-// constraints of its intermediate certificate: exact names and, with a
-// leading dot, suffixes; IP literals as such; sorted, without repetition.
-func (s *Snapshot) InterceptHosts(teamID string) []string { panic("being written") }
-
-// Explain is Decide with the whole story for `weighbridge explain`.
-func (s *Snapshot) Explain(q Question) Explanation { panic("being written") }
-
-// Explanation tells which credential would be used and why.
-type Explanation struct {
-	Decision Decision    `json:"-"`
-	Outcome  string      `json:"outcome"`
-	Code     Code        `json:"code,omitempty"`
-	Reason   string      `json:"reason"`
-	Connect  string      `json:"connect"` // what a CONNECT to this host would get, in words
-	Chosen   *Candidate  `json:"chosen,omitempty"`
-	Runners  []Candidate `json:"runners_up,omitempty"`
-	// Hops says what a redirect to the provider's companions would get.
-	Hops []string `json:"hops,omitempty"`
+//
+// Compile reads and checks everything; the tables by which a key's requests
+// are matched are built when the key is first used, because a fleet has many
+// keys of which few are busy.
+type Snapshot struct {
+	revision  uint64
+	hosts     hostIndex
+	providers map[string]*provider
+	teams     map[string]*team
+	keys      map[string]*keyEntry
+	byHash    map[KeyHash]*keyEntry
+	byURLHash map[KeyHash]*keyEntry
 }
 
-// Candidate is a rule that matched.
-type Candidate struct {
-	CredentialID   string `json:"credential_id"`
-	CredentialName string `json:"credential"`
-	Provider       string `json:"provider"`
-	Status         Status `json:"status"`
-	Linked         bool   `json:"linked"`
-	Pattern        string `json:"pattern"`
-	Rule           string `json:"rule"`
-	Bare           bool   `json:"bare,omitempty"`
-	// Lost says why it was not chosen, Shadowed that it can never be chosen
-	// for any URL while the winner is linked.
-	Lost     string `json:"lost,omitempty"`
-	Shadowed bool   `json:"shadowed,omitempty"`
+// Revision is the revision of the state that s was compiled from.
+func (s *Snapshot) Revision() uint64 { return s.revision }
+
+// team holds what belongs to one tenant.
+type team struct {
+	id          string
+	credentials []*credential
+
+	once      sync.Once
+	all       *table
+	intercept *interception
+}
+
+// credential is a record with its rules.
+type credential struct {
+	record   Credential
+	provider *provider
+	rules    []*rule
+}
+
+// keyEntry is an API key with everything that its requests are decided by.
+type keyEntry struct {
+	snapshot *Snapshot
+	record   Key
+	team     *team
+	linked   []*credential
+	// routes are the key's routes, expanded; restricted says that there are
+	// any.
+	routes     []*rule
+	restricted bool
+
+	once sync.Once
+	// table holds the rules of the linked credentials.
+	table *table
+	// allowed matches what the routes cover.
+	allowed *table
+	// providers are those of the linked credentials, routed those of which a
+	// route covers a host.
+	providers, routed []*provider
+	// bare is the reason of every request that passes unmatched.
+	bare string
+}
+
+// ready builds the tables of k.
+func (k *keyEntry) ready() *keyEntry {
+	k.once.Do(func() {
+		var rules []*rule
+		for _, c := range k.linked {
+			rules = append(rules, c.rules...)
+			k.providers = appendProvider(k.providers, c.provider)
+		}
+		k.table = newTable(rules)
+		k.allowed = newTable(k.routes)
+		for _, r := range k.routes {
+			for _, p := range k.snapshot.hosts.providersMeeting(r.pattern) {
+				k.routed = appendProvider(k.routed, p)
+			}
+		}
+		k.bare = "no credential that is linked to the API key " + quote(k.record.Name) + " matches; unmatched URLs pass and nothing is put on"
+	})
+	return k
+}
+
+// ready builds the team's table of all rules, linked or not.
+func (t *team) ready() *team {
+	t.once.Do(func() {
+		var rules []*rule
+		var used []*provider
+		for _, c := range t.credentials {
+			rules = append(rules, c.rules...)
+			used = appendProvider(used, c.provider)
+		}
+		t.all = newTable(rules)
+		t.intercept = newInterception(rules, used)
+	})
+	return t
+}
+
+// appendProvider adds p unless it is there; the list stays sorted by name.
+func appendProvider(list []*provider, p *provider) []*provider {
+	i := sort.Search(len(list), func(i int) bool { return list[i].name >= p.name })
+	if i < len(list) && list[i] == p {
+		return list
+	}
+	list = append(list, nil)
+	copy(list[i+1:], list[i:])
+	list[i] = p
+	return list
+}
+
+func hasProvider(list []*provider, p *provider) bool {
+	for _, q := range list {
+		if q == p {
+			return true
+		}
+	}
+	return false
 }

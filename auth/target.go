@@ -1,5 +1,10 @@
 package auth
 
+import (
+	"strconv"
+	"strings"
+)
+
 // Target is where a request goes, in the one form that is matched, signed and
 // sent. Every field is exactly as it will travel: nothing is decoded and
 // encoded again on the way.
@@ -17,4 +22,96 @@ type Target struct {
 	// query from none.
 	RawQuery string
 	HasQuery bool
+}
+
+// The schemes of a Target.
+const (
+	schemeHTTPS = "https"
+	schemeHTTP  = "http"
+)
+
+// defaultPort is the port that a scheme implies (RFC 9110, section 4.2).
+func defaultPort(scheme string) uint16 {
+	if scheme == schemeHTTP {
+		return 80
+	}
+	return 443
+}
+
+// ParseTarget makes a target of what a request line and its connection name.
+// scheme is "https" or "http"; pathAndQuery is the escaped path and what
+// follows "?", where an empty path means "/" (RFC 9110, section 4.2.3). No
+// byte of path or query is changed. The error is *Error with CodeBadTarget
+// and quotes no query.
+func ParseTarget(scheme, authority, pathAndQuery string) (Target, error) {
+	if scheme != schemeHTTPS && scheme != schemeHTTP {
+		return Target{}, badTarget("the scheme " + quote(scheme) + " is neither https nor http")
+	}
+	host, port, err := ParseAuthority(authority, defaultPort(scheme))
+	if err != nil {
+		return Target{}, err
+	}
+	t := Target{Scheme: scheme, Host: host, Port: port}
+	t.Path, t.RawQuery, t.HasQuery = strings.Cut(pathAndQuery, "?")
+	if t.Path == "" {
+		t.Path = "/"
+	}
+	if reason := checkPath(t.Path); reason != "" {
+		return Target{}, badTarget(reason)
+	}
+	if reason := checkQuery(t.RawQuery); reason != "" {
+		return Target{}, badTarget(reason)
+	}
+	return t, nil
+}
+
+// ParseURL parses an absolute URL as strictly as ParseTarget. The scheme may
+// be of either case. A fragment is refused: it has no place on the wire.
+func ParseURL(raw string) (Target, error) {
+	scheme, rest, ok := strings.Cut(raw, "://")
+	if !ok {
+		return Target{}, badTarget("the URL is not absolute; it begins with https:// or http://")
+	}
+	end := strings.IndexAny(rest, "/?#")
+	if end < 0 {
+		end = len(rest)
+	}
+	return ParseTarget(lowerASCII(scheme), rest[:end], rest[end:])
+}
+
+// Authority is host, or host:port where the port is not the scheme's default.
+func (t Target) Authority() string {
+	host := t.Host
+	if strings.IndexByte(host, ':') >= 0 {
+		host = "[" + host + "]"
+	}
+	if t.Port == defaultPort(t.Scheme) {
+		return host
+	}
+	return host + ":" + strconv.Itoa(int(t.Port))
+}
+
+// String is the URL with its query, byte for byte as it will be requested. A
+// query can hold a signature: use Redacted for anything that people or files
+// see.
+func (t Target) String() string {
+	if !t.HasQuery {
+		return t.Redacted()
+	}
+	return t.Redacted() + "?" + t.RawQuery
+}
+
+// Redacted is the URL without its query: the only form for logs and records.
+func (t Target) Redacted() string { return t.Scheme + "://" + t.Authority() + t.Path }
+
+// check tells whether t could have come from ParseTarget. Targets are plain
+// structs, so deciding does not trust that they did.
+func (t *Target) check() (reason string) {
+	switch {
+	case t.Scheme != schemeHTTPS && t.Scheme != schemeHTTP, t.Host == "", t.Port == 0:
+		return "the request names no complete target"
+	case t.RawQuery != "" && !t.HasQuery:
+		return "the target has a query that is not marked as one"
+	}
+	return checkPath(t.Path)
 }

@@ -1,0 +1,77 @@
+package audit
+
+import "github.com/weighbridge/weighbridge/auth"
+
+// batch is the lines that one write and one sync make durable, and at the
+// same time the ticket of every event in it.
+//
+// Until it is handed to the writer it belongs to File.mu; from then on buf
+// and rows belong to the writer, and settled, err and done stay with File.mu.
+type batch struct {
+	// head is a checkpoint that is written before buf and belongs to this
+	// attempt alone.
+	head []byte
+	buf  []byte
+	rows []row
+	// admissions counts the used events.
+	admissions int
+
+	done    chan struct{}
+	settled bool
+	err     error
+}
+
+// row is where one line lies in a batch's buf.
+type row struct {
+	end int
+	// admits is the request id of a used event. Such a line is dropped when the
+	// batch fails, because its request is refused; all other lines report
+	// something that has happened, and are written once the file takes lines
+	// again.
+	admits string
+}
+
+func newBatch(buf []byte) *batch { return &batch{buf: buf[:0], done: make(chan struct{})} }
+
+// add appends a line.
+func (b *batch) add(line []byte, admits string) {
+	b.buf = append(b.buf, line...)
+	b.rows = append(b.rows, row{end: len(b.buf), admits: admits})
+	if admits != "" {
+		b.admissions++
+	}
+}
+
+// reports appends to dst the lines of b that outlive its failure.
+func (b *batch) reports(dst *batch) {
+	start := 0
+	for _, r := range b.rows {
+		if r.admits == "" {
+			dst.add(b.buf[start:r.end], "")
+		}
+		start = r.end
+	}
+}
+
+// bytes is what is written.
+func (b *batch) bytes() []byte {
+	if b.head == nil {
+		return b.buf
+	}
+	return append(b.head, b.buf...)
+}
+
+// size is len(bytes()).
+func (b *batch) size() int64 { return int64(len(b.head) + len(b.buf)) }
+
+// settle completes the tickets, once.
+func (b *batch) settle(err *auth.Error) {
+	if b.settled {
+		return
+	}
+	b.settled = true
+	if err != nil {
+		b.err = err
+	}
+	close(b.done)
+}

@@ -1,0 +1,100 @@
+package audit
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Disk is where the sink writes. The default is the operating system; tests
+// give one that fails.
+type Disk interface {
+	// Append opens the file for appending. Where there is none it is made with
+	// mode 0600 and its directory entry is durable on return.
+	Append(path string) (Handle, error)
+}
+
+// Handle is a file opened for appending.
+type Handle interface {
+	io.Writer
+	// Datasync returns once everything written is durable. After an error the
+	// state of what was written since the last success is unknown, also after
+	// a later success: the handle must not be used again.
+	Datasync() error
+	// Truncate cuts the file to size bytes.
+	Truncate(size int64) error
+	Size() (int64, error)
+	// Current reports whether the handle's path still leads to this file; it
+	// does not after somebody moved or removed it.
+	Current() bool
+	Close() error
+}
+
+// osDisk is the operating system's file system.
+type osDisk struct{}
+
+var _ Disk = osDisk{}
+
+// Append implements Disk.
+func (osDisk) Append(path string) (Handle, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	if err == nil {
+		return &osHandle{f: f, path: path}, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	f, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syncDir(dir); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return &osHandle{f: f, path: path}, nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	err = d.Sync()
+	return errors.Join(err, d.Close())
+}
+
+type osHandle struct {
+	f    *os.File
+	path string
+}
+
+var _ Handle = (*osHandle)(nil)
+
+func (h *osHandle) Write(p []byte) (int, error) { return h.f.Write(p) }
+func (h *osHandle) Datasync() error             { return datasync(h.f) }
+func (h *osHandle) Truncate(size int64) error   { return h.f.Truncate(size) }
+func (h *osHandle) Close() error                { return h.f.Close() }
+
+func (h *osHandle) Size() (int64, error) {
+	st, err := h.f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return st.Size(), nil
+}
+
+func (h *osHandle) Current() bool {
+	ours, err := h.f.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Lstat(h.path)
+	return err == nil && os.SameFile(ours, there)
+}

@@ -1,0 +1,251 @@
+package audit
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/weighbridge/weighbridge/auth"
+)
+
+const (
+	// defaultCommitLimit is the longest that a commit may take: an upstream's
+	// answer waits for it.
+	defaultCommitLimit = time.Second
+	// defaultRetry is how often a tripped sink tries the file again.
+	defaultRetry = time.Second
+	// defaultQueue is room for a second of about 80,000 lines.
+	defaultQueue = 32 << 20
+	// closeGrace is how long Close waits for a disk that does not answer.
+	closeGrace = 5 * time.Second
+	// day is how often files are pruned.
+	day = 24 * time.Hour
+)
+
+// Actions that the sink itself puts on record.
+const (
+	// ActionResumed tells of a time in which the record could not be written:
+	// Duration is how long, Count how many requests were refused for it.
+	ActionResumed = "audit.resumed"
+	// ActionLost tells of Count reports (of events that had happened) for which
+	// there was no room in memory while the record could not be written.
+	ActionLost = "audit.lost"
+
+	// actionCheckpoint lines let the next start find the admissions without
+	// outcome without reading the whole record. Readers do not yield them.
+	actionCheckpoint = "audit.checkpoint"
+)
+
+// FileOptions of a file sink. The zero value has the documented defaults.
+type FileOptions struct {
+	// Now defaults to time.Now.
+	Now func() time.Time
+	// Retention is how long files are kept; zero keeps them for ever.
+	Retention time.Duration
+	// TeamQuota is how many bytes one team may write in a minute, with ten
+	// minutes' worth in hand; zero is no quota.
+	TeamQuota int64
+	// QueueBytes bounds what waits in memory; zero is 32 MiB. Reports of what
+	// has happened may take twice that.
+	QueueBytes int
+	// CommitLimit is the longest that a commit may take before the sink trips;
+	// zero is a second.
+	CommitLimit time.Duration
+	// Retry is how often a tripped sink tries again; zero is a second.
+	Retry time.Duration
+	// Disk defaults to the operating system's.
+	Disk Disk
+	// Notify, if set, is told of every change: the cause when the sink trips,
+	// nil when it takes lines again, and errors of pruning. It must not block.
+	Notify func(error)
+}
+
+// File is the append-only file sink. All methods are safe for concurrent use.
+type File struct {
+	o   FileOptions
+	dir string
+
+	tripped atomic.Pointer[auth.Error]
+	bufs    sync.Pool // *[]byte, for encoding outside the lock
+
+	mu        sync.Mutex
+	pending   *batch
+	spare     []byte // buffer of the last written batch
+	live      map[string]auth.Event
+	quotas    map[string]*quota
+	summaries map[summaryKey]*summary
+	refused   int64 // used events refused since the trip
+	lost      int64 // reports for which there was no room
+	trippedAt time.Time
+	closed    bool
+	segments  []segment
+	changed   chan struct{} // closed and replaced when lines became durable
+	stats     Stats
+
+	wake    chan struct{}
+	stop    chan struct{}
+	stopped sync.WaitGroup
+	final   error // the writer's last word, after stopped
+
+	// The writer's own.
+	out   Handle
+	name  string
+	size  int64 // of the file called name: what is durable and acknowledged
+	since int64 // bytes since the last checkpoint
+	begun bool  // a checkpoint was written since the start
+	from  int64 // where the running segment of the file began
+	moved bool  // the next commit begins a segment
+}
+
+// segment is a stretch of one file that this process has made durable.
+type segment struct {
+	name     string
+	from, to int64
+}
+
+// Stats are counters for metrics.
+type Stats struct {
+	// Events and Commits that became durable, and Bytes of them.
+	Events, Commits, Bytes int64
+	// QueuedBytes wait for the writer.
+	QueuedBytes int64
+	// Refused admissions: tripped, over quota, or no room.
+	Refused int64
+	// Summarised events, which have no line of their own.
+	Summarised int64
+	// Trips since the start.
+	Trips int64
+}
+
+// OpenFile opens the record in dir, making it (0700) where it is missing. A
+// torn last line is closed off, and requests that a previous run admitted and
+// whose outcome it did not record get one that begins "aborted".
+//
+// It fails where the record cannot be read or opened. A disk that is merely
+// full opens a tripped sink that heals like any other.
+func OpenFile(dir string, o FileOptions) (*File, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.QueueBytes == 0 {
+		o.QueueBytes = defaultQueue
+	}
+	if o.CommitLimit == 0 {
+		o.CommitLimit = defaultCommitLimit
+	}
+	if o.Retry == 0 {
+		o.Retry = defaultRetry
+	}
+	if o.Disk == nil {
+		o.Disk = osDisk{}
+	}
+	if o.Notify == nil {
+		o.Notify = func(error) {}
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	unfinished, err := findUnfinished(dir)
+	if err != nil {
+		return nil, err
+	}
+	f := &File{
+		o:         o,
+		dir:       dir,
+		live:      map[string]auth.Event{},
+		quotas:    map[string]*quota{},
+		summaries: map[summaryKey]*summary{},
+		changed:   make(chan struct{}),
+		wake:      make(chan struct{}, 1),
+		stop:      make(chan struct{}),
+		pending:   newBatch(nil),
+	}
+	f.bufs.New = func() any { b := make([]byte, 0, 1024); return &b }
+	f.name = fileName(o.Now())
+	if err := f.open(f.name); errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		f.tripped.Store(unavailable(err, o.CommitLimit))
+		f.trippedAt = o.Now()
+		f.stats.Trips++
+		o.Notify(f.Err())
+	} else if err != nil {
+		return nil, err
+	}
+	f.segments = []segment{{name: f.name, from: f.size, to: f.size}}
+	f.moved = false
+	for _, e := range unfinished {
+		f.report(aborted(e, o.Now()))
+	}
+	f.stopped.Add(2)
+	go f.write()
+	go f.tidy()
+	f.nudge() // even an empty start has its checkpoint
+	return f, nil
+}
+
+// Dir is where the files are.
+func (f *File) Dir() string { return f.dir }
+
+// Err returns nil while the record takes lines, otherwise an *auth.Error with
+// CodeAuditUnavailable.
+func (f *File) Err() error {
+	if e := f.tripped.Load(); e != nil {
+		return e
+	}
+	return nil
+}
+
+// Stats returns the counters.
+func (f *File) Stats() Stats {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.stats
+	s.QueuedBytes = int64(len(f.pending.buf))
+	return s
+}
+
+// Close writes what is queued and ends the sink. It waits five seconds for a
+// disk that does not answer. The error says that something queued was not
+// written; nothing that a ticket promised is among it.
+func (f *File) Close() error {
+	f.mu.Lock()
+	if f.closed {
+		f.mu.Unlock()
+		return nil
+	}
+	f.flushSummaries(f.o.Now())
+	f.closed = true
+	f.mu.Unlock()
+	close(f.stop)
+
+	ended := make(chan struct{})
+	go func() { f.stopped.Wait(); close(ended) }()
+	t := time.NewTimer(closeGrace)
+	defer t.Stop()
+	select {
+	case <-ended:
+		return f.final
+	case <-t.C:
+		return errors.New("the disk of the audit record does not answer; what was queued may not be written")
+	}
+}
+
+// nudge wakes the writer.
+func (f *File) nudge() {
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (f *File) path(name string) string { return filepath.Join(f.dir, name) }
+
+// position is the end of what is durable.
+func (f *File) position() segment {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.segments[len(f.segments)-1]
+}

@@ -1,0 +1,262 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/weighbridge/weighbridge/auth"
+)
+
+func requests(events []auth.Event) []string {
+	var ids []string
+	for _, e := range events {
+		ids = append(ids, e.RequestID)
+	}
+	return ids
+}
+
+func TestEventsReadAcrossMonths(t *testing.T) {
+	clock := newClock(time.Date(2026, 9, 15, 0, 0, 0, 0, time.UTC))
+	dir := t.TempDir()
+	f := openTest(t, dir, FileOptions{Now: clock.Now})
+	for _, req := range []string{"req_9", "req_10", "req_11"} {
+		if err := f.Record(used(req)).Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		clock.Advance(31 * 24 * time.Hour)
+	}
+	for since, want := range map[string][]string{
+		"2026-09-01T00:00:00Z": {"req_9", "req_10", "req_11"},
+		"2026-09-15T00:00:00Z": {"req_9", "req_10", "req_11"},
+		"2026-09-15T00:00:01Z": {"req_10", "req_11"},
+		"2026-11-01T00:00:00Z": {"req_11"},
+		"2027-01-01T00:00:00Z": nil,
+	} {
+		at, err := time.Parse(time.RFC3339, since)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []auth.Event
+		if err := f.Events(t.Context(), at, func(e auth.Event) bool { got = append(got, e); return true }); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(requests(got), want) {
+			t.Errorf("since %s: got %v, want %v", since, requests(got), want)
+		}
+	}
+	n := 0
+	if err := f.Events(t.Context(), time.Time{}, func(auth.Event) bool { n++; return false }); err != nil || n != 1 {
+		t.Errorf("after enough: %d events, %v", n, err)
+	}
+
+	gone, err := f.Prune(time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC))
+	if err != nil || !slices.Equal(gone, []string{"audit-2026-09.jsonl", "audit-2026-10.jsonl"}) {
+		t.Errorf("pruned %v, %v", gone, err)
+	}
+	if gone, err := f.Prune(time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC)); err != nil || len(gone) != 0 {
+		t.Errorf("pruned %v, %v: the file that is written stays", gone, err)
+	}
+}
+
+func TestOldMonthsArePrunedAtStart(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"audit-2020-01.jsonl", "audit-2020-01.jsonl.bak", "other.txt"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := openTest(t, dir, FileOptions{Retention: 90 * 24 * time.Hour})
+	if err := f.Close(); err != nil { // waits for what runs
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	if !slices.Equal(names, []string{"audit-2020-01.jsonl.bak", fileName(time.Now()), "other.txt"}) {
+		t.Errorf("left are %v", names)
+	}
+}
+
+func TestFollowMissesNothingAndRepeatsNothing(t *testing.T) {
+	clock := newClock(time.Date(2026, 10, 31, 23, 0, 0, 0, time.UTC))
+	f := openTest(t, t.TempDir(), FileOptions{Now: clock.Now})
+	const n = 300
+	record := func(from, to int) {
+		for i := from; i < to; i++ {
+			if err := f.Record(used(fmt.Sprint("req_", i))).Wait(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if i == n/2 {
+				clock.Advance(2 * time.Hour) // into November
+			}
+		}
+	}
+	record(0, 10)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for _, from := range []int{0, 10} {
+		since := time.Time{}.Add(1)
+		if from == 10 {
+			since = time.Time{}
+		}
+		events := make(chan auth.Event, n)
+		ended := make(chan error, 1)
+		started := f.position()
+		go func() {
+			ended <- f.Follow(ctx, since, func(e auth.Event) bool { events <- e; return true })
+		}()
+		if from == 10 {
+			// From now on is from the call on, so let it begin; the first event
+			// that it has seen says that it did.
+			for i := 0; len(events) == 0; i++ {
+				if err := f.Record(auth.Event{Action: auth.ActionConfigReload}).Wait(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Millisecond)
+			}
+			record(10, n)
+		}
+		_ = started
+		if from == 0 {
+			for i := range 10 {
+				if e := <-events; e.RequestID != fmt.Sprint("req_", i) {
+					t.Fatalf("got %s, want req_%d", e.RequestID, i)
+				}
+			}
+			cancelled, stop := context.WithCancel(t.Context())
+			stop()
+			if err := f.Follow(cancelled, time.Time{}, func(auth.Event) bool { return true }); err != nil {
+				t.Errorf("an ended context: %v", err)
+			}
+			cancel()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+			ctx, cancel = context.WithCancel(t.Context())
+			defer cancel()
+			continue
+		}
+		for i := from; i < n; {
+			e := <-events
+			if e.Action == auth.ActionConfigReload {
+				continue
+			}
+			if e.RequestID != fmt.Sprint("req_", i) {
+				t.Fatalf("got %s, want req_%d", e.RequestID, i)
+			}
+			i++
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestDamagedLinesAreReported(t *testing.T) {
+	dir := t.TempDir()
+	f := openTest(t, dir, FileOptions{})
+	path := filepath.Join(dir, fileName(time.Now()))
+	if err := f.Record(used("req_1")).Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	tear(t, path, "\x00\x00garbage\n\n{\"id\":1}\n")
+	f = openTest(t, dir, FileOptions{})
+	if err := f.Record(used("req_2")).Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	err := f.Events(t.Context(), time.Time{}, func(e auth.Event) bool {
+		if e.Action == auth.ActionUsed {
+			got = append(got, e.RequestID)
+		}
+		return true
+	})
+	if !errors.Is(err, ErrDamaged) || !slices.Equal(got, []string{"req_1", "req_2"}) {
+		t.Errorf("got %v, %v", got, err)
+	}
+}
+
+// A start reads back to the last checkpoint only, however long the file is.
+func TestCheckpointsBoundTheStart(t *testing.T) {
+	dir := t.TempDir()
+	f := openTest(t, dir, FileOptions{})
+	if err := f.Record(used("req_long")).Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	big := finished("req_x")
+	big.Reason = string(make([]byte, maxText)) // 24 KiB when escaped
+	var last auth.Ticket
+	for range 2 * checkpointEvery / (6 * maxText) {
+		last = f.Record(big)
+		if f.Stats().QueuedBytes > 8<<20 {
+			_ = last.Wait(t.Context())
+		}
+	}
+	if err := last.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Record(used("req_new")).Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, line := range rawLines(t, dir, fileName(time.Now())) {
+		if len(line) > 0 && lineAction(line) == actionCheckpoint {
+			n++
+		}
+	}
+	if n < 2 {
+		t.Errorf("%d checkpoints in %d bytes", n, f.Stats().Bytes)
+	}
+	open, err := findUnfinished(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(requests(open), []string{"req_long", "req_new"}) || open[0].KeyID != "key_a" {
+		t.Errorf("unfinished are %+v", open)
+	}
+}
+
+func TestMemory(t *testing.T) {
+	m := NewMemory(nil)
+	got := make(chan auth.Event, 1)
+	ended := make(chan error)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		ended <- m.Follow(ctx, time.Time{}.Add(1), func(e auth.Event) bool { got <- e; return true })
+	}()
+	if err := m.Record(used("req_1")).Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if e := <-got; e.RequestID != "req_1" || e.ID == "" {
+		t.Errorf("followed %+v", e)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	m.Fail(auth.NewError(auth.CodeAuditUnavailable, "full", nil))
+	wantCode(t, m.Err(), auth.CodeAuditUnavailable)
+	wantCode(t, m.Record(used("req_2")).Wait(t.Context()), auth.CodeAuditUnavailable)
+	m.Fail(nil)
+	if err := m.Err(); err != nil {
+		t.Error(err)
+	}
+	if n := len(all(t, m)); n != 1 {
+		t.Errorf("%d events", n)
+	}
+}

@@ -1,0 +1,235 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/weighbridge/weighbridge/auth"
+)
+
+// write is the writer goroutine: it alone touches the file.
+func (f *File) write() {
+	defer f.stopped.Done()
+	defer func() {
+		if f.out != nil {
+			f.final = errors.Join(f.final, f.out.Close())
+		}
+	}()
+	for {
+		stopping := false
+		select {
+		case <-f.wake:
+		case <-f.stop:
+			stopping = true
+		}
+		for f.tripped.Load() == nil {
+			b := f.take(stopping)
+			if b == nil {
+				break
+			}
+			if !f.commit(b) {
+				break
+			}
+			if stopping {
+				break
+			}
+		}
+		if f.tripped.Load() != nil && !f.healing(stopping) {
+			return
+		}
+		if stopping {
+			return
+		}
+	}
+}
+
+// take hands the queued lines to the writer, or nil where there are none.
+func (f *File) take(closing bool) *batch {
+	now := f.o.Now()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	head := f.checkpoint(now, closing)
+	if len(f.pending.buf) == 0 && head == nil {
+		return nil
+	}
+	b := f.pending
+	f.pending = newBatch(f.spare)
+	f.spare = nil
+	b.head = head
+	return b
+}
+
+// commit makes b durable and completes its tickets. It reports false where it
+// tripped the sink, or the watchdog did.
+func (f *File) commit(b *batch) bool {
+	watchdog := time.AfterFunc(f.o.CommitLimit, func() { f.trip(b, errSlow) })
+	err := f.put(b)
+	watchdog.Stop()
+	if err != nil {
+		f.trip(b, err)
+	}
+
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if b.settled { // by a trip: whatever the disk says now comes too late
+		next := newBatch(nil)
+		b.reports(next)
+		f.pending.reports(next)
+		f.pending.settle(f.tripped.Load())
+		f.pending = next
+		return false
+	}
+	f.publish(b)
+	b.settle(nil)
+	if cap(b.buf) <= maxSpare && f.spare == nil {
+		f.spare, b.buf = b.buf, nil
+	}
+	return true
+}
+
+// maxSpare is the largest buffer that is kept for the next batch.
+const maxSpare = 1 << 20
+
+// publish counts b as durable and lets followers see it.
+func (f *File) publish(b *batch) {
+	f.size += b.size()
+	f.since += b.size()
+	f.stats.Events += int64(len(b.rows))
+	f.stats.Bytes += b.size()
+	f.stats.Commits++
+	if f.moved {
+		f.segments = append(f.segments, segment{name: f.name, from: f.from})
+		f.moved = false
+	}
+	f.segments[len(f.segments)-1].to = f.size
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+// put writes and syncs b at the end of the file of the month.
+func (f *File) put(b *batch) error {
+	name := fileName(f.o.Now())
+	if f.out == nil || f.name != name || !f.out.Current() {
+		if err := f.open(name); err != nil {
+			return err
+		}
+	}
+	data := b.bytes()
+	n, err := f.out.Write(data)
+	if err == nil && n < len(data) {
+		err = io.ErrShortWrite
+	}
+	if err != nil {
+		return err
+	}
+	return f.out.Datasync()
+}
+
+// open opens the file called name behind its last whole line.
+func (f *File) open(name string) error {
+	if f.out != nil {
+		_ = f.out.Close()
+		f.out = nil
+	}
+	h, err := f.o.Disk.Append(f.path(name))
+	if err != nil {
+		return err
+	}
+	size, err := h.Size()
+	if err == nil {
+		var whole int64
+		if whole, err = wholeLines(f.path(name), size); err == nil && whole < size {
+			size, err = cut(h, size, whole)
+		}
+	}
+	if err != nil {
+		_ = h.Close()
+		return err
+	}
+	f.out, f.name, f.size = h, name, size
+	f.from, f.moved = size, true
+	return nil
+}
+
+// cut takes off what follows the first whole bytes of a file of size bytes.
+// Where the file system refuses (an append-only attribute), the torn line is
+// ended, so that the next one is whole. It returns the new size.
+func cut(h Handle, size, whole int64) (int64, error) {
+	if err := h.Truncate(whole); err == nil {
+		return whole, h.Datasync()
+	}
+	if n, err := h.Write([]byte("\n")); err != nil || n != 1 {
+		return 0, errors.Join(errors.New("a torn line can be neither cut off nor ended"), err)
+	}
+	return size + 1, h.Datasync()
+}
+
+// trip refuses all admissions that wait and all that come, until the file
+// takes lines again. It does nothing where b was settled in the meantime.
+func (f *File) trip(b *batch, cause error) {
+	f.mu.Lock()
+	if b.settled {
+		f.mu.Unlock()
+		return
+	}
+	e := unavailable(cause, f.o.CommitLimit)
+	f.tripped.Store(e)
+	f.trippedAt = f.o.Now()
+	f.stats.Trips++
+	f.forget(b)
+	b.settle(e)
+	waiting := f.pending
+	f.forget(waiting)
+	f.pending = newBatch(nil)
+	waiting.reports(f.pending)
+	waiting.settle(e)
+	f.mu.Unlock()
+	f.o.Notify(fmt.Errorf("%w (%w)", e, cause))
+}
+
+// forget counts the admissions of b as refused.
+func (f *File) forget(b *batch) {
+	for _, r := range b.rows {
+		if r.admits != "" {
+			delete(f.live, r.admits)
+		}
+	}
+	f.refused += int64(b.admissions)
+	f.stats.Refused += int64(b.admissions)
+}
+
+// checkpointEvery is how many bytes lie between two checkpoints at most,
+// beside one batch: what a start has to read.
+const checkpointEvery = 16 << 20
+
+// checkpoint returns a line that lists the admissions without outcome, or nil
+// where none is due: it is due at the start, at the head of a new file, at the
+// end and every checkpointEvery bytes.
+func (f *File) checkpoint(now time.Time, closing bool) []byte {
+	if f.begun && !closing && f.name == fileName(now) && f.since < checkpointEvery {
+		return nil
+	}
+	f.begun = true
+	f.since = 0
+	var b strings.Builder
+	for _, e := range f.live {
+		fmt.Fprintf(&b, "%s %s %s %s\n", dash(e.RequestID), dash(e.TeamID), dash(e.KeyID), dash(e.CredentialID))
+	}
+	line := append([]byte(nil), `{"id":`...)
+	line = appendQuoted(line, auth.NewID(auth.PrefixEvent, now))
+	line = append(line, `,"time":"`...)
+	line = now.UTC().AppendFormat(line, timeLayout)
+	line = append(line, `","action":"`+actionCheckpoint+`","reason":`...)
+	line = appendQuoted(line, b.String())
+	return append(line, "}\n"...)
+}
+
+func dash(s string) string {
+	if s == "" || strings.ContainsAny(s, " \n") {
+		return "-"
+	}
+	return s
+}

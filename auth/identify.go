@@ -1,0 +1,72 @@
+package auth
+
+import "time"
+
+// Identify finds the key by its hash. The error is *Error with
+// CodeKeyInvalid, CodeKeyExpired or CodeKeyRevoked.
+func (s *Snapshot) Identify(h KeyHash, now time.Time) (Identity, error) {
+	return identify(s.byHash[h], "API key", now)
+}
+
+// IdentifyURLKey is Identify by the hash of a URL key. Whatever the scope of
+// its API key, the identity may only read.
+func (s *Snapshot) IdentifyURLKey(h KeyHash, now time.Time) (Identity, error) {
+	id, err := identify(s.byURLHash[h], "URL key", now)
+	id.ViaURLKey = err == nil
+	return id, err
+}
+
+// IdentifyID finds a key by its id: sealed boxes and default keys name keys so.
+func (s *Snapshot) IdentifyID(keyID string, now time.Time) (Identity, error) {
+	return identify(s.keys[keyID], "API key", now)
+}
+
+func identify(k *keyEntry, what string, now time.Time) (Identity, error) {
+	if k == nil {
+		return Identity{}, NewError(CodeKeyInvalid, "the presented "+what+" is not known", nil)
+	}
+	if e := k.refusal(now); e != nil {
+		return Identity{}, e
+	}
+	scope := k.record.Scope
+	if scope == "" {
+		scope = ScopeRead
+	}
+	return Identity{
+		TeamID: k.record.TeamID, KeyID: k.record.ID, KeyName: k.record.Name,
+		Scope: scope, key: k,
+	}, nil
+}
+
+// refusal is why k may not be used at now, or nil.
+func (k *keyEntry) refusal(now time.Time) *Error {
+	switch k.record.Status(now) {
+	case "active":
+		return nil
+	case "expired":
+		return NewError(CodeKeyExpired, "the API key "+quote(k.record.Name)+" expired at "+k.record.ExpiresAt.UTC().Format(time.RFC3339), nil)
+	default:
+		return NewError(CodeKeyRevoked, "the API key "+quote(k.record.Name)+" was revoked at "+k.record.RevokedAt.UTC().Format(time.RFC3339), nil)
+	}
+}
+
+// caller finds the key of id in s, and checks it again: an identity may be
+// older than s, and its key may have ended since.
+func (s *Snapshot) caller(id *Identity, now time.Time) (*keyEntry, *Error) {
+	if now.IsZero() {
+		return nil, NewError(CodeInternal, "the time of the request is not known, so nothing can be checked against it", nil)
+	}
+	k := id.key
+	if k == nil || k.snapshot != s {
+		if id.KeyID == "" {
+			return nil, NewError(CodeKeyMissing, "no API key was presented", nil)
+		}
+		if k = s.keys[id.KeyID]; k == nil || k.record.TeamID != id.TeamID {
+			return nil, NewError(CodeKeyInvalid, "the API key "+quote(id.KeyName)+" does not exist any more", nil)
+		}
+	}
+	if e := k.refusal(now); e != nil {
+		return nil, e
+	}
+	return k.ready(), nil
+}
