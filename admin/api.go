@@ -64,8 +64,8 @@ type Options struct {
 	Authority Authority
 	Bundle    func() ([]byte, error)
 	System    func() System
-	// UnmatchedForward and UnmatchedReverse are the listener's policies.
-	UnmatchedForward, UnmatchedReverse auth.UnmatchedPolicy
+	// Unmatched are the listener's policies now, for forward and reverse mode.
+	Unmatched func() (forward, reverse auth.UnmatchedPolicy)
 	// Ready is nil when the data plane can serve.
 	Ready func() error
 	// Metrics serves /metrics.
@@ -104,6 +104,9 @@ func New(o Options) *API {
 	a.system()
 	return a
 }
+
+// System tells what is running here.
+func (a *API) System() System { return a.o.System() }
 
 // OpenAPI is the document made from the operations that are served.
 func (a *API) OpenAPI() *huma.OpenAPI { return a.doc.OpenAPI() }

@@ -53,9 +53,9 @@ func (a *API) explain() {
 		if method == "" {
 			method = http.MethodGet
 		}
-		unmatched := a.o.UnmatchedForward
+		unmatched, reverse := a.o.Unmatched()
 		if in.Body.Mode == "reverse" {
-			unmatched = a.o.UnmatchedReverse
+			unmatched = reverse
 		}
 		out := Explained{URL: target.Redacted(), Key: k.Name, Method: method}
 		out.Explanation = snap.Explain(auth.Question{Identity: id, Method: method, Target: target, Unmatched: unmatched, Now: now})

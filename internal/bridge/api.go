@@ -12,12 +12,10 @@ import (
 )
 
 func (b *Bridge) openAPI() {
-	cfg := &b.loaded.Load().Config
 	o := admin.Options{
 		Store: b.store, TeamID: b.team.ID, Snapshot: b.live.Snapshot, Providers: b.providers,
 		Record: b.record, Transfers: b.transfers, System: b.system, Ready: b.ready,
-		UnmatchedForward: cfg.Unmatched.Forward, UnmatchedReverse: cfg.Unmatched.Reverse,
-		Metrics: b.metrics.handler(), Now: b.o.Now,
+		Unmatched: b.unmatched, Metrics: b.metrics.handler(), Now: b.o.Now,
 		Bundle: func() ([]byte, error) {
 			return nil, auth.NewError(auth.CodeBadRequest, "interception is off: there is no root of ours", nil)
 		},
@@ -26,6 +24,11 @@ func (b *Bridge) openAPI() {
 		o.Authority, o.Bundle = b.authority, b.authority.bundle
 	}
 	b.api = admin.New(o)
+}
+
+func (b *Bridge) unmatched() (forward, reverse auth.UnmatchedPolicy) {
+	u := &b.loaded.Load().Config.Unmatched
+	return u.Forward, u.Reverse
 }
 
 // ready says why the data plane cannot serve.

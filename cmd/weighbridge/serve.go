@@ -1,0 +1,284 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/config"
+	"github.com/weighbridge/weighbridge/internal/bridge"
+	"github.com/weighbridge/weighbridge/internal/workerenv"
+	"github.com/weighbridge/weighbridge/signer"
+)
+
+// serveFlags are the flags of serve that stand over the environment and the
+// file.
+type serveFlags struct {
+	config, listen, adminListen string
+	drain                       time.Duration
+}
+
+func (a *app) serveCommand() *cobra.Command {
+	var f serveFlags
+	c := &cobra.Command{
+		Use: "serve", Short: "Run weighbridge", Args: cobra.NoArgs,
+		Long: "Runs the proxy and its administration. The first start makes the data directory and\n" +
+			"prints, once, the first API key. SIGTERM drains: no new connections, live downloads get\n" +
+			"--drain; a second signal stops at once. SIGHUP reloads the configuration.",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.serve(c.Context(), func() (*config.Loaded, error) { return a.load(c, &f) })
+		},
+	}
+	c.Flags().StringVar(&f.config, "config", "", "configuration file (YAML)")
+	c.Flags().StringVar(&f.listen, "listen", "", "address of the proxy listener (default 127.0.0.1:8080)")
+	c.Flags().StringVar(&f.adminListen, "admin-listen", "", "address of the admin listener (default 127.0.0.1:8081)")
+	c.Flags().DurationVar(&f.drain, "drain", 0, "how long live downloads may go on after SIGTERM (default 10m)")
+	must(c.MarkFlagFilename("config", "yaml", "yml"))
+	return c
+}
+
+// load reads the configuration: flags over environment over file over
+// defaults.
+func (a *app) load(c *cobra.Command, f *serveFlags) (*config.Loaded, error) {
+	o := config.LoadOptions{Path: f.config, Environ: a.environ}
+	for _, p := range signer.Providers() {
+		o.Schemas = append(o.Schemas, p.Schema())
+	}
+	o.Override = func(cfg *config.Config) {
+		if c.Flags().Changed("data-dir") || c.InheritedFlags().Changed("data-dir") {
+			cfg.DataDir = a.dataDir
+		}
+		if f.listen != "" {
+			cfg.Listen = f.listen
+		}
+		if f.adminListen != "" {
+			cfg.AdminListen = f.adminListen
+		}
+		if f.drain != 0 {
+			cfg.Drain = f.drain
+		}
+	}
+	return config.Load(o)
+}
+
+func (a *app) checkCommand() *cobra.Command {
+	var f serveFlags
+	c := &cobra.Command{
+		Use: "check", Short: "Report every mistake in the configuration at once, with its place", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			loaded, err := a.load(c, &f)
+			if err != nil {
+				return err
+			}
+			warnings := []string{}
+			for _, w := range loaded.Warnings {
+				warnings = append(warnings, w.Error())
+			}
+			return a.print(map[string]any{"ok": true, "warnings": warnings}, func(w io.Writer) {
+				for _, line := range warnings {
+					_, _ = fmt.Fprintln(w, "warning: "+line)
+				}
+				_, _ = fmt.Fprintln(w, "The configuration is valid.")
+			})
+		},
+	}
+	c.Flags().StringVar(&f.config, "config", "", "configuration file (YAML)")
+	must(c.MarkFlagFilename("config", "yaml", "yml"))
+	return c
+}
+
+// serve runs until a signal or ctx ends it.
+func (a *app) serve(ctx context.Context, load func() (*config.Loaded, error)) error {
+	loaded, err := load()
+	if err != nil {
+		return err
+	}
+	cfg := &loaded.Config
+	log := a.logger(cfg.Log)
+	for _, w := range loaded.Warnings {
+		log.Warn().Msg(w.Error())
+	}
+	// Signals are taken from here on, so that none is lost while opening.
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, os.Interrupt, syscall.SIGHUP)
+	defer signal.Stop(signals)
+
+	b, err := bridge.Open(ctx, loaded, bridge.Options{Logger: log, Version: buildVersion(), Environ: a.environ})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = b.Close() }()
+	if err := b.Listen(ctx); err != nil {
+		return err
+	}
+	if err := a.greet(ctx, b, cfg); err != nil {
+		return err
+	}
+	log.Info().Str("proxy", b.ProxyURL()).Str("admin", b.AdminURL()).Str("version", buildVersion()).Msg("serving")
+
+	served := make(chan error, 1)
+	go func() { served <- b.Serve(ctx) }()
+	for {
+		select {
+		case err := <-served:
+			return err
+		case <-ctx.Done():
+			return a.drain(b, log, signals, served, cfg.Drain)
+		case s := <-signals:
+			if s != syscall.SIGHUP {
+				log.Info().Str("signal", s.String()).Dur("drain", cfg.Drain).Msg("draining: no new connections, live downloads may finish")
+				return a.drain(b, log, signals, served, cfg.Drain)
+			}
+			a.reload(ctx, b, log, load)
+		}
+	}
+}
+
+// reload keeps the old configuration where the new one has a mistake, and says
+// why.
+func (a *app) reload(ctx context.Context, b *bridge.Bridge, log zerolog.Logger, load func() (*config.Loaded, error)) {
+	loaded, err := load()
+	var restart []string
+	if err == nil {
+		restart, err = b.Reload(ctx, loaded)
+	}
+	if err != nil {
+		var problems config.Problems
+		if errors.As(err, &problems) {
+			for _, p := range problems {
+				log.Error().Msg("configuration: " + p.Error())
+			}
+		} else {
+			log.Error().Err(err).Msg("configuration")
+		}
+		log.Error().Msg("the configuration was not reloaded: the old one stays")
+		return
+	}
+	for _, w := range loaded.Warnings {
+		log.Warn().Msg(w.Error())
+	}
+	if len(restart) > 0 {
+		log.Warn().Strs("fields", restart).Msg("these fields changed and hold after a restart")
+	}
+	log.Info().Msg("configuration reloaded")
+}
+
+// drain waits for live downloads; a second signal, or the end of the time,
+// resets what is left.
+func (a *app) drain(b *bridge.Bridge, log zerolog.Logger, signals <-chan os.Signal, served <-chan error, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- b.Drain(ctx) }()
+	for {
+		select {
+		case s := <-signals:
+			if s != syscall.SIGHUP {
+				log.Warn().Msg("second signal: stopping at once")
+				cancel()
+			}
+		case err := <-done:
+			if err != nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
+				return err
+			}
+			if err != nil {
+				log.Warn().Msg("downloads that did not finish in time were cut by reset")
+			}
+			<-served
+			log.Info().Msg("stopped")
+			return nil
+		}
+	}
+}
+
+func (a *app) logger(l config.Log) zerolog.Logger {
+	level, err := zerolog.ParseLevel(l.Level)
+	if err != nil {
+		level = zerolog.InfoLevel
+	}
+	var w io.Writer = a.stderr
+	f, isFile := a.stderr.(*os.File)
+	if l.Format == "console" || l.Format == "auto" && isFile && isTerminal(f) {
+		w = zerolog.ConsoleWriter{Out: a.stderr, TimeFormat: time.RFC3339, NoColor: a.env("NO_COLOR") != ""}
+	}
+	return zerolog.New(w).Level(level).With().Timestamp().Logger()
+}
+
+// greet prints the first API key, once, and where everything is. The note that
+// it was shown is made after it was written, so a start that is killed in
+// between shows a fresh one the next time.
+func (a *app) greet(ctx context.Context, b *bridge.Bridge, cfg *config.Config) error {
+	w := b.Welcome()
+	if w == nil {
+		return nil
+	}
+	sys := b.API().System()
+	out := a.stdout
+	p := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format, args...) }
+	p("\nweighbridge is ready. This is shown once.\n\n")
+	p("  API key of the worker   %s\n", w.Key.Reveal())
+	p("  Proxy                   %s\n", sys.ProxyURL)
+	if sys.AdminURL != "" {
+		p("  Administration          %s\n", sys.AdminURL)
+	}
+	if sys.CABundle != "" {
+		p("  CA bundle               %s\n", sys.CABundle)
+	}
+	p("  Data directory          %s\n\n", sys.DataDir)
+	p("On a worker, forward mode (every client that knows HTTPS_PROXY):\n\n")
+	if err := a.exports(out, workerenv.Forward, w.Key, sys.ProxyURL, sys.CABundle); err != nil {
+		return err
+	}
+	p("\nor reverse mode (clients that take an endpoint; no CA needed):\n\n")
+	if err := a.exports(out, workerenv.Reverse, w.Key, sys.ProxyURL, sys.CABundle); err != nil {
+		return err
+	}
+	dir := ""
+	if cfg.DataDir != "./weighbridge-data" {
+		dir = " --data-dir " + quoteArg(cfg.DataDir)
+	}
+	p("\nNext, give it a credential (the token is read without echo and sealed):\n\n")
+	p("  weighbridge credential create%s --provider huggingface --name hub --set token=- --key worker\n\n", dir)
+	return b.Welcomed(ctx)
+}
+
+func (a *app) exports(out io.Writer, mode workerenv.Mode, key auth.Secret, proxyURL, bundle string) error {
+	vars, err := workerenv.Variables(workerenv.Options{Mode: mode, ProxyURL: proxyURL, Key: key, Bundle: bundle, Placeholder: signer.PlaceholderToken})
+	if err != nil {
+		return err
+	}
+	for i := range vars {
+		vars[i].Why = ""
+	}
+	return workerenv.Render(indented{out}, "sh", vars)
+}
+
+// indented writes lines two columns in.
+type indented struct{ w io.Writer }
+
+func (i indented) Write(b []byte) (int, error) {
+	start := 0
+	for n, c := range b {
+		if c == '\n' {
+			if _, err := fmt.Fprintf(i.w, "  %s", b[start:n+1]); err != nil {
+				return start, err
+			}
+			start = n + 1
+		}
+	}
+	if start < len(b) {
+		if _, err := fmt.Fprintf(i.w, "  %s", b[start:]); err != nil {
+			return start, err
+		}
+	}
+	return len(b), nil
+}
