@@ -1,0 +1,308 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/weighbridge/weighbridge/admin"
+	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/config"
+	"github.com/weighbridge/weighbridge/internal/bridge"
+	"github.com/weighbridge/weighbridge/internal/house/hub"
+)
+
+const demoPath = "/" + hub.SampleGated + "/resolve/main/" + hub.SampleWeights
+
+func (a *app) demoCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "demo", Short: "Show the story on loopback: no account, no token, no network", Args: cobra.NoArgs,
+		Long: "Starts a sample hub with a gated model and a weighbridge in front of it, both on\n" +
+			"loopback and in a temporary directory, and shows a worker without a token refused\n" +
+			"directly and served through weighbridge. Ends by itself.",
+		RunE: func(c *cobra.Command, _ []string) error {
+			d := &demo{app: a}
+			err := d.run(c.Context())
+			return errors.Join(err, d.close())
+		},
+	}
+}
+
+// demo is one run of the story.
+type demo struct {
+	*app
+	hub    *hub.Hub
+	bridge *bridge.Bridge
+	dir    string
+	served chan error
+	key    auth.Secret
+	token  auth.Secret
+	// want is the digest of the file as the hub has it.
+	want string
+}
+
+func (d *demo) say(format string, args ...any) { _, _ = fmt.Fprintf(d.stdout, format+"\n", args...) }
+
+func (d *demo) run(ctx context.Context) error {
+	if err := d.startHub(); err != nil {
+		return err
+	}
+	d.say("1. A hub on loopback holds a gated model: https://%s%s", hub.Host, demoPath)
+	status, _, err := d.fetch(ctx, d.hub.Server.Client(), "https://"+hub.Host+demoPath, "")
+	if err != nil {
+		return err
+	}
+	if status != http.StatusUnauthorized {
+		return fmt.Errorf("the hub answered %d to a worker without a token, not 401", status)
+	}
+	d.say("   A worker without a token asks the hub directly:   %d %s", status, http.StatusText(status))
+
+	if err := d.startBridge(ctx); err != nil {
+		return err
+	}
+	d.say("\n2. A weighbridge in front of it, %s, holds the token: sealed, and linked to one API key.", d.bridge.ProxyURL())
+	for _, way := range []struct {
+		name string
+		get  func(context.Context) (int, *download, error)
+	}{{"forward mode, HTTPS_PROXY", d.forward}, {"reverse mode, a URL below it", d.reverse}} {
+		status, got, err := way.get(ctx)
+		switch {
+		case err != nil:
+			return err
+		case status != http.StatusOK || got.sum != d.want:
+			return fmt.Errorf("%s: %d, %d bytes, SHA-256 %s where the hub has %s", way.name, status, got.bytes, got.sum, d.want)
+		}
+		d.say("   The same worker, %-30s  %d OK, %s, SHA-256 as the hub has it", way.name+":", status, size(got.bytes))
+		d.say("     %s", got.tensors)
+	}
+	return d.show(ctx)
+}
+
+func (d *demo) startHub() (err error) {
+	if d.hub, err = hub.Start(hub.Options{}); err != nil {
+		return err
+	}
+	if err = d.hub.AddSample(); err != nil {
+		return err
+	}
+	d.token = auth.NewSecret("hf_" + rand.Text() + rand.Text())
+	d.hub.AddToken(hub.Token{Value: d.token.Reveal(), User: "alice", Grants: []string{hub.SampleGated}})
+	// The digest is the hub's own word for the file.
+	req, err := http.NewRequest(http.MethodHead, "https://"+hub.Host+demoPath, nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+d.token.Reveal())
+	resp, err := d.hub.Server.Client().Do(req)
+	if err != nil {
+		return err
+	}
+	_ = resp.Body.Close()
+	d.want = strings.Trim(resp.Header.Get("X-Linked-Etag"), `"`)
+	d.hub.Server.Record.Reset()
+	return nil
+}
+
+func (d *demo) startBridge(ctx context.Context) (err error) {
+	if d.dir, err = os.MkdirTemp("", "weighbridge-demo-"); err != nil {
+		return err
+	}
+	rootFile := filepath.Join(d.dir, "hub-root.pem")
+	if err := os.WriteFile(rootFile, d.hub.Server.RootPEM(), 0o600); err != nil {
+		return err
+	}
+	loaded, err := config.Load(config.LoadOptions{Override: func(c *config.Config) {
+		c.DataDir = filepath.Join(d.dir, "data")
+		c.Listen, c.AdminListen = "127.0.0.1:0", ""
+		c.Upstream.CAFile, c.Upstream.Resolve = rootFile, d.hub.Server.Resolve()
+	}})
+	if err != nil {
+		return err
+	}
+	b, err := bridge.Open(ctx, loaded, bridge.Options{Logger: zerolog.Nop(), Version: buildVersion(), Environ: d.environ})
+	if err != nil {
+		return err
+	}
+	d.bridge, d.key = b, b.Welcome().Key
+	if err := b.Listen(ctx); err != nil {
+		return err
+	}
+	d.served = make(chan error, 1)
+	go func() { d.served <- b.Serve(context.WithoutCancel(ctx)) }()
+	return admin.NewLocalClient(loaded.Config.DataDir).Call(ctx, http.MethodPost, credentialsPath, admin.NewCredential{
+		Name: "hub", Provider: "huggingface", Fields: map[string]string{"token": d.token.Reveal()}, Keys: []string{"worker"},
+	}, nil)
+}
+
+// forward is a worker behind HTTPS_PROXY: it trusts the hub's real root no
+// longer, only the root of weighbridge.
+func (d *demo) forward(ctx context.Context) (int, *download, error) {
+	proxy, err := url.Parse(d.bridge.ProxyURL())
+	if err != nil {
+		return 0, nil, err
+	}
+	proxy.User = url.UserPassword("worker", d.key.Reveal())
+	bundle, err := os.ReadFile(d.bridge.API().System().CABundle)
+	if err != nil {
+		return 0, nil, err
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(bundle)
+	t := &http.Transport{Proxy: http.ProxyURL(proxy), TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}
+	defer t.CloseIdleConnections()
+	return d.fetch(ctx, &http.Client{Transport: t}, "https://"+hub.Host+demoPath, "")
+}
+
+// reverse is a worker that reaches no other address than weighbridge's.
+func (d *demo) reverse(ctx context.Context) (int, *download, error) {
+	base := d.bridge.ProxyURL()
+	t := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if "http://"+addr != base {
+			return nil, fmt.Errorf("the worker has no way to %s", addr)
+		}
+		var dialer net.Dialer
+		return dialer.DialContext(ctx, network, addr)
+	}}
+	defer t.CloseIdleConnections()
+	return d.fetch(ctx, &http.Client{Transport: t}, base+"/"+hub.Host+demoPath, d.key.Reveal())
+}
+
+// download is what came of a GET.
+type download struct {
+	bytes   int64
+	sum     string
+	tensors string
+}
+
+func (d *demo) fetch(ctx context.Context, c *http.Client, url, key string) (int, *download, error) {
+	const patience = 30 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0, nil, err
+	}
+	if key != "" {
+		req.Header.Set("Authorization", "Bearer "+key)
+	}
+	resp, err := c.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return resp.StatusCode, &download{}, nil
+	}
+	h := sha256.New()
+	body := io.TeeReader(resp.Body, h)
+	tensors, err := describe(body)
+	if err != nil {
+		return 0, nil, err
+	}
+	if _, err := io.Copy(io.Discard, body); err != nil {
+		return 0, nil, err
+	}
+	n := resp.ContentLength
+	return resp.StatusCode, &download{bytes: n, sum: hex.EncodeToString(h.Sum(nil)), tensors: tensors}, nil
+}
+
+// describe reads the header of a safetensors file: eight bytes of
+// little-endian length, then JSON (the format's own specification).
+func describe(r io.Reader) (string, error) {
+	var length [8]byte
+	if _, err := io.ReadFull(r, length[:]); err != nil {
+		return "", err
+	}
+	const limit = 1 << 20
+	n := binary.LittleEndian.Uint64(length[:])
+	if n > limit {
+		return "", errors.New("this is not a safetensors file")
+	}
+	header := make([]byte, n)
+	if _, err := io.ReadFull(r, header); err != nil {
+		return "", err
+	}
+	var tensors map[string]struct {
+		Dtype string  `json:"dtype"`
+		Shape []int64 `json:"shape"`
+	}
+	if err := json.Unmarshal(header, &tensors); err != nil {
+		return "", fmt.Errorf("this is not a safetensors file: %w", err)
+	}
+	delete(tensors, "__metadata__")
+	var values int64
+	for _, t := range tensors {
+		n := int64(1)
+		for _, s := range t.Shape {
+			n *= s
+		}
+		values += n
+	}
+	return fmt.Sprintf("a safetensors file: %d tensors, %d values", len(tensors), values), nil
+}
+
+// show says what the hub saw and what is on record.
+func (d *demo) show(ctx context.Context) error {
+	d.say("\n3. What the hub and its CDN saw:")
+	for _, r := range d.hub.Server.Record.All() {
+		shown := "no Authorization"
+		if r.Authorization() == "Bearer "+d.token.Reveal() {
+			shown = "the token"
+		} else if r.Authorization() != "" {
+			return errors.New("the hub saw an Authorization that is not the token")
+		}
+		if (shown == "the token") != (r.Host == hub.Host) && r.Status != http.StatusUnauthorized {
+			return fmt.Errorf("%s saw %s", r.Host, shown)
+		}
+		d.say("   %d %s %-18s %s", r.Status, r.Method, r.Host, shown)
+	}
+	var out struct{ Events []auth.Event }
+	if err := admin.NewLocalClient(filepath.Join(d.dir, "data")).Call(ctx, http.MethodGet, "/api/v1/audit", nil, &out); err != nil {
+		return err
+	}
+	d.say("\n4. What is on record (`weighbridge audit`), and no value of the token anywhere in it:")
+	for i := range out.Events {
+		e := &out.Events[i]
+		if e.Action == auth.ActionUsed {
+			d.say("   %s  key %q  credential %q  rule %s  %s %s", e.Action, e.KeyName, e.CredentialName, e.Rule, e.Method, e.Host)
+		}
+	}
+	d.say("\nThe worker never held the token. `weighbridge serve` does the same for the real hub.")
+	return nil
+}
+
+func (d *demo) close() error {
+	var errs []error
+	if d.bridge != nil {
+		errs = append(errs, d.bridge.Close())
+		if d.served != nil {
+			<-d.served
+		}
+	}
+	if d.hub != nil {
+		errs = append(errs, d.hub.Close())
+	}
+	if d.dir != "" {
+		errs = append(errs, os.RemoveAll(d.dir))
+	}
+	return errors.Join(errs...)
+}
+
