@@ -157,6 +157,20 @@ func parseHost(s string) (host, reason string) {
 	return host, ""
 }
 
+// checkHost checks that host is in the form of Target.Host.
+func checkHost(host string) (reason string) {
+	var canonical string
+	if strings.IndexByte(host, ':') >= 0 {
+		canonical, reason = parseIPv6(host)
+	} else {
+		canonical, reason = parseHost(host)
+	}
+	if reason == "" && canonical != host {
+		reason = "is not lower-case"
+	}
+	return reason
+}
+
 // checkName checks the labels of a lower-case host name (RFC 1123, section
 // 2.1, and underscores).
 func checkName(host string) (reason string) {

@@ -78,7 +78,7 @@ func (s *Snapshot) InterceptHosts(teamID string) []string {
 func (x *interception) opens(host string, port uint16) (p *provider, ok bool) {
 	t := Target{Scheme: schemeHTTPS, Host: host, Port: port, Path: "/"}
 	var bare *provider
-	for _, r := range x.rules.every(sight{target: &t}) {
+	for _, r := range x.rules.every(&sight{Target: t}) {
 		if !r.bare {
 			return r.cred.provider, true
 		}
@@ -131,7 +131,7 @@ func (s *Snapshot) Connect(id Identity, host string, port uint16, unmatched Unma
 	case unmatched == UnmatchedPass && k.record.Unmatched != UnmatchedDeny:
 		d.Passage, d.Reason = Tunnel, k.bare
 	default:
-		d.Code, d.Reason = s.whyUnmatched(k, see(&t), p)
+		d.Code, d.Reason = s.whyUnmatched(k, &sight{Target: t}, p)
 	}
 	return d
 }

@@ -24,15 +24,15 @@ func (s *Snapshot) Decide(q Question) Decision {
 		return Decision{Code: CodeBadTarget, Reason: reason}
 	}
 	v := see(&q.Target)
-	d := s.reach(k, &q, v)
+	d := s.reach(k, &q, &v)
 	if d.Outcome == Deny {
 		return d
 	}
-	return s.inScope(k, &q, v, d)
+	return s.inScope(k, &q, &v, d)
 }
 
 // reach decides everything except the scope.
-func (s *Snapshot) reach(k *keyEntry, q *Question, v sight) Decision {
+func (s *Snapshot) reach(k *keyEntry, q *Question, v *sight) Decision {
 	if q.Boxed {
 		if d := s.origin(k, q); d.Outcome == Deny {
 			return d
@@ -41,7 +41,7 @@ func (s *Snapshot) reach(k *keyEntry, q *Question, v sight) Decision {
 		return Decision{
 			Code:     CodeRouteForbidden,
 			Reason:   "the routes of the API key " + quote(k.record.Name) + " do not cover " + q.Target.Redacted(),
-			Provider: s.hostProvider(k, v.target),
+			Provider: s.hostProvider(k, &v.Target),
 		}
 	}
 	r, ambiguous := k.table.best(v, q.Now)
@@ -49,13 +49,13 @@ func (s *Snapshot) reach(k *keyEntry, q *Question, v sight) Decision {
 		return Decision{
 			Code:     CodeBadTarget,
 			Reason:   "the encoded slash (%2F) in " + q.Target.Redacted() + " leaves open which credential applies: read as a slash, the path matches differently",
-			Provider: s.hostProvider(k, v.target),
+			Provider: s.hostProvider(k, &v.Target),
 		}
 	}
 	signed := signatureOf(q.Target.RawQuery)
 	var d Decision
 	if r != nil {
-		d = matched(r, v.target, signed, q.Now)
+		d = matched(r, &v.Target, signed, q.Now)
 	} else {
 		d = s.unmatched(k, q, v)
 	}
@@ -72,7 +72,8 @@ func (s *Snapshot) origin(k *keyEntry, q *Question) Decision {
 		return Decision{Code: CodeBoxInvalid, Reason: "the sealed URL does not say which URL led to it"}
 	}
 	o := Question{Identity: q.Identity, Method: q.Method, Target: q.Origin, Unmatched: q.Unmatched, Now: q.Now}
-	return s.reach(k, &o, see(&o.Target))
+	v := see(&o.Target)
+	return s.reach(k, &o, &v)
 }
 
 // matched decides by the most specific rule.
@@ -116,8 +117,8 @@ func unusable(c *Credential, t *Target, now time.Time) string {
 }
 
 // unmatched decides where no linked credential matches.
-func (s *Snapshot) unmatched(k *keyEntry, q *Question, v sight) Decision {
-	t := v.target
+func (s *Snapshot) unmatched(k *keyEntry, q *Question, v *sight) Decision {
+	t := &v.Target
 	p := s.hosts.companionOf(t.Scheme, t.Host, t.Port, k.providers)
 	if p != nil && hasProvider(k.providers, p) {
 		return Decision{Outcome: Bare, Reason: p.companionReason, Provider: p.Provider, Companion: true}
@@ -148,10 +149,10 @@ func (s *Snapshot) hostProvider(k *keyEntry, t *Target) Provider {
 
 // routed reports whether the key's routes cover a target: by a route, or as a
 // companion of a provider of which a route covers a host.
-func (s *Snapshot) routed(k *keyEntry, v sight) bool {
+func (s *Snapshot) routed(k *keyEntry, v *sight) bool {
 	if k.allowed.covers(v) {
 		return true
 	}
-	p := s.hosts.companionOf(v.target.Scheme, v.target.Host, v.target.Port, k.routed)
+	p := s.hosts.companionOf(v.Scheme, v.Host, v.Port, k.routed)
 	return p != nil && hasProvider(k.routed, p)
 }

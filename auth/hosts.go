@@ -66,29 +66,24 @@ func (x *hostIndex) add(p *provider) {
 	}
 }
 
-// suffixes calls yield with host, then with every suffix of it that begins
-// with a dot, longest first, until yield says false.
-func suffixes(host string, yield func(string) bool) {
-	if !yield(host) {
-		return
+// wider is the suffix, with a leading dot, that follows h in the search for a
+// host: a.b.c, .b.c, .c and then "".
+func wider(h string) string {
+	i := strings.IndexByte(h[1:], '.')
+	if i < 0 {
+		return ""
 	}
-	for i := 0; i < len(host); i++ {
-		if host[i] == '.' && !yield(host[i:]) {
-			return
-		}
-	}
+	return h[1+i:]
 }
 
 // owner is the provider among whose own hosts host is.
 func (x *hostIndex) owner(host string) *provider {
-	var found *provider
-	for h := range nameAndSuffixes(host) {
+	for h := host; h != ""; h = wider(h) {
 		if list := x.own[h]; len(list) > 0 {
-			found = list[0]
-			break
+			return list[0]
 		}
 	}
-	return found
+	return nil
 }
 
 // companionOf finds the provider of which the target is a companion. Where
@@ -99,7 +94,7 @@ func (x *hostIndex) companionOf(scheme, host string, port uint16, first []*provi
 		return nil
 	}
 	var other *provider
-	for h := range nameAndSuffixes(host) {
+	for h := host; h != ""; h = wider(h) {
 		for _, p := range x.companion[h] {
 			if hasProvider(first, p) {
 				return p
@@ -117,17 +112,12 @@ func (p *provider) companion(host string) (c Companion, ok bool) {
 	if len(p.companions) == 0 {
 		return Companion{}, false
 	}
-	for h := range nameAndSuffixes(host) {
+	for h := host; h != ""; h = wider(h) {
 		if c, ok := p.companions[h]; ok {
 			return c, true
 		}
 	}
 	return Companion{}, false
-}
-
-// nameAndSuffixes ranges over host and its suffixes, longest first.
-func nameAndSuffixes(host string) func(func(string) bool) {
-	return func(yield func(string) bool) { suffixes(host, yield) }
 }
 
 // providersMeeting are the providers that have a host which p's host pattern

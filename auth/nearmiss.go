@@ -4,8 +4,8 @@ import "time"
 
 // whyUnmatched says why a URL that no linked credential matches is refused.
 // companion is the provider of which the host is a companion, if any.
-func (s *Snapshot) whyUnmatched(k *keyEntry, v sight, companion *provider) (Code, string) {
-	t, key := v.target, quote(k.record.Name)
+func (s *Snapshot) whyUnmatched(k *keyEntry, v *sight, companion *provider) (Code, string) {
+	t, key := &v.Target, quote(k.record.Name)
 	if r, _ := k.team.ready().all.best(v, time.Time{}); r != nil {
 		return CodeNotLinked, "the credential " + quote(r.cred.record.Name) + " matches " + t.Redacted() +
 			" by the pattern " + r.pattern.text + ", but it is not linked to the API key " + key

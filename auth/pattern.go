@@ -167,7 +167,8 @@ func (p Pattern) Matches(t Target) bool {
 	if p.IsZero() || t.check() != "" {
 		return false
 	}
-	return newTable([]*rule{{pattern: p}}).covers(see(&t))
+	v := see(&t)
+	return newTable([]*rule{{pattern: p}}).covers(&v)
 }
 
 // MatchesHost reports whether some URL https://host:port/… (or http, as p

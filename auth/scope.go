@@ -2,7 +2,7 @@ package auth
 
 // inScope lets d stand where the key's scope allows the request, and asks for
 // the body where only the body tells.
-func (s *Snapshot) inScope(k *keyEntry, q *Question, v sight, d Decision) Decision {
+func (s *Snapshot) inScope(k *keyEntry, q *Question, v *sight, d Decision) Decision {
 	class := s.classify(q, v, d.Provider)
 	if class == ClassBody {
 		if !q.HasBody {
@@ -26,7 +26,7 @@ func (s *Snapshot) inScope(k *keyEntry, q *Question, v sight, d Decision) Decisi
 		return refuse(what + " is refused for every scope: it is an account endpoint, or a request that cannot be told to be a download")
 	case q.Identity.ViaURLKey:
 		return refuse(what + " is a write, or mints write power, and a URL key may only read")
-	case k.record.Scope != ScopeWrite:
+	case k.record.Scope != ScopeWrite || q.Identity.Scope != ScopeWrite:
 		return refuse(what + " is a write, or mints write power, and the API key " + quote(k.record.Name) + " has scope read")
 	}
 	return d
@@ -35,11 +35,11 @@ func (s *Snapshot) inScope(k *keyEntry, q *Question, v sight, d Decision) Decisi
 // classify asks the provider what the request would do. It sees the path in
 // canonical spelling, so that no escape hides an endpoint from it; where the
 // path has a second reading the worse of the two answers counts.
-func (s *Snapshot) classify(q *Question, v sight, p Provider) Class {
+func (s *Snapshot) classify(q *Question, v *sight, p Provider) Class {
 	if p == nil {
 		return classifyMethod(q.Method)
 	}
-	t := *v.target
+	t := v.Target
 	t.Path = canonicalPath(t.Path)
 	class := p.Classify(q.Method, t)
 	if v.other == "" {
@@ -70,12 +70,12 @@ func worse(a, b Class) Class {
 
 // classifyBody asks the provider by the body. A provider that wants a body
 // and cannot judge one, and a body that is too long, are refused.
-func (s *Snapshot) classifyBody(q *Question, v sight, p Provider) Class {
+func (s *Snapshot) classifyBody(q *Question, v *sight, p Provider) Class {
 	b, ok := p.(BodyClassifier)
 	if !ok || len(q.Body) > MaxClassifyBody {
 		return ClassForbidden
 	}
-	t := *v.target
+	t := v.Target
 	t.Path = canonicalPath(t.Path)
 	class := b.ClassifyBody(q.Method, t, q.ContentEncoding, q.Body)
 	if v.other != "" {

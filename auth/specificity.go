@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"strings"
 	"time"
 )
@@ -66,20 +67,27 @@ func before(a, b *rule, now time.Time) bool {
 		return a.pattern.rank > b.pattern.rank
 	}
 	if a.cred != b.cred {
+		ua, ub := a.cred.record.Usable(now), b.cred.record.Usable(now)
+		if ua != ub {
+			return ua
+		}
+	}
+	return byPreference(a, b) < 0
+}
+
+// byPreference is the part of the order that neither specificity nor the
+// clock decides. Only rules with the same credential, text and origin are
+// equal in it.
+func byPreference(a, b *rule) int {
+	if a.cred != b.cred {
 		x, y := &a.cred.record, &b.cred.record
-		if ux, uy := x.Usable(now), y.Usable(now); ux != uy {
-			return ux
-		}
-		if !x.CreatedAt.Equal(y.CreatedAt) {
-			return x.CreatedAt.After(y.CreatedAt)
-		}
-		return x.ID < y.ID
+		return cmp.Or(y.CreatedAt.Compare(x.CreatedAt), strings.Compare(x.ID, y.ID))
 	}
 	if a.bare != b.bare {
-		return a.bare
+		if a.bare {
+			return -1
+		}
+		return 1
 	}
-	if a.pattern.text != b.pattern.text {
-		return a.pattern.text < b.pattern.text
-	}
-	return a.written < b.written
+	return cmp.Or(strings.Compare(a.pattern.text, b.pattern.text), strings.Compare(a.written, b.written))
 }

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -48,7 +49,7 @@ type pathNode struct {
 	loops bool
 	// end are the rules that match when the path ends here, tail those that
 	// match when at least one more segment follows. All rules of one list
-	// have the same pattern.
+	// have the same pattern and stand in the order of byPreference.
 	end, tail []*rule
 }
 
@@ -58,8 +59,12 @@ type globEdge struct {
 	to    *pathNode
 }
 
+// newTable builds the table of rules. Rules go into their lists in the order
+// in which they win among each other, apart from being usable.
 func newTable(rules []*rule) *table {
 	t := &table{exact: make(map[string]*endpoints)}
+	rules = slices.Clone(rules)
+	slices.SortStableFunc(rules, byPreference)
 	for _, r := range rules {
 		n := t.endpointsOf(r.pattern.host).root(r.pattern.scheme, r.pattern.port)
 		for i := range r.pattern.segments {
@@ -179,10 +184,19 @@ func (f *search) offer(rules []*rule) {
 		*f.every = append(*f.every, rules...)
 		return
 	}
-	for _, r := range rules {
-		if f.best == nil || r.cred != nil && before(r, f.best, f.now) {
-			f.best = r
+	r := rules[0]
+	if r.cred == nil {
+		f.best = r // of a route it is enough to know that there is one
+		return
+	}
+	for _, o := range rules {
+		if o.cred.record.Usable(f.now) {
+			r = o
+			break
 		}
+	}
+	if f.best == nil || before(r, f.best, f.now) {
+		f.best = r
 	}
 }
 
@@ -301,16 +315,16 @@ func contains(list []*pathNode, n *pathNode) bool {
 	return false
 }
 
-// sight is how a target's path can be read: as it stands, and, where it has
-// encoded slashes, as a server reads it that decodes before it cuts.
+// sight is a target and how its path can be read: as it stands, and, where
+// it has encoded slashes, as a server reads it that decodes before it cuts.
 type sight struct {
-	target *Target
+	Target
 	// other is the second reading, or "".
 	other string
 }
 
 func see(t *Target) sight {
-	v := sight{target: t}
+	v := sight{Target: *t}
 	if hasEncodedSlash(t.Path) {
 		v.other = openSlashes(t.Path)
 	}
@@ -319,14 +333,14 @@ func see(t *Target) sight {
 
 // best finds the deciding rule. ambiguous says that the two readings of the
 // path would put on different credentials; there is then no answer.
-func (t *table) best(v sight, now time.Time) (r *rule, ambiguous bool) {
+func (t *table) best(v *sight, now time.Time) (r *rule, ambiguous bool) {
 	f := search{now: now}
-	t.walk(v.target, v.target.Path, &f)
+	t.walk(&v.Target, v.Path, &f)
 	if v.other == "" {
 		return f.best, false
 	}
 	g := search{now: now}
-	t.walk(v.target, v.other, &g)
+	t.walk(&v.Target, v.other, &g)
 	switch {
 	case f.best == nil && g.best == nil:
 		return nil, false
@@ -338,20 +352,20 @@ func (t *table) best(v sight, now time.Time) (r *rule, ambiguous bool) {
 }
 
 // every collects all rules that match the path as it stands.
-func (t *table) every(v sight) []*rule {
+func (t *table) every(v *sight) []*rule {
 	var out []*rule
-	t.walk(v.target, v.target.Path, &search{every: &out})
+	t.walk(&v.Target, v.Path, &search{every: &out})
 	return out
 }
 
 // covers reports whether some rule matches, in both readings of the path.
-func (t *table) covers(v sight) bool {
+func (t *table) covers(v *sight) bool {
 	f := search{}
-	t.walk(v.target, v.target.Path, &f)
+	t.walk(&v.Target, v.Path, &f)
 	if f.best == nil || v.other == "" {
 		return f.best != nil
 	}
 	g := search{}
-	t.walk(v.target, v.other, &g)
+	t.walk(&v.Target, v.other, &g)
 	return g.best != nil
 }

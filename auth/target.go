@@ -113,5 +113,8 @@ func (t *Target) check() (reason string) {
 	case t.RawQuery != "" && !t.HasQuery:
 		return "the target has a query that is not marked as one"
 	}
+	if reason := checkHost(t.Host); reason != "" {
+		return "the host " + quote(t.Host) + " " + reason
+	}
 	return checkPath(t.Path)
 }

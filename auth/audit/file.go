@@ -20,6 +20,8 @@ const (
 	defaultRetry = time.Second
 	// defaultQueue is room for a second of about 80,000 lines.
 	defaultQueue = 32 << 20
+	// checkpointEvery bounds what a start has to read.
+	checkpointEvery = 16 << 20
 	// closeGrace is how long Close waits for a disk that does not answer.
 	closeGrace = 5 * time.Second
 	// day is how often files are pruned.
@@ -62,6 +64,10 @@ type FileOptions struct {
 	// Notify, if set, is told of every change: the cause when the sink trips,
 	// nil when it takes lines again, and errors of pruning. It must not block.
 	Notify func(error)
+
+	// checkpoint is how many bytes lie between two checkpoints at most, beside
+	// one batch; zero is checkpointEvery.
+	checkpoint int64
 }
 
 // File is the append-only file sink. All methods are safe for concurrent use.
@@ -139,6 +145,9 @@ func OpenFile(dir string, o FileOptions) (*File, error) {
 	}
 	if o.Retry == 0 {
 		o.Retry = defaultRetry
+	}
+	if o.checkpoint == 0 {
+		o.checkpoint = checkpointEvery
 	}
 	if o.Disk == nil {
 		o.Disk = osDisk{}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/weighbridge/weighbridge/auth"
@@ -103,65 +104,48 @@ func TestFollowMissesNothingAndRepeatsNothing(t *testing.T) {
 		}
 	}
 	record(0, 10)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	for _, from := range []int{0, 10} {
-		since := time.Time{}.Add(1)
-		if from == 10 {
-			since = time.Time{}
-		}
-		events := make(chan auth.Event, n)
-		ended := make(chan error, 1)
-		started := f.position()
-		go func() {
-			ended <- f.Follow(ctx, since, func(e auth.Event) bool { events <- e; return true })
-		}()
-		if from == 10 {
-			// From now on is from the call on, so let it begin; the first event
-			// that it has seen says that it did.
-			for i := 0; len(events) == 0; i++ {
-				if err := f.Record(auth.Event{Action: auth.ActionConfigReload}).Wait(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-				time.Sleep(time.Millisecond)
-			}
-			record(10, n)
-		}
-		_ = started
-		if from == 0 {
-			for i := range 10 {
-				if e := <-events; e.RequestID != fmt.Sprint("req_", i) {
-					t.Fatalf("got %s, want req_%d", e.RequestID, i)
-				}
-			}
-			cancelled, stop := context.WithCancel(t.Context())
-			stop()
-			if err := f.Follow(cancelled, time.Time{}, func(auth.Event) bool { return true }); err != nil {
-				t.Errorf("an ended context: %v", err)
-			}
-			cancel()
-			if err := <-ended; err != nil {
-				t.Error(err)
-			}
-			ctx, cancel = context.WithCancel(t.Context())
-			defer cancel()
-			continue
-		}
-		for i := from; i < n; {
-			e := <-events
-			if e.Action == auth.ActionConfigReload {
-				continue
-			}
-			if e.RequestID != fmt.Sprint("req_", i) {
-				t.Fatalf("got %s, want req_%d", e.RequestID, i)
-			}
-			i++
-		}
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
+	events := make(chan auth.Event, n)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- f.Follow(t.Context(), clock.Now().Add(-time.Hour), func(e auth.Event) bool {
+			events <- e
+			return e.RequestID != fmt.Sprint("req_", n-1)
+		})
+	}()
+	record(10, n)
+	for i := range n {
+		if e := <-events; e.RequestID != fmt.Sprint("req_", i) {
+			t.Fatalf("got %s, want req_%d", e.RequestID, i)
 		}
 	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFollowFromNowOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := openTest(t, t.TempDir(), FileOptions{})
+		if err := f.Record(used("req_before")).Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var got []auth.Event
+		ended := make(chan error, 1)
+		go func() {
+			ended <- f.Follow(ctx, time.Time{}, func(e auth.Event) bool { got = append(got, e); return true })
+		}()
+		synctest.Wait()
+		f.Record(used("req_after"))
+		synctest.Wait()
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("an ended context: %v", err)
+		}
+		if !slices.Equal(requests(got), []string{"req_after"}) {
+			t.Errorf("followed %v", requests(got))
+		}
+	})
 }
 
 func TestDamagedLinesAreReported(t *testing.T) {
@@ -194,16 +178,17 @@ func TestDamagedLinesAreReported(t *testing.T) {
 // A start reads back to the last checkpoint only, however long the file is.
 func TestCheckpointsBoundTheStart(t *testing.T) {
 	dir := t.TempDir()
-	f := openTest(t, dir, FileOptions{})
+	const every = 1 << 20
+	f := openTest(t, dir, FileOptions{checkpoint: every})
 	if err := f.Record(used("req_long")).Wait(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	big := finished("req_x")
 	big.Reason = string(make([]byte, maxText)) // 24 KiB when escaped
 	var last auth.Ticket
-	for range 2 * checkpointEvery / (6 * maxText) {
+	for range 4 * every / (6 * maxText) {
 		last = f.Record(big)
-		if f.Stats().QueuedBytes > 8<<20 {
+		if f.Stats().QueuedBytes > every/2 {
 			_ = last.Wait(t.Context())
 		}
 	}
@@ -219,7 +204,7 @@ func TestCheckpointsBoundTheStart(t *testing.T) {
 			n++
 		}
 	}
-	if n < 2 {
+	if n < 3 {
 		t.Errorf("%d checkpoints in %d bytes", n, f.Stats().Bytes)
 	}
 	open, err := findUnfinished(dir)

@@ -77,7 +77,9 @@ func (f *File) enqueue(e *auth.Event, line []byte, admits bool, now time.Time) a
 			err = errOverQuota
 		}
 		if err != nil {
-			f.refused++
+			if tripped != nil {
+				f.refused++
+			}
 			f.stats.Refused++
 			return settled{err}
 		}

@@ -110,6 +110,9 @@ func (c *clock) Advance(d time.Duration) {
 
 func openTest(t testing.TB, dir string, o FileOptions) *File {
 	t.Helper()
+	if o.Disk == nil {
+		o.CommitLimit = time.Minute // a slow disk is no finding here
+	}
 	f, err := OpenFile(dir, o)
 	if err != nil {
 		t.Fatal(err)

@@ -201,15 +201,11 @@ func (f *File) forget(b *batch) {
 	f.stats.Refused += int64(b.admissions)
 }
 
-// checkpointEvery is how many bytes lie between two checkpoints at most,
-// beside one batch: what a start has to read.
-const checkpointEvery = 16 << 20
-
 // checkpoint returns a line that lists the admissions without outcome, or nil
 // where none is due: it is due at the start, at the head of a new file, at the
-// end and every checkpointEvery bytes.
+// end, and by the number of bytes since the last.
 func (f *File) checkpoint(now time.Time, closing bool) []byte {
-	if f.begun && !closing && f.name == fileName(now) && f.since < checkpointEvery {
+	if f.begun && !closing && f.name == fileName(now) && f.since < f.o.checkpoint {
 		return nil
 	}
 	f.begun = true

@@ -1,0 +1,63 @@
+package audit
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+func BenchmarkEncode(b *testing.B) {
+	e := used("req_01k0000000000000000000000")
+	e.ID, e.Time = "evt_01k0000000000000000000000", time.Now()
+	buf := make([]byte, 0, 1024)
+	b.ReportAllocs()
+	for b.Loop() {
+		buf = appendEvent(buf[:0], &e)
+	}
+	b.SetBytes(int64(len(buf)))
+}
+
+// BenchmarkRecord is what the hot path pays: no waiting.
+func BenchmarkRecord(b *testing.B) {
+	f := openTest(b, b.TempDir(), FileOptions{QueueBytes: 1 << 30})
+	e := finished("req_01k0000000000000000000000")
+	b.ReportAllocs()
+	for b.Loop() {
+		f.Record(e)
+	}
+}
+
+// BenchmarkWait64 is admissions with 64 requests in flight, each waiting for
+// its own to be durable.
+func BenchmarkWait64(b *testing.B) {
+	f := openTest(b, b.TempDir(), FileOptions{})
+	const workers = 64
+	took := make([][]time.Duration, workers)
+	var wg sync.WaitGroup
+	begun := time.Now()
+	for w := range workers {
+		wg.Go(func() {
+			for i := w; i < b.N; i += workers {
+				t := time.Now()
+				req := fmt.Sprint("req_", i)
+				if err := f.Record(used(req)).Wait(context.Background()); err != nil {
+					b.Error(err)
+					return
+				}
+				took[w] = append(took[w], time.Since(t))
+				f.Record(finished(req))
+			}
+		})
+	}
+	wg.Wait()
+	all := slices.Concat(took...)
+	slices.Sort(all)
+	if len(all) > 0 {
+		b.ReportMetric(float64(len(all))/time.Since(begun).Seconds(), "admissions/s")
+		b.ReportMetric(float64(all[len(all)/2].Microseconds()), "p50-µs")
+		b.ReportMetric(float64(all[len(all)*99/100].Microseconds()), "p99-µs")
+	}
+}
