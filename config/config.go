@@ -77,7 +77,7 @@ type Store struct {
 // Audit says how long and how much is kept on record.
 type Audit struct {
 	Retention time.Duration `yaml:"retention" env:"RETENTION" default:"90d" doc:"How long the record is kept. Whole months are deleted once their last day is older. 0 keeps everything."`
-	TeamQuota Size          `yaml:"team_quota" env:"TEAM_QUOTA" default:"2GiB" doc:"How much one team may write into the record in a minute, so that it cannot fill the disk for all. Beyond it its requests are refused with audit_unavailable. 0 is no quota."`
+	TeamQuota Size          `yaml:"team_quota" env:"TEAM_QUOTA" default:"64MiB" doc:"How much one team may write into the record in a minute, with ten minutes' worth in hand, so that it cannot fill the disk for all. Beyond it its requests are refused with audit_unavailable. A request takes about 1 KiB. 0 is no quota."`
 }
 
 // Upstream says how weighbridge reaches the upstreams.
