@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"weighbridge": func() {
+			os.Exit(run(context.Background(), os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))
+		},
+	})
+}
+
+// TestScript runs the transcripts of testdata/script against the true program.
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		RequireExplicitExec: true,
+		Setup: func(e *testscript.Env) error {
+			// A unix socket's path has at most 108 bytes: the data directory is
+			// named from where the script stands.
+			e.Setenv("WEIGHBRIDGE_DATA_DIR", "./data")
+			e.Setenv("WEIGHBRIDGE_LISTEN", "127.0.0.1:0")
+			e.Setenv("WEIGHBRIDGE_ADMIN_LISTEN", "127.0.0.1:0")
+			e.Setenv("NO_COLOR", "1")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"fails":   fails,
+			"answers": answers,
+			"extract": extract,
+			"signal":  signalPid,
+		},
+	})
+}
+
+// fails CODE PROGRAM ARGS… runs a program that must exit with CODE. Its output
+// is kept for stdout and stderr by way of files of those names.
+func fails(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: fails CODE PROGRAM ARGS")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		ts.Fatalf("it succeeded; code %d was expected", want)
+	case !errors.As(err, &exit):
+		ts.Check(err)
+	case exit.ExitCode() != want:
+		ts.Fatalf("exit code %d, not %d", exit.ExitCode(), want)
+	}
+}
+
+// answers waits until something accepts connections on a unix socket.
+func answers(ts *testscript.TestScript, neg bool, args []string) {
+	path := ts.MkAbs(args[0])
+	for range 1200 {
+		c, err := net.Dial("unix", relative(ts, path))
+		if err == nil {
+			_ = c.Close()
+			if !neg {
+				return
+			}
+		} else if neg {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	ts.Fatalf("%s: still not so after a minute", args[0])
+}
+
+// relative shortens a path so that it fits into a socket address.
+func relative(ts *testscript.TestScript, path string) string {
+	wd, err := os.Getwd()
+	ts.Check(err)
+	if rel, err := filepath.Rel(wd, path); err == nil && len(rel) < len(path) {
+		return rel
+	}
+	return path
+}
+
+// extract VAR PREFIX FILE sets VAR to the first word in FILE that begins with
+// PREFIX.
+func extract(ts *testscript.TestScript, _ bool, args []string) {
+	for _, word := range strings.FieldsFunc(ts.ReadFile(args[2]), func(r rune) bool {
+		return strings.ContainsRune(" \t\r\n\"':@,", r)
+	}) {
+		if strings.HasPrefix(word, args[1]) {
+			ts.Setenv(args[0], word)
+			return
+		}
+	}
+	ts.Fatalf("%s: no word begins with %s", args[2], args[1])
+}
+
+// signal NAME FILE sends a signal to the process whose number is in FILE.
+func signalPid(ts *testscript.TestScript, _ bool, args []string) {
+	pid := strings.TrimSpace(ts.ReadFile(args[1]))
+	ts.Check(ts.Exec("kill", "-"+args[0], pid))
+}
