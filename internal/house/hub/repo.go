@@ -62,6 +62,9 @@ type File struct {
 	Large bool
 	// Chunked makes a GET of a small file come without Content-Length.
 	Chunked bool
+
+	// sha256 saves digesting the same sample for every repository.
+	sha256 string
 }
 
 type repo struct {
@@ -214,7 +217,10 @@ func pointer(sha256 string, size int64) string {
 
 // keep makes the object of a file; a large one that is known is shared.
 func (h *Hub) keep(f File) *object {
-	o := &object{content: f.Content, large: f.Large, size: f.Content.Size(), sha256: origin.SHA256(f.Content), repos: map[string]bool{}}
+	o := &object{content: f.Content, large: f.Large, size: f.Content.Size(), sha256: f.sha256, repos: map[string]bool{}}
+	if o.sha256 == "" {
+		o.sha256 = origin.SHA256(f.Content)
+	}
 	if !o.large {
 		o.gitOID = blobOID(f.Content)
 		return o

@@ -50,7 +50,7 @@ func Safetensors(seed uint64, tensors ...Tensor) (origin.Content, error) {
 	out = append(out, header.Bytes()...)
 	values := rand.New(rand.NewPCG(seed, 0))
 	for range end / 4 {
-		out = binary.LittleEndian.AppendUint32(out, math.Float32bits(float32(values.NormFloat64()*0.02)))
+		out = binary.LittleEndian.AppendUint32(out, math.Float32bits((values.Float32()-0.5)/16))
 	}
 	return origin.Bytes(out), nil
 }

@@ -48,7 +48,7 @@ func SampleFiles(seed uint64) ([]File, error) {
 		return nil, err
 	}
 	config := fmt.Sprintf("{\n  \"model_type\": \"sample\",\n  \"hidden_size\": 768,\n  \"seed\": %d,\n  \"note\": %q\n}\n", seed, strings.Repeat("weights and measures ", 80))
-	return []File{
+	files := []File{
 		{Path: SampleWeights, Content: weights, Large: true},
 		{Path: SamplePlus, Content: origin.Random(seed, 300_001), Large: true},
 		{Path: SampleConfig, Content: origin.Text(config)},
@@ -57,7 +57,11 @@ func SampleFiles(seed uint64) ([]File, error) {
 		{Path: SampleOdd, Content: origin.Text("plus, number sign and per cent\n")},
 		{Path: SampleUnicode, Content: origin.Text("not ASCII\n")},
 		{Path: SampleEmpty, Content: origin.Text("")},
-	}, nil
+	}
+	for i := range files {
+		files[i].sha256 = origin.SHA256(files[i].Content)
+	}
+	return files, nil
 }
 
 // AddSample puts the sample repositories on the Hub.
