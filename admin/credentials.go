@@ -56,7 +56,8 @@ type CredentialPatch struct {
 
 type credentialOutput struct{ Body Credential }
 
-type refInput struct {
+// RefInput is the path of one thing.
+type RefInput struct {
 	Ref string `path:"ref" doc:"An id or a name."`
 }
 
@@ -92,14 +93,14 @@ func (a *API) credentials() {
 	huma.Register(a.doc, huma.Operation{
 		OperationID: "get-credential", Method: http.MethodGet, Path: "/api/v1/credentials/{ref}",
 		Summary: "Show a credential", Tags: tags, Errors: []int{http.StatusNotFound},
-	}, func(ctx context.Context, in *refInput) (*credentialOutput, error) {
+	}, func(ctx context.Context, in *RefInput) (*credentialOutput, error) {
 		return a.credential(ctx, in.Ref)
 	})
 	huma.Register(a.doc, huma.Operation{
 		OperationID: "update-credential", Method: http.MethodPatch, Path: "/api/v1/credentials/{ref}",
 		Summary: "Change a credential", Tags: tags, Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, func(ctx context.Context, in *struct {
-		refInput
+		RefInput
 		Body CredentialPatch
 	}) (*credentialOutput, error) {
 		return a.updateCredential(ctx, in.Ref, in.Body)
@@ -108,7 +109,7 @@ func (a *API) credentials() {
 		OperationID: "delete-credential", Method: http.MethodDelete, Path: "/api/v1/credentials/{ref}",
 		Summary: "Delete a credential and destroy its sealed fields", Tags: tags,
 		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusConflict},
-	}, func(ctx context.Context, in *refInput) (*struct{}, error) {
+	}, func(ctx context.Context, in *RefInput) (*struct{}, error) {
 		return nil, public(a.o.Store.DeleteCredential(ctx, a.o.TeamID, in.Ref, a.event(ctx, auth.ActionCredentialDelete)))
 	})
 }

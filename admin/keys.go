@@ -91,12 +91,12 @@ func (a *API) keys() {
 	huma.Register(a.doc, huma.Operation{
 		OperationID: "get-key", Method: http.MethodGet, Path: "/api/v1/keys/{ref}",
 		Summary: "Show an API key", Tags: tags, Errors: []int{http.StatusNotFound},
-	}, func(ctx context.Context, in *refInput) (*keyOutput, error) { return a.key(ctx, in.Ref) })
+	}, func(ctx context.Context, in *RefInput) (*keyOutput, error) { return a.key(ctx, in.Ref) })
 	huma.Register(a.doc, huma.Operation{
 		OperationID: "update-key", Method: http.MethodPatch, Path: "/api/v1/keys/{ref}",
 		Summary: "Change an API key", Tags: tags, Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, func(ctx context.Context, in *struct {
-		refInput
+		RefInput
 		Body KeyPatch
 	}) (*keyOutput, error) {
 		return a.updateKey(ctx, in.Ref, in.Body)
@@ -104,7 +104,7 @@ func (a *API) keys() {
 	huma.Register(a.doc, huma.Operation{
 		OperationID: "revoke-key", Method: http.MethodPost, Path: "/api/v1/keys/{ref}/revoke",
 		Summary: "Revoke an API key, for good", Tags: tags, Errors: []int{http.StatusNotFound, http.StatusConflict},
-	}, func(ctx context.Context, in *refInput) (*keyOutput, error) {
+	}, func(ctx context.Context, in *RefInput) (*keyOutput, error) {
 		k, err := a.o.Store.UpdateKey(ctx, a.o.TeamID, in.Ref, func(row *auth.Key) error {
 			if row.RevokedAt.IsZero() {
 				row.RevokedAt = a.o.Now().UTC()
@@ -120,12 +120,12 @@ func (a *API) keys() {
 		OperationID: "regenerate-key", Method: http.MethodPost, Path: "/api/v1/keys/{ref}/regenerate",
 		Summary: "Make a new secret for an API key and end the old one in a single step", Tags: tags,
 		Errors: []int{http.StatusNotFound, http.StatusConflict},
-	}, func(ctx context.Context, in *refInput) (*keyOutput, error) { return a.regenerateKey(ctx, in.Ref) })
+	}, func(ctx context.Context, in *RefInput) (*keyOutput, error) { return a.regenerateKey(ctx, in.Ref) })
 	huma.Register(a.doc, huma.Operation{
 		OperationID: "delete-key", Method: http.MethodDelete, Path: "/api/v1/keys/{ref}",
 		Summary: "Delete an API key and its links", Tags: tags,
 		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusConflict},
-	}, func(ctx context.Context, in *refInput) (*struct{}, error) {
+	}, func(ctx context.Context, in *RefInput) (*struct{}, error) {
 		return nil, public(a.o.Store.DeleteKey(ctx, a.o.TeamID, in.Ref, a.event(ctx, auth.ActionKeyDelete)))
 	})
 }

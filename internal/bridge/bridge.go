@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"net/url"
@@ -144,28 +145,58 @@ func (b *Bridge) openStore(cfg *config.Config) error {
 	if err := openDirectory(b.dir); err != nil {
 		return err
 	}
-	kek, err := store.OpenKEK(cfg.KEK, b.dir)
+	path := filepath.Join(b.dir, storeFile)
+	kek, err := b.openKEK(cfg.KEK, path)
 	if err != nil {
 		return err
 	}
 	so.KEK = kek
-	b.store, err = store.OpenBolt(filepath.Join(b.dir, storeFile), so)
+	b.store, err = store.OpenBolt(path, so)
 	return err
+}
+
+// openKEK opens the KEK, and makes its file where there is neither it nor a
+// store yet. A store whose KEK file is gone is not given a new one: that would
+// hide the loss.
+func (b *Bridge) openKEK(uri, storePath string) (store.KEK, error) {
+	kek, err := store.OpenKEK(uri, b.dir)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return kek, err
+	}
+	path, ok := store.KEKFile(uri, b.dir)
+	if !ok {
+		return nil, err
+	}
+	if _, statErr := os.Stat(storePath); statErr == nil {
+		return nil, fmt.Errorf("the key encryption key %s is missing, and the store %s is sealed with it: put the file back from where it was kept", path, storePath)
+	}
+	return store.CreateFileKEK(path)
 }
 
 func (b *Bridge) openRecord(cfg *config.Config) error {
 	if cfg.Store.Driver == "memory" {
-		b.record = audit.NewMemory()
+		b.record = audit.NewMemory(b.o.Now)
 		return nil
 	}
 	f, err := audit.OpenFile(filepath.Join(b.dir, auditDir), audit.FileOptions{
 		Now: b.o.Now, Retention: cfg.Audit.Retention, TeamQuota: int64(cfg.Audit.TeamQuota),
+		Notify: b.recordChanged,
 	})
 	if err != nil {
 		return err
 	}
 	b.record = f
 	return nil
+}
+
+// recordChanged says in the log when the record cannot be written, and when it
+// can again.
+func (b *Bridge) recordChanged(err error) {
+	if err != nil {
+		b.log.Error().Err(err).Msg("the audit record has a problem")
+		return
+	}
+	b.log.Info().Msg("the audit record takes events again")
 }
 
 func (b *Bridge) openProxy(ctx context.Context, cfg *config.Config) error {

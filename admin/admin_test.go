@@ -1,0 +1,269 @@
+package admin_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/weighbridge/weighbridge/admin"
+	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/auth/audit"
+	"github.com/weighbridge/weighbridge/signer"
+	"github.com/weighbridge/weighbridge/store"
+)
+
+const canary = "Canary-7c1f0c5b9e/+secret=value"
+
+// fixture is an API over a real store, with everything it answered kept.
+type fixture struct {
+	t    *testing.T
+	api  *admin.API
+	st   store.Store
+	rec  *audit.Memory
+	seen bytes.Buffer
+}
+
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	kek, err := store.NewMemoryKEK()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var snap atomic.Pointer[auth.Snapshot]
+	compile := func(st auth.State) {
+		s, err := auth.Compile(st, auth.Options{Providers: signer.Providers()})
+		if err != nil {
+			t.Errorf("compile: %v", err)
+			return
+		}
+		snap.Store(s)
+	}
+	st, err := store.OpenMemory(store.Options{KEK: kek, OnChange: compile})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = st.Close() })
+	team, err := st.EnsureTeam(context.Background(), auth.DefaultTeam)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fixture{t: t, st: st, rec: audit.NewMemory(nil)}
+	f.api = admin.New(admin.Options{
+		Store: st, TeamID: team.ID, Snapshot: snap.Load, Providers: signer.Providers(), Record: f.rec,
+		Transfers: func() []admin.Transfer { return nil },
+		System:    func() admin.System { return admin.System{Version: "test", Team: team.Name, TeamID: team.ID} },
+		Unmatched: func() (auth.UnmatchedPolicy, auth.UnmatchedPolicy) { return auth.UnmatchedPass, auth.UnmatchedDeny },
+		Ready:     func() error { return nil },
+		Bundle:    func() ([]byte, error) { return nil, errors.New("none") },
+	})
+	return f
+}
+
+// call returns the status and the decoded object.
+func (f *fixture) call(method, path, body string) (int, map[string]any) {
+	f.t.Helper()
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	w := httptest.NewRecorder()
+	f.api.Local().ServeHTTP(w, r)
+	f.seen.Write(w.Body.Bytes())
+	var out map[string]any
+	if w.Body.Len() > 0 {
+		if err := json.Unmarshal(w.Body.Bytes(), &out); err != nil {
+			f.t.Fatalf("%s %s: %v in %q", method, path, err, w.Body)
+		}
+	}
+	return w.Code, out
+}
+
+func (f *fixture) must(status int, method, path, body string) map[string]any {
+	f.t.Helper()
+	got, out := f.call(method, path, body)
+	if got != status {
+		f.t.Fatalf("%s %s: %d, not %d: %v", method, path, got, status, out)
+	}
+	return out
+}
+
+func (f *fixture) clean() {
+	f.t.Helper()
+	if bytes.Contains(f.seen.Bytes(), []byte(canary)) {
+		f.t.Error("an answer holds the secret")
+	}
+}
+
+func TestCredentialLife(t *testing.T) {
+	f := newFixture(t)
+	k := f.must(201, "POST", "/api/v1/keys", `{"name":"worker"}`)
+	if !strings.HasPrefix(k["key"].(string), "wbk_") {
+		t.Errorf("key: %v", k)
+	}
+	c := f.must(201, "POST", "/api/v1/credentials", `{"name":"reg","provider":"http_bearer","fields":{"token":"`+canary+`"},"patterns":["Models.Example.com:443/*"],"keys":["worker"]}`)
+	if c["status"] != "valid" || c["patterns"].([]any)[0] != "models.example.com/*" || c["keys"].([]any)[0].(map[string]any)["name"] != "worker" {
+		t.Errorf("created: %v", c)
+	}
+	got := f.must(200, "GET", "/api/v1/credentials/reg", "")
+	if got["id"] != c["id"] {
+		t.Errorf("by name: %v", got)
+	}
+	e := f.must(200, "POST", "/api/v1/explain", `{"url":"models.example.com/a.bin","key":"worker"}`)
+	if e["outcome"] != "allow" {
+		t.Errorf("explain: %v", e)
+	}
+	f.must(200, "DELETE", "/api/v1/links/reg/worker", "")
+	e = f.must(200, "POST", "/api/v1/explain", `{"url":"models.example.com/a.bin","key":"worker","mode":"reverse"}`)
+	if e["code"] != "not_linked" {
+		t.Errorf("after unlink: %v", e)
+	}
+	f.must(204, "DELETE", "/api/v1/credentials/reg", "")
+	f.must(404, "GET", "/api/v1/credentials/reg", "")
+	events := f.must(200, "GET", "/api/v1/audit", "")["events"].([]any)
+	var actions []string
+	for _, e := range events {
+		actions = append(actions, e.(map[string]any)["action"].(string))
+	}
+	for _, want := range []string{"key.create", "credential.create", "link.create", "link.delete", "credential.delete"} {
+		if !strings.Contains(strings.Join(actions, " "), want) {
+			t.Errorf("%s is not on record: %v", want, actions)
+		}
+	}
+	f.clean()
+}
+
+// A secret must come again with every change that lets it reach a new host.
+func TestSecretRequired(t *testing.T) {
+	f := newFixture(t)
+	f.must(201, "POST", "/api/v1/credentials", `{"name":"reg","provider":"http_bearer","fields":{"token":"`+canary+`"},"patterns":["models.example.com/a/*"]}`)
+	for name, c := range map[string]struct {
+		patterns string
+		status   int
+	}{
+		"narrower path":  {`["models.example.com/a/b/*"]`, 200},
+		"wider path":     {`["models.example.com/*"]`, 200},
+		"another host":   {`["models.example.com/*","evil.example.com/*"]`, 409},
+		"another port":   {`["models.example.com:8443/*"]`, 409},
+		"cleartext":      {`["http://models.example.com/*"]`, 409},
+		"wildcard":       {`["*.example.com/*"]`, 409},
+		"back to itself": {`["models.example.com/a/*"]`, 200},
+	} {
+		status, out := f.call("PATCH", "/api/v1/credentials/reg", `{"patterns":`+c.patterns+`}`)
+		if status != c.status {
+			t.Errorf("%s: %d %v", name, status, out)
+		}
+		if c.status == 409 && out["code"] != "secret_required" {
+			t.Errorf("%s: code %v", name, out["code"])
+		}
+	}
+	f.must(200, "PATCH", "/api/v1/credentials/reg", `{"patterns":["evil.example.com/*"],"fields":{"token":"`+canary+`2"}}`)
+	f.clean()
+}
+
+// T50: no error repeats what was sent, which may be a secret.
+func TestT50_ErrorsRepeatNoValue(t *testing.T) {
+	f := newFixture(t)
+	for name, c := range map[string]struct {
+		path, body string
+		status     int
+	}{
+		"unknown field of the object": {"/api/v1/credentials", `{"name":"x","provider":"http_bearer","tokne":"` + canary + `","fields":{}}`, 422},
+		"wrong type":                  {"/api/v1/credentials", `{"name":"x","provider":"http_bearer","fields":"` + canary + `"}`, 422},
+		"wrong type inside":           {"/api/v1/credentials", `{"name":"x","provider":"http_bearer","fields":{"token":["` + canary + `"]}}`, 422},
+		"not JSON":                    {"/api/v1/credentials", `{"fields":{"token":"` + canary, 400},
+		"a broken value":              {"/api/v1/credentials", `{"name":"x","provider":"http_bearer","patterns":["a.example.com/*"],"fields":{"token":"` + canary + `\u0000"}}`, 422},
+		"missing pattern":             {"/api/v1/credentials", `{"name":"x","provider":"http_bearer","fields":{"token":"` + canary + `"}}`, 422},
+		"redaction text":              {"/api/v1/credentials", `{"name":"x","provider":"http_bearer","patterns":["a.example.com/*"],"fields":{"token":"[redacted]"}}`, 422},
+		"key enum":                    {"/api/v1/keys", `{"name":"x","scope":"` + canary + `"}`, 422},
+	} {
+		status, out := f.call("POST", c.path, c.body)
+		if status != c.status {
+			t.Errorf("%s: %d, not %d: %v", name, status, c.status, out)
+		}
+		if out["code"] == nil || out["detail"] == nil {
+			t.Errorf("%s: not a problem: %v", name, out)
+		}
+	}
+	f.clean()
+}
+
+func TestKeyLife(t *testing.T) {
+	f := newFixture(t)
+	k := f.must(201, "POST", "/api/v1/keys", `{"name":"k","routes":["HuggingFace.co/acme/*"],"url_key":true,"unmatched":"deny"}`)
+	if k["scope"] != "read" || k["routes"].([]any)[0] != "huggingface.co/acme/*" || !strings.HasPrefix(k["url_key"].(string), "wbu_") {
+		t.Errorf("created: %v", k)
+	}
+	first := k["key"].(string)
+	if shown := f.must(200, "GET", "/api/v1/keys/k", ""); shown["key"] != nil || shown["url_key"] != nil || shown["has_url_key"] != true {
+		t.Errorf("shown twice: %v", shown)
+	}
+	again := f.must(200, "POST", "/api/v1/keys/k/regenerate", "")
+	if again["key"] == first || again["key"] == nil {
+		t.Error("regenerate gave no new secret")
+	}
+	past := time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)
+	f.must(422, "POST", "/api/v1/keys", `{"name":"late","expires_at":"`+past+`"}`)
+	f.must(422, "POST", "/api/v1/keys", `{"name":"r","routes":["*/x"]}`)
+	f.must(409, "POST", "/api/v1/keys", `{"name":"k"}`)
+	if r := f.must(200, "POST", "/api/v1/keys/k/revoke", ""); r["status"] != "revoked" {
+		t.Errorf("revoked: %v", r)
+	}
+	if p := f.must(409, "POST", "/api/v1/keys/k/regenerate", ""); p["code"] != "key_revoked" {
+		t.Errorf("regenerate a revoked key: %v", p)
+	}
+	f.must(204, "DELETE", "/api/v1/keys/k", "")
+	f.must(404, "POST", "/api/v1/keys/k/revoke", "")
+}
+
+// The TCP listener serves no operation.
+func TestRemoteServesNoOperation(t *testing.T) {
+	f := newFixture(t)
+	for _, path := range []string{"/api/v1/keys", "/api/v1/credentials", "/api/v1/system", "/api/v1/openapi.json"} {
+		w := httptest.NewRecorder()
+		f.api.Remote().ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		if w.Code != http.StatusUnauthorized || !strings.Contains(w.Body.String(), "admin.sock") {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
+	}
+	for _, path := range []string{"/healthz", "/readyz"} {
+		w := httptest.NewRecorder()
+		f.api.Remote().ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		if w.Code != http.StatusOK {
+			t.Errorf("%s: %d", path, w.Code)
+		}
+	}
+}
+
+func TestFollow(t *testing.T) {
+	f := newFixture(t)
+	srv := httptest.NewServer(f.api.Local())
+	defer srv.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, "GET", srv.URL+"/api/v1/audit/follow?since=2001-01-01T00:00:00Z&key=late", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := srv.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	f.must(201, "POST", "/api/v1/keys", `{"name":"other"}`)
+	f.must(201, "POST", "/api/v1/keys", `{"name":"late"}`)
+	var e auth.Event
+	if err := json.NewDecoder(resp.Body).Decode(&e); err != nil && !errors.Is(err, io.EOF) {
+		t.Fatal(err)
+	}
+	if e.Action != auth.ActionKeyCreate || e.KeyName != "late" {
+		t.Errorf("followed %+v", e)
+	}
+}
