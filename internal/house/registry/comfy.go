@@ -1,0 +1,58 @@
+package registry
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/weighbridge/weighbridge/internal/house/origin"
+)
+
+// The hosts of Comfy and of the store that holds its results.
+const (
+	ComfyCloudHost = "cloud.comfy.org"
+	ComfyAPIHost   = "api.comfy.org"
+	ComfyStoreHost = "comfy-results.storage.example.com"
+)
+
+// comfy is a fake of Comfy's two services.
+type comfy struct {
+	key    string
+	file   origin.Content
+	signer *origin.Signer
+}
+
+// MountComfy puts Comfy on s: /api/view of the cloud redirects to a store that
+// refuses the key, every other path answers 200 or 401 by X-API-Key.
+func MountComfy(s *origin.Server, key string, file origin.Content, now func() time.Time) error {
+	c := &comfy{key: key, file: file, signer: origin.NewSigner(now)}
+	return errors.Join(
+		s.Handle(ComfyCloudHost, http.HandlerFunc(c.service)),
+		s.Handle(ComfyAPIHost, http.HandlerFunc(c.service)),
+		s.Handle(ComfyStoreHost, http.HandlerFunc(c.store)),
+	)
+}
+
+func (c *comfy) service(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	switch {
+	case !equal(r.Header.Get("X-API-Key"), c.key):
+		w.WriteHeader(http.StatusUnauthorized)
+		_, _ = w.Write([]byte(`{"message":"Please login first to use this node"}`))
+	case r.Host == ComfyCloudHost && r.URL.Path == "/api/view":
+		w.Header().Set("Location", c.signer.Presigned(ComfyStoreHost, "/results/1.png", "", time.Hour))
+		w.WriteHeader(http.StatusFound)
+	default:
+		_, _ = w.Write([]byte(`{"status":"ok"}`))
+	}
+}
+
+func (c *comfy) store(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("X-API-Key") != "" {
+		http.Error(w, "unsupported authorization", http.StatusBadRequest)
+		return
+	}
+	if c.signer.Guard(w, r, ComfyStoreHost) {
+		origin.Serve(w, r, c.file, "result", "image/png")
+	}
+}
