@@ -1,0 +1,174 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/weighbridge/weighbridge/auth"
+)
+
+// core is the Store over any driver: all rules, once.
+type core struct {
+	drv      driver
+	kek      KEK
+	now      func() time.Time
+	onChange func(auth.State)
+
+	// writing admits one change at a time, from reading what it rests on to
+	// the return of onChange. Only its holder changes m, so its holder may
+	// read m without mu.
+	writing sync.Mutex
+	codec   *rowCodec // of the holder of writing
+	// tripped, once set, is why no more changes are taken.
+	tripped error
+
+	mu     sync.RWMutex
+	m      *model
+	closed bool
+}
+
+var _ Store = (*core)(nil)
+
+// open reads everything that drv keeps and checks it: the schema, the KEK, the
+// tag of every row, and that none is missing.
+func open(ctx context.Context, drv driver, o Options) (*core, error) {
+	c := &core{drv: drv, kek: o.KEK, now: o.Now, onChange: o.OnChange, m: newModel()}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	if err := c.load(ctx); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// firstRows are the rows of a store in which there is nothing.
+func firstRows(ctx context.Context, kek KEK) ([]op, error) {
+	codec, kekRow, err := newRowKey(ctx, kek)
+	if err != nil {
+		return nil, err
+	}
+	headRow, err := codec.encode(bucketMeta, metaHead, head{Rows: newModel().counts()})
+	if err != nil {
+		return nil, err
+	}
+	return []op{
+		{bucketMeta, metaSchema, fmt.Append(nil, schemaVersion)},
+		{bucketMeta, metaKEK, kekRow},
+		{bucketMeta, metaHead, headRow},
+	}, nil
+}
+
+// stamp is the time that rows and ids of the next change get. It never stands
+// still or goes back, whatever the clock does, not even over a restart: "the
+// newest" is always what was made last. Microseconds are what every database
+// can hold.
+func (c *core) stamp() time.Time {
+	t := c.now().UTC().Truncate(time.Microsecond)
+	if least := c.m.head.Stamp.Add(time.Microsecond); t.Before(least) {
+		return least
+	}
+	return t
+}
+
+// view runs fn while nothing changes the model.
+func (c *core) view(ctx context.Context, fn func(m *model) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if c.closed {
+		return errClosed()
+	}
+	return fn(c.m)
+}
+
+// change runs fn and commits what it put into the transaction. Where fn or the
+// commit fails nothing has changed, neither in memory nor in the driver.
+func (c *core) change(ctx context.Context, fn func(t *tx) error) error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if c.isClosed() {
+		return errClosed()
+	}
+	if c.tripped != nil {
+		return c.tripped
+	}
+	t := &tx{c: c, m: c.m, at: c.stamp(), b: newBatch()}
+	if err := fn(t); err != nil {
+		return err
+	}
+	if t.empty() {
+		return nil
+	}
+	ops, err := t.ops()
+	if err != nil {
+		return err
+	}
+	if err := c.drv.commit(ops); err != nil {
+		if _, ok := errors.AsType[*uncertainError](err); ok {
+			c.tripped = &Error{Kind: KindUnavailable, What: "store",
+				Detail: "a write failed half way, so that the disk may hold more than was acknowledged; no more changes are taken",
+				Next:   "repair the disk and restart weighbridge", Cause: err}
+			return c.tripped
+		}
+		return err
+	}
+	changed := t.b.changesState(c.m)
+	c.mu.Lock()
+	c.m.apply(t.b)
+	state := c.m.state
+	c.mu.Unlock()
+	if changed && c.onChange != nil {
+		c.onChange(state)
+	}
+	return nil
+}
+
+func (c *core) isClosed() bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.closed
+}
+
+// State implements Store.
+func (c *core) State(ctx context.Context) (s auth.State, err error) {
+	err = c.view(ctx, func(m *model) error { s = m.state; return nil })
+	return s, err
+}
+
+// Close implements Store. It waits for the change that is being made.
+func (c *core) Close() error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	c.mu.Lock()
+	closed := c.closed
+	c.closed = true
+	c.mu.Unlock()
+	if closed {
+		return nil
+	}
+	return c.drv.close()
+}
+
+func errClosed() error {
+	return &Error{Kind: KindUnavailable, What: "store", Detail: "it is closed"}
+}
+
+// checkCounts compares what was read with what the last commit counted.
+func checkCounts(h head, m *model) error {
+	if got := m.counts(); !maps.Equal(got, h.Rows) {
+		return &Error{Kind: KindUnavailable, What: "store",
+			Detail: fmt.Sprintf("rows are missing or too many: there are %v, and there were %v", got, h.Rows),
+			Next:   restoreHint, Cause: ErrDamaged}
+	}
+	return nil
+}

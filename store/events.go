@@ -1,0 +1,55 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/weighbridge/weighbridge/auth"
+)
+
+// eventChunk is how many events are read at once: no read transaction is open
+// while they are yielded, so that yield may take its time and call the store.
+const eventChunk = 256
+
+// Record implements Store.
+func (c *core) Record(ctx context.Context, ev auth.Event) error {
+	if ev.Action == "" {
+		return invalid("event", ev.ID, "it says no action")
+	}
+	return c.change(ctx, func(t *tx) error {
+		t.record(ev)
+		return nil
+	})
+}
+
+// Events implements Store.
+func (c *core) Events(ctx context.Context, teamID string, since time.Time, yield func(auth.Event) bool) error {
+	from := eventKey(eventMicros(since))
+	codec := c.codec.clone()
+	for {
+		var rows []op
+		err := c.view(ctx, func(*model) (err error) {
+			rows, err = c.drv.scan(bucketEvents, from, eventChunk)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			var ev auth.Event
+			if err := codec.decode(bucketEvents, r.key, r.value, &ev); err != nil {
+				return err
+			}
+			if ev.Time.Before(since) || teamID != "" && ev.TeamID != teamID {
+				continue
+			}
+			if !yield(ev) {
+				return nil
+			}
+		}
+		if len(rows) < eventChunk {
+			return nil
+		}
+		from = rows[len(rows)-1].key + "\x00" // the least key after it
+	}
+}

@@ -1,0 +1,128 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/weighbridge/weighbridge/auth"
+)
+
+// load fills c.m and c.codec from the driver.
+func (c *core) load(ctx context.Context) error {
+	var schema, kek, headRow []byte
+	rows := map[string][]op{}
+	err := c.drv.load(func(bucket, key string, value []byte) error {
+		value = append([]byte(nil), value...)
+		switch {
+		case bucket != bucketMeta:
+			rows[bucket] = append(rows[bucket], op{bucket, key, value})
+		case key == metaSchema:
+			schema = value
+		case key == metaKEK:
+			kek = value
+		case key == metaHead:
+			headRow = value
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := checkSchema(schema); err != nil {
+		return err
+	}
+	if c.codec, err = openRowKey(ctx, c.kek, kek); err != nil {
+		return err
+	}
+	b := newBatch()
+	if err := c.codec.decode(bucketMeta, metaHead, headRow, &b.head); err != nil {
+		return err
+	}
+	for _, bucket := range tables() {
+		for _, r := range rows[bucket] {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := b.decodeRow(c.codec, r); err != nil {
+				return err
+			}
+		}
+		delete(rows, bucket) // the raw rows of one table at a time
+	}
+	c.m.apply(b)
+	return checkCounts(b.head, c.m)
+}
+
+func checkSchema(row []byte) error {
+	n, err := strconv.Atoi(string(row))
+	switch {
+	case err != nil || n < 1:
+		return &Error{Kind: KindUnavailable, What: "store", Detail: "it holds no schema number: it is not a weighbridge store, or it is damaged",
+			Next: restoreHint, Cause: ErrDamaged}
+	case n > schemaVersion:
+		return &Error{Kind: KindUnavailable, What: "store",
+			Detail: fmt.Sprintf("its schema is %d, and this weighbridge knows %d at most", n, schemaVersion),
+			Next:   "use the weighbridge that wrote it, or a newer one", Cause: ErrNewer}
+	}
+	return nil
+}
+
+// decodeRow puts a stored row into b, after checking that it says of itself
+// what its key says.
+func (b *batch) decodeRow(codec *rowCodec, r op) error {
+	misplaced := func(id string) error {
+		if id == r.key {
+			return nil
+		}
+		return damagedRow(r.bucket, r.key, fmt.Errorf("it is the row of %q", id))
+	}
+	switch r.bucket {
+	case bucketTeams:
+		var v auth.Team
+		if err := codec.decode(r.bucket, r.key, r.value, &v); err != nil {
+			return err
+		}
+		b.teams[v.ID] = v
+		return misplaced(v.ID)
+	case bucketCredentials:
+		var v auth.Credential
+		if err := codec.decode(r.bucket, r.key, r.value, &v); err != nil {
+			return err
+		}
+		b.creds[v.ID] = v
+		return misplaced(v.ID)
+	case bucketKeys:
+		var v auth.Key
+		if err := codec.decode(r.bucket, r.key, r.value, &v); err != nil {
+			return err
+		}
+		b.keys[v.ID] = v
+		return misplaced(v.ID)
+	case bucketLinks:
+		var v linkRow
+		if err := codec.decode(r.bucket, r.key, r.value, &v); err != nil {
+			return err
+		}
+		credentialID, keyID, _ := strings.Cut(r.key, "/")
+		b.links[linkKey{credentialID, keyID}] = v
+		return nil
+	case bucketSealed:
+		var v sealedRow
+		if err := codec.decode(r.bucket, r.key, r.value, &v); err != nil {
+			return err
+		}
+		b.sealed[r.key] = v
+		return nil
+	case bucketDEKs:
+		var v dekRow
+		if err := codec.decode(r.bucket, r.key, r.value, &v); err != nil {
+			return err
+		}
+		b.deks[r.key] = v
+		return nil
+	default:
+		return damagedRow(r.bucket, r.key, fmt.Errorf("no such table"))
+	}
+}

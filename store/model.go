@@ -1,0 +1,195 @@
+package store
+
+import (
+	"cmp"
+	"iter"
+	"maps"
+	"slices"
+	"sort"
+
+	"github.com/weighbridge/weighbridge/auth"
+)
+
+// nameKey is a name within its team.
+type nameKey struct{ teamID, name string }
+
+// linkKey names a link.
+type linkKey struct{ credentialID, keyID string }
+
+// model is the decoded copy of all rows but the events. Readers hold slices of
+// state: what is in them is never changed in place, new rows are appended
+// behind what readers see or a new slice is built.
+type model struct {
+	state auth.State
+	head  head
+
+	teamNames map[string]string // name -> id
+	credNames map[nameKey]string
+	keyNames  map[nameKey]string
+	// hashes are those of API keys and of URL keys in one: a body that is both
+	// would be two identities.
+	hashes map[auth.KeyHash]string // -> key id
+	links  map[linkKey]bool        // -> declarative
+	sealed map[string]sealedRow
+	deks   map[string]dekRow
+}
+
+func newModel() *model {
+	return &model{
+		teamNames: map[string]string{},
+		credNames: map[nameKey]string{},
+		keyNames:  map[nameKey]string{},
+		hashes:    map[auth.KeyHash]string{},
+		links:     map[linkKey]bool{},
+		sealed:    map[string]sealedRow{},
+		deks:      map[string]dekRow{},
+	}
+}
+
+// apply makes b part of m. Indexes lose all that goes before they gain what
+// comes, so that rows may exchange names or hashes within one batch.
+func (m *model) apply(b *batch) {
+	for id := range chain(maps.Keys(b.creds), maps.Keys(b.delCreds)) {
+		if c := m.credential(id); c != nil {
+			delete(m.credNames, nameKey{c.TeamID, c.Name})
+		}
+	}
+	for id := range chain(maps.Keys(b.keys), maps.Keys(b.delKeys)) {
+		if k := m.key(id); k != nil {
+			delete(m.keyNames, nameKey{k.TeamID, k.Name})
+			delete(m.hashes, k.Hash)
+			delete(m.hashes, k.URLKeyHash)
+		}
+	}
+	for id, t := range b.teams {
+		m.teamNames[t.Name] = id
+	}
+	for id, c := range b.creds {
+		m.credNames[nameKey{c.TeamID, c.Name}] = id
+	}
+	for id, k := range b.keys {
+		m.keyNames[nameKey{k.TeamID, k.Name}] = id
+		m.hashes[k.Hash] = id
+		if !k.URLKeyHash.IsZero() {
+			m.hashes[k.URLKeyHash] = id
+		}
+	}
+	m.state.Teams = merge(m.state.Teams, b.teams, nil, func(t *auth.Team) string { return t.ID })
+	m.state.Credentials = merge(m.state.Credentials, b.creds, b.delCreds, func(c *auth.Credential) string { return c.ID })
+	m.state.Keys = merge(m.state.Keys, b.keys, b.delKeys, func(k *auth.Key) string { return k.ID })
+	m.applyLinks(b)
+	for place := range b.delPlace {
+		delete(m.sealed, place)
+		delete(m.deks, place)
+	}
+	maps.Copy(m.sealed, b.sealed)
+	maps.Copy(m.deks, b.deks)
+	m.head = b.head
+	m.state.Revision = b.head.Revision
+}
+
+func (m *model) applyLinks(b *batch) {
+	if len(b.delLinks) > 0 {
+		kept := make([]auth.Link, 0, max(len(m.state.Links)-len(b.delLinks), 0)+len(b.links))
+		for _, l := range m.state.Links {
+			if !b.delLinks[linkKey{l.CredentialID, l.KeyID}] {
+				kept = append(kept, l)
+			}
+		}
+		m.state.Links = kept
+		for k := range b.delLinks {
+			delete(m.links, k)
+		}
+	}
+	var added []auth.Link
+	for k, row := range b.links {
+		if _, old := m.links[k]; !old {
+			added = append(added, auth.Link{CredentialID: k.credentialID, KeyID: k.keyID, CreatedAt: row.CreatedAt})
+		}
+		m.links[k] = row.Declarative
+	}
+	slices.SortFunc(added, func(a, b auth.Link) int {
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.CredentialID, b.CredentialID), cmp.Compare(a.KeyID, b.KeyID))
+	})
+	m.state.Links = append(m.state.Links, added...)
+}
+
+// merge returns old, which is sorted by id, with the rows of put in it and
+// those of del gone. What readers of old see stays as it is: where put only
+// adds behind the last row, the rows are appended in place (nobody else ever
+// appends to the newest slice), otherwise a new slice is built.
+func merge[T any](old []T, put map[string]T, del map[string]bool, id func(*T) string) []T {
+	if len(put) == 0 && len(del) == 0 {
+		return old
+	}
+	fresh := slices.Sorted(maps.Keys(put))
+	if len(del) == 0 && (len(old) == 0 || id(&old[len(old)-1]) < fresh[0]) {
+		for _, k := range fresh {
+			old = append(old, put[k])
+		}
+		return old
+	}
+	out := make([]T, 0, len(old)+len(fresh))
+	for i := range old {
+		oldID := id(&old[i])
+		for len(fresh) > 0 && fresh[0] < oldID {
+			out = append(out, put[fresh[0]])
+			fresh = fresh[1:]
+		}
+		switch {
+		case len(fresh) > 0 && fresh[0] == oldID:
+			out = append(out, put[oldID])
+			fresh = fresh[1:]
+		case !del[oldID]:
+			out = append(out, old[i])
+		}
+	}
+	for _, k := range fresh {
+		out = append(out, put[k])
+	}
+	return out
+}
+
+// credential finds a credential by its id; the result must not be changed.
+func (m *model) credential(id string) *auth.Credential {
+	return find(m.state.Credentials, id, func(c *auth.Credential) string { return c.ID })
+}
+
+// key finds an API key by its id; the result must not be changed.
+func (m *model) key(id string) *auth.Key {
+	return find(m.state.Keys, id, func(k *auth.Key) string { return k.ID })
+}
+
+// team finds a team by its id; the result must not be changed.
+func (m *model) team(id string) *auth.Team {
+	return find(m.state.Teams, id, func(t *auth.Team) string { return t.ID })
+}
+
+// find searches rows, which are sorted by id.
+func find[T any](rows []T, id string, idOf func(*T) string) *T {
+	i := sort.Search(len(rows), func(i int) bool { return idOf(&rows[i]) >= id })
+	if i == len(rows) || idOf(&rows[i]) != id {
+		return nil
+	}
+	return &rows[i]
+}
+
+// chain yields a, then b.
+func chain[T any](a, b iter.Seq[T]) iter.Seq[T] {
+	return func(yield func(T) bool) {
+		for v := range a {
+			if !yield(v) {
+				return
+			}
+		}
+		b(yield)
+	}
+}
+
+// counts says how many rows each table has.
+func (m *model) counts() map[string]int {
+	return map[string]int{
+		bucketTeams: len(m.state.Teams), bucketCredentials: len(m.state.Credentials), bucketKeys: len(m.state.Keys),
+		bucketLinks: len(m.links), bucketSealed: len(m.sealed), bucketDEKs: len(m.deks),
+	}
+}

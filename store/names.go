@@ -1,0 +1,80 @@
+package store
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/weighbridge/weighbridge/auth"
+)
+
+// MaxName is how many characters a name may have.
+const MaxName = 128
+
+// The kinds of things in errors.
+const (
+	whatTeam       = "team"
+	whatCredential = "credential"
+	whatKey        = "API key"
+	whatNamed      = "sealed value"
+)
+
+// idLen is the number of characters of an id after its prefix; see auth.NewID.
+const idLen = 26
+
+// CheckName says whether name may be the name of a what ("credential", …):
+// 1 to 128 printable characters, no space at either end, and not the form of
+// an id, because a ref is either. Names are compared byte for byte.
+func CheckName(what, name string) error {
+	bad := func(detail string) error { return invalid(what, name, "the name "+detail) }
+	switch {
+	case name == "":
+		return invalid(what, "", "a name is required")
+	case !utf8.ValidString(name):
+		return bad("is not UTF-8")
+	case utf8.RuneCountInString(name) > MaxName:
+		return invalid(what, string([]rune(name)[:16])+"…", fmt.Sprintf("the name has more than %d characters", MaxName))
+	case strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }):
+		return bad("holds characters that are not printable")
+	case name[0] == ' ' || name[len(name)-1] == ' ':
+		return bad("begins or ends with a space")
+	}
+	for _, prefix := range []string{auth.PrefixTeam, auth.PrefixCredential, auth.PrefixKey} {
+		if rest, ok := strings.CutPrefix(name, prefix); ok && len(rest) == idLen {
+			return bad("has the form of an id")
+		}
+	}
+	return nil
+}
+
+// findCredential resolves a ref within a team.
+func (m *model) findCredential(teamID, ref string) (*auth.Credential, error) {
+	c := m.credential(ref)
+	if c == nil {
+		c = m.credential(m.credNames[nameKey{teamID, ref}])
+	}
+	if c == nil || c.TeamID != teamID {
+		return nil, notFound(whatCredential, ref)
+	}
+	return c, nil
+}
+
+// findKey resolves a ref within a team.
+func (m *model) findKey(teamID, ref string) (*auth.Key, error) {
+	k := m.key(ref)
+	if k == nil {
+		k = m.key(m.keyNames[nameKey{teamID, ref}])
+	}
+	if k == nil || k.TeamID != teamID {
+		return nil, notFound(whatKey, ref)
+	}
+	return k, nil
+}
+
+func (m *model) findTeam(id string) error {
+	if m.team(id) == nil {
+		return notFound(whatTeam, id)
+	}
+	return nil
+}

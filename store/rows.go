@@ -1,0 +1,194 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"time"
+)
+
+// The buckets (tables) of a store. Every row but those of bucketMeta is JSON
+// followed by its tag.
+const (
+	// bucketMeta: "schema", "kek" (both without a tag) and "head".
+	bucketMeta        = "meta"
+	bucketTeams       = "teams"       // team id -> auth.Team
+	bucketCredentials = "credentials" // credential id -> auth.Credential
+	bucketKeys        = "keys"        // key id -> auth.Key
+	bucketLinks       = "links"       // credential id "/" key id -> linkRow
+	bucketSealed      = "sealed"      // credential id or "name/"+name -> sealedRow
+	bucketDEKs        = "deks"        // the same -> dekRow
+	bucketEvents      = "events"      // microseconds, big endian -> auth.Event
+
+	metaSchema = "schema"
+	metaKEK    = "kek"
+	metaHead   = "head"
+
+	namedPrefix = "name/"
+)
+
+// buckets lists all of them, and tables those that are held in memory and
+// counted in the head.
+func buckets() []string { return append(tables(), bucketMeta, bucketEvents) }
+
+func tables() []string {
+	return []string{bucketTeams, bucketCredentials, bucketKeys, bucketLinks, bucketSealed, bucketDEKs}
+}
+
+// schemaVersion is the number of the form that this code reads and writes. A
+// change of any row's form is a new number and a step from the old one.
+const schemaVersion = 1
+
+// kekRow says which KEK a store belongs to, and proves it: the key that tags
+// its rows, wrapped by that KEK.
+type kekRow struct {
+	KEK    string `json:"kek"`
+	RowKey []byte `json:"row_key"`
+}
+
+// head is written with every commit. What it counts is checked when a store is
+// opened, so that rows cannot vanish unnoticed.
+type head struct {
+	Commits  uint64 `json:"commits"`
+	Revision uint64 `json:"revision"`
+	// Stamp is the latest time that a row was given; see core.stamp.
+	Stamp time.Time `json:"stamp"`
+	// LastEvent is the key of the last event.
+	LastEvent uint64         `json:"last_event"`
+	Rows      map[string]int `json:"rows"`
+}
+
+// linkRow is the row of a link; its ids are in its key.
+type linkRow struct {
+	CreatedAt   time.Time `json:"created_at"`
+	Declarative bool      `json:"declarative,omitempty"`
+}
+
+// tagSize is how much of HMAC-SHA-256 a row carries: 128 bits (RFC 2104,
+// section 5: no less than half of the output).
+const tagSize = 16
+
+// rowCodec encodes rows with a tag that binds the value to its bucket and key
+// under a key that only the KEK opens. Damage to a page is found, and nobody
+// who can write the file but does not hold the KEK can change a pattern, a
+// scope or a hash in it. It is not safe for concurrent use; clone it.
+type rowCodec struct {
+	key []byte
+	mac hash.Hash
+	buf []byte
+}
+
+func newRowCodec(key []byte) *rowCodec {
+	return &rowCodec{key: key, mac: hmac.New(sha256.New, key)}
+}
+
+func (c *rowCodec) clone() *rowCodec { return newRowCodec(c.key) }
+
+func (c *rowCodec) tag(bucket, key string, body []byte) []byte {
+	c.mac.Reset()
+	c.buf = binary.BigEndian.AppendUint32(c.buf[:0], uint32(len(bucket)))
+	c.buf = append(c.buf, bucket...)
+	c.buf = binary.BigEndian.AppendUint32(c.buf, uint32(len(key)))
+	c.buf = append(c.buf, key...)
+	c.mac.Write(c.buf)
+	c.mac.Write(body)
+	c.buf = c.mac.Sum(c.buf[:0])
+	return c.buf[:tagSize]
+}
+
+func (c *rowCodec) encode(bucket, key string, v any) ([]byte, error) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("encode a row of %s: %w", bucket, err)
+	}
+	return append(body, c.tag(bucket, key, body)...), nil
+}
+
+func (c *rowCodec) decode(bucket, key string, row []byte, v any) error {
+	n := len(row) - tagSize
+	if n < 0 || !hmac.Equal(c.tag(bucket, key, row[:n]), row[n:]) {
+		return damagedRow(bucket, key, errors.New("its tag does not fit"))
+	}
+	if err := decodeStrict(row[:n], v); err != nil {
+		return damagedRow(bucket, key, err)
+	}
+	return nil
+}
+
+// decodeStrict decodes exactly one JSON value without unknown members: a row
+// of a form that this code does not know is refused rather than half read and
+// written back.
+func decodeStrict(b []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return errors.New("something follows the row")
+	}
+	return nil
+}
+
+func damagedRow(bucket, key string, cause error) error {
+	if bucket == bucketEvents {
+		key = fmt.Sprintf("%x", key)
+	}
+	return &Error{Kind: KindUnavailable, What: "row " + bucket, Ref: key, Detail: "it is not what was written",
+		Next: restoreHint, Cause: joinCause(ErrDamaged, cause)}
+}
+
+const restoreHint = "restore the store from a backup"
+
+func joinCause(sentinel, cause error) error {
+	if cause == nil {
+		return sentinel
+	}
+	return fmt.Errorf("%w: %w", sentinel, cause)
+}
+
+// newRowKey makes the key that tags rows, and the row that holds it.
+func newRowKey(ctx context.Context, kek KEK) (*rowCodec, []byte, error) {
+	key := make([]byte, kekSize)
+	_, _ = rand.Read(key) // never fails since Go 1.24
+	wrapped, err := kek.Wrap(ctx, key, associatedData(schemaVersion, tagRowKey))
+	if err != nil {
+		return nil, nil, &Error{Kind: KindUnavailable, What: "KEK", Ref: kek.ID(), Detail: "it cannot wrap a key now", Cause: err}
+	}
+	row, err := json.Marshal(kekRow{KEK: kek.ID(), RowKey: wrapped})
+	return newRowCodec(key), row, err
+}
+
+// openRowKey opens the key that tags rows: the check of the KEK.
+func openRowKey(ctx context.Context, kek KEK, row []byte) (*rowCodec, error) {
+	var r kekRow
+	if err := decodeStrict(row, &r); err != nil {
+		return nil, damagedRow(bucketMeta, metaKEK, err)
+	}
+	if r.KEK != kek.ID() {
+		return nil, &Error{Kind: KindUnavailable,
+			Detail: fmt.Sprintf("the KEK %s does not open this store: it was sealed with %s", kek.ID(), r.KEK),
+			Next:   "give it the KEK that it was made with (setting kek)", Cause: ErrWrongKEK}
+	}
+	key, err := kek.Unwrap(ctx, r.RowKey, associatedData(schemaVersion, tagRowKey))
+	if err != nil {
+		return nil, &Error{Kind: KindUnavailable,
+			Detail: "the KEK " + kek.ID() + " does not open this store although it was sealed with it: the KEK is out of reach, or the store is damaged",
+			Cause:  err}
+	}
+	return newRowCodec(key), nil
+}
+
+// eventKey is the key of the event at n microseconds since 1970.
+func eventKey(n uint64) string { return string(binary.BigEndian.AppendUint64(nil, n)) }
+
+// eventMicros is the least key that an event of time t can have.
+func eventMicros(t time.Time) uint64 { return uint64(max(t.UnixMicro(), 0)) }

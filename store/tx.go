@@ -1,0 +1,131 @@
+package store
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/weighbridge/weighbridge/auth"
+)
+
+// tx is one change while it is being made. It reads the model as it stands
+// before the change.
+type tx struct {
+	c      *core
+	m      *model
+	at     time.Time // the stamp of all that is put
+	b      *batch
+	events []auth.Event
+}
+
+func (t *tx) empty() bool {
+	b := t.b
+	return len(t.events)+len(b.teams)+len(b.creds)+len(b.keys)+len(b.links)+len(b.sealed)+
+		len(b.delCreds)+len(b.delKeys)+len(b.delLinks)+len(b.delPlace) == 0
+}
+
+func (t *tx) putEnvelope(place string, e *envelope) {
+	t.b.sealed[place], t.b.deks[place] = e.fields, e.dek
+}
+
+// deleteLinks deletes every link for which gone holds.
+func (t *tx) deleteLinks(gone func(linkKey) bool) {
+	for _, l := range t.m.state.Links {
+		if k := (linkKey{l.CredentialID, l.KeyID}); gone(k) {
+			t.b.delLinks[k] = true
+		}
+	}
+}
+
+// record puts an event on record with what is changed. It fills ID and Time
+// where they are empty.
+func (t *tx) record(ev auth.Event) {
+	if ev.ID == "" {
+		ev.ID = auth.NewID(auth.PrefixEvent, t.at)
+	}
+	if ev.Time.IsZero() {
+		ev.Time = t.c.now()
+	}
+	ev.Time = ev.Time.UTC()
+	t.events = append(t.events, ev)
+}
+
+// ops are the rows of the transaction, the head among them. It completes the
+// batch's head.
+func (t *tx) ops() ([]op, error) {
+	b, codec := t.b, t.c.codec
+	b.head = head{
+		Commits:   t.m.head.Commits + 1,
+		Revision:  t.m.head.Revision,
+		Stamp:     t.at,
+		LastEvent: t.m.head.LastEvent,
+		Rows:      t.m.countsAfter(b),
+	}
+	if b.changesState(t.m) {
+		b.head.Revision++
+	}
+	var ops []op
+	put := func(bucket, key string, v any) error {
+		row, err := codec.encode(bucket, key, v)
+		ops = append(ops, op{bucket, key, row})
+		return err
+	}
+	del := func(bucket string, keys map[string]bool) {
+		for key := range keys {
+			ops = append(ops, op{bucket, key, nil})
+		}
+	}
+	err := errors.Join(
+		putAll(put, bucketTeams, b.teams, rowID),
+		putAll(put, bucketCredentials, b.creds, rowID),
+		putAll(put, bucketKeys, b.keys, rowID),
+		putAll(put, bucketLinks, b.links, linkKey.row),
+		putAll(put, bucketSealed, b.sealed, rowID),
+		putAll(put, bucketDEKs, b.deks, rowID),
+	)
+	if err != nil {
+		return nil, err
+	}
+	del(bucketCredentials, b.delCreds)
+	del(bucketKeys, b.delKeys)
+	del(bucketSealed, b.delPlace)
+	del(bucketDEKs, b.delPlace)
+	for k := range b.delLinks {
+		ops = append(ops, op{bucketLinks, k.row(), nil})
+	}
+	for _, ev := range t.events {
+		// Keys only grow, and none is less than the time of its event: events
+		// come out in the order in which they were committed, and those at or
+		// after some time are found without reading all.
+		n := max(b.head.LastEvent+1, eventMicros(t.at), eventMicros(ev.Time))
+		b.head.LastEvent = n
+		if err := put(bucketEvents, eventKey(n), ev); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(ops, compareOps) // bbolt is fastest in order
+	if err := put(bucketMeta, metaHead, b.head); err != nil {
+		return nil, err
+	}
+	return ops, nil
+}
+
+func putAll[K comparable, V any](put func(bucket, key string, v any) error, bucket string, rows map[K]V, key func(K) string) error {
+	for k, v := range rows {
+		if err := put(bucket, key(k), v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func rowID(id string) string { return id }
+
+// row is the key of the link's row. Ids hold no slash.
+func (k linkKey) row() string { return k.credentialID + "/" + k.keyID }
+
+func compareOps(a, b op) int {
+	return cmp.Or(strings.Compare(a.bucket, b.bucket), strings.Compare(a.key, b.key))
+}
