@@ -1,0 +1,78 @@
+package clients_test
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/internal/house/clients"
+	"github.com/weighbridge/weighbridge/internal/workerenv"
+)
+
+var update = flag.Bool("update", false, "write docs/clients.md")
+
+func TestDocsClientsPage(t *testing.T) {
+	const path = "../../../docs/clients.md"
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(clients.Page()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != clients.Page() {
+		t.Error("docs/clients.md is not what the table says: go test ./internal/house/clients -update")
+	}
+}
+
+// Every variable that a row names is printed by `weighbridge env`, and every
+// word in braces has a meaning.
+func TestRowsAreComplete(t *testing.T) {
+	seen := map[string]bool{}
+	braces := regexp.MustCompile(`\{[^}]*\}`)
+	for _, r := range clients.Table() {
+		if seen[r.Name] || r.Client == "" || r.Way == "" || len(r.Command) == 0 {
+			t.Errorf("%s: a row is there twice or lacks something", r.Name)
+		}
+		seen[r.Name] = true
+		printed, err := workerenv.Variables(workerenv.Options{
+			Mode: r.Mode, ProxyURL: "http://127.0.0.1:8080", Key: auth.NewAPIKey(), Bundle: "/b.pem", Placeholder: "hf_none",
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		words := clients.Words{Python: "p", Scripts: "s", Repo: "r", File: "f", Dir: "d", URL: "u", KeyURL: "ku", Key: "k", Bundle: "b", Token: "t"}
+		env, err := r.Environ(printed, words)
+		if err != nil {
+			t.Error(err)
+		}
+		if left := braces.FindString(strings.Join(append(r.Argv(words), env...), " ")); left != "" {
+			t.Errorf("%s: %s means nothing", r.Name, left)
+		}
+	}
+}
+
+// The versions that the page names are the ones that are installed.
+func TestVersionsAreThePinnedOnes(t *testing.T) {
+	pinned, err := os.ReadFile("../../../testdata/clients/requirements.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	have := strings.ReplaceAll(string(pinned), "-", "_")
+	for _, r := range clients.Table() {
+		for _, m := range regexp.MustCompile(`([a-z_]+) (\d+\.\d+\.\d+)`).FindAllStringSubmatch(r.Client, -1) {
+			if !strings.Contains(have, m[1]+"=="+m[2]+"\n") {
+				t.Errorf("%s: requirements.txt does not pin %s %s", r.Name, m[1], m[2])
+			}
+		}
+	}
+}
