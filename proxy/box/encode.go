@@ -3,6 +3,7 @@ package box
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/weighbridge/weighbridge/auth"
@@ -54,7 +55,7 @@ func decode(in []byte) (Box, error) {
 	r := reader{in: in}
 	b := Box{
 		Kind:    Kind(r.byte()),
-		Expires: time.Unix(int64(r.uvarint()&(1<<62-1)), 0),
+		Expires: r.time(),
 		TeamID:  r.string(),
 		KeyID:   r.string(),
 		Target:  r.target(),
@@ -100,6 +101,15 @@ func (r *reader) uvarint() uint64 {
 		return 0
 	}
 	return v
+}
+
+func (r *reader) time() time.Time {
+	v := r.uvarint()
+	if v > math.MaxInt64 {
+		r.bad = true
+		return time.Time{}
+	}
+	return time.Unix(int64(v), 0)
 }
 
 func (r *reader) string() string { return string(r.take(r.uvarint())) }
