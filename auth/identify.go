@@ -3,7 +3,9 @@ package auth
 import "time"
 
 // Identify finds the key by its hash. The error is *Error with
-// CodeKeyInvalid, CodeKeyExpired or CodeKeyRevoked.
+// CodeKeyInvalid, CodeKeyExpired or CodeKeyRevoked. With the latter two the
+// identity says whose key it was, for the record; every decision about it is a
+// denial.
 func (s *Snapshot) Identify(h KeyHash, now time.Time) (Identity, error) {
 	return identify(s.byHash[h], "API key", now)
 }
@@ -26,7 +28,7 @@ func identify(k *keyEntry, what string, now time.Time) (Identity, error) {
 		return Identity{}, NewError(CodeKeyInvalid, "the presented "+what+" is not known", nil)
 	}
 	if e := k.refusal(now); e != nil {
-		return Identity{}, e
+		return Identity{TeamID: k.record.TeamID, KeyID: k.record.ID, KeyName: k.record.Name}, e
 	}
 	scope := k.record.Scope
 	if scope == "" {
