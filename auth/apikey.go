@@ -35,14 +35,20 @@ func (h KeyHash) IsZero() bool { return h == KeyHash{} }
 // MarshalText writes h in hexadecimal.
 func (h KeyHash) MarshalText() ([]byte, error) { return []byte(hex.EncodeToString(h[:])), nil }
 
-// UnmarshalText reads what MarshalText wrote.
+// UnmarshalText reads what MarshalText wrote. After an error h is unchanged.
 func (h *KeyHash) UnmarshalText(b []byte) error {
-	if hex.DecodedLen(len(b)) != len(h) {
-		return errors.New("a key hash is 64 hexadecimal digits")
+	var v KeyHash
+	if len(b) != hex.EncodedLen(len(v)) {
+		return errKeyHash
 	}
-	_, err := hex.Decode(h[:], b)
-	return err
+	if _, err := hex.Decode(v[:], b); err != nil {
+		return errKeyHash // the cause would quote the text
+	}
+	*h = v
+	return nil
 }
+
+var errKeyHash = errors.New("a key hash is 64 hexadecimal digits")
 
 // NewAPIKey makes an API key from crypto/rand.
 func NewAPIKey() Secret { return NewSecret(KeyPrefix + randomBody()) }

@@ -79,7 +79,7 @@ func (x *interception) opens(host string, port uint16) (p *provider, ok bool) {
 	t := Target{Scheme: schemeHTTPS, Host: host, Port: port, Path: "/"}
 	var bare *provider
 	for _, r := range x.rules.every(&sight{Target: t}) {
-		if !r.bare {
+		if _, companion := r.cred.provider.companion(host); !r.bare && !companion {
 			return r.cred.provider, true
 		}
 		bare = r.cred.provider

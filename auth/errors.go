@@ -44,7 +44,7 @@ const (
 )
 
 // CodeInfo is the row of a code in the table from which docs/errors.md is
-// generated.
+// generated: the status it is answered with, what it means, what to do next.
 type CodeInfo struct {
 	Code    Code
 	Status  int
@@ -52,9 +52,9 @@ type CodeInfo struct {
 	Next    string
 }
 
-var codes = map[Code]CodeInfo{}
-
-func init() {
+// codes is the table, keyed by code; nothing changes it.
+var codes = func() map[Code]CodeInfo {
+	m := make(map[Code]CodeInfo)
 	for _, c := range []CodeInfo{
 		{CodeNoCredentialMatched, 403, "No credential that is linked to the API key matches the URL, and unmatched URLs are refused.", "Run `weighbridge explain URL --key KEY`; create a credential for this URL, add a pattern, or link one to the key."},
 		{CodeNotLinked, 403, "A credential of the team matches the URL, but it is not linked to the API key.", "Run `weighbridge link CREDENTIAL KEY`."},
@@ -86,9 +86,10 @@ func init() {
 		{CodeBrowserForbidden, 403, "A web page may not use the default key of this listener.", "Call the listener by a loopback name, from a program and not from a web page."},
 		{CodeInternal, 500, "Something failed inside weighbridge.", "Look at the log of weighbridge at this request id."},
 	} {
-		codes[c.Code] = c
+		m[c.Code] = c
 	}
-}
+	return m
+}()
 
 // Codes lists every code, sorted, for the documentation and its test.
 func Codes() []CodeInfo {
@@ -138,7 +139,8 @@ func (e *Error) NextStep() string {
 	return codes[e.Code].Next
 }
 
-// Errorf-free constructor: reason is final text, cause may be nil.
+// NewError makes an Error. reason is final, public text; cause may be nil and
+// stays private.
 func NewError(code Code, reason string, cause error) *Error {
 	return &Error{Code: code, Reason: reason, Cause: cause}
 }

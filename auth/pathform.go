@@ -24,8 +24,11 @@ import "strings"
 //     section 3.3), which some servers drop before they resolve the dots;
 //   - overlong UTF-8, which hides ASCII (RFC 3629, section 3).
 func checkPath(path string) (reason string) {
-	if path == "" || path[0] != '/' {
+	switch {
+	case path == "" || path[0] != '/' && pathClass[path[0]] != pathRefused:
 		return "the path does not begin with a slash"
+	case path[0] != '/':
+		return refusedByte(path[0])
 	}
 	dots, escapes := false, false
 	for i := 0; i < len(path); i++ {
@@ -182,7 +185,7 @@ func checkQuery(q string) (reason string) {
 // hasEncodedSlash reports whether path holds %2F in either case.
 func hasEncodedSlash(path string) bool {
 	for i := 0; i+2 < len(path); i++ {
-		if path[i] == '%' && path[i+1] == '2' && (path[i+2] == 'F' || path[i+2] == 'f') {
+		if path[i] == '%' && path[i+1] == '2' && path[i+2]|0x20 == 'f' {
 			return true
 		}
 	}
@@ -192,7 +195,16 @@ func hasEncodedSlash(path string) bool {
 // openSlashes is the other reading of a path with encoded slashes: the one of
 // a server that decodes before it cuts.
 func openSlashes(path string) string {
-	return strings.NewReplacer("%2F", "/", "%2f", "/").Replace(path)
+	b := make([]byte, 0, len(path))
+	for i := 0; i < len(path); i++ {
+		if path[i] == '%' && i+2 < len(path) && path[i+1] == '2' && path[i+2]|0x20 == 'f' {
+			b = append(b, '/')
+			i += 2
+			continue
+		}
+		b = append(b, path[i])
+	}
+	return string(b)
 }
 
 // canonicalPath spells path in the one way that all its spellings share: what
@@ -209,11 +221,20 @@ func canonicalPath(path string) string {
 	}
 	var b strings.Builder
 	b.Grow(len(path))
-	for i, seg := range strings.Split(path, "/") {
-		if i > 0 {
+	for i := 0; i < len(path); i++ {
+		c := path[i]
+		if c == '%' { // checkPath has seen to it that two digits follow
+			c = unhex(path[i+1])<<4 | unhex(path[i+2])
+			i += 2
+		} else if c == '/' {
 			b.WriteByte('/')
+			continue
 		}
-		escapeSegment(&b, unescape(seg))
+		if segmentRaw[c] {
+			b.WriteByte(c)
+		} else {
+			escapeByte(&b, c)
+		}
 	}
 	return b.String()
 }
@@ -229,16 +250,6 @@ var segmentRaw = func() (t [256]bool) {
 }()
 
 const upperHex = "0123456789ABCDEF"
-
-func escapeSegment(b *strings.Builder, decoded string) {
-	for i := 0; i < len(decoded); i++ {
-		if c := decoded[i]; segmentRaw[c] {
-			b.WriteByte(c)
-		} else {
-			escapeByte(b, c)
-		}
-	}
-}
 
 func escapeByte(b *strings.Builder, c byte) {
 	b.WriteByte('%')

@@ -104,7 +104,9 @@ func (p *Pattern) parseWildcardHost(name string) (mistake, fix string) {
 	if right == "" || endsInNumber(right) {
 		return "has a host without a name to the right of its *", "write a domain behind it, such as *.example.com"
 	}
-	if suffix := icannSuffix(right); suffix == right {
+	// The star is looked at together with what is right of it: below
+	// kawasaki.jp every label is a public suffix of its own.
+	if len(icannSuffix("star."+right)) >= len(right) {
 		return "has a * directly above the public suffix " + quote(right) + ", below which anybody can register names",
 			"write a registrable domain to the right of the *, such as *.example." + right
 	}

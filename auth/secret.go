@@ -2,6 +2,7 @@ package auth
 
 import (
 	"crypto/subtle"
+	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -97,3 +98,23 @@ func (s *Secret) UnmarshalJSON(b []byte) error {
 	*s = NewSecret(v)
 	return nil
 }
+
+// UnmarshalText takes a text, such as a YAML scalar, and refuses the redaction
+// text.
+func (s *Secret) UnmarshalText(b []byte) error {
+	if string(b) == Redacted {
+		return ErrRedacted
+	}
+	*s = NewSecret(string(b))
+	return nil
+}
+
+var (
+	_ fmt.Formatter            = Secret{}
+	_ fmt.GoStringer           = Secret{}
+	_ json.Marshaler           = Secret{}
+	_ encoding.TextMarshaler   = Secret{}
+	_ slog.LogValuer           = Secret{}
+	_ json.Unmarshaler         = (*Secret)(nil)
+	_ encoding.TextUnmarshaler = (*Secret)(nil)
+)

@@ -351,10 +351,18 @@ func (t *table) best(v *sight, now time.Time) (r *rule, ambiguous bool) {
 	}
 }
 
-// every collects all rules that match the path as it stands.
+// every collects all rules that match the path as it stands, each once: "**"
+// may reach a rule in several ways.
 func (t *table) every(v *sight) []*rule {
-	var out []*rule
-	t.walk(&v.Target, v.Path, &search{every: &out})
+	var found, out []*rule
+	t.walk(&v.Target, v.Path, &search{every: &found})
+	seen := make(map[*rule]bool, len(found))
+	for _, r := range found {
+		if !seen[r] {
+			seen[r] = true
+			out = append(out, r)
+		}
+	}
 	return out
 }
 
