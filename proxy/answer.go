@@ -1,0 +1,306 @@
+package proxy
+
+import (
+	"bytes"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/proxy/scrub"
+	"github.com/weighbridge/weighbridge/proxy/wire"
+)
+
+// relay brings an upstream's answer to the worker. again asks for the same
+// request once more, without Range.
+func (x *exchange) relay(out *outgoing, body *wire.Body, mask *scrub.Masker) (again bool, _ *auth.Error) {
+	x.status = x.line.status()
+	if x.status == 101 {
+		_ = body.Close()
+		return false, auth.NewError(auth.CodeUpstreamProtocol, "the upstream changed the protocol without being asked to", nil)
+	}
+	h := x.line.header()
+	x.strip(h)
+	if mask != nil {
+		h.mask(mask.Mask)
+	}
+	rewrite, err := x.rewrite(out, h)
+	if err != nil {
+		_ = body.Close()
+		return false, auth.AsError(err)
+	}
+	x.rewriteReferences(h)
+	x.explain(h)
+	if x.bodiless() {
+		// There is nothing but the header; its fields speak of a body that
+		// would have been, so they stay.
+		return false, x.pass(body)
+	}
+	verdict := scrub.Stream
+	if mask != nil {
+		verdict = mask.Judge(h.Get("Content-Type"), h.Get("Content-Encoding"), wholeLength(h, x.status, body.Len()))
+	}
+	switch {
+	case verdict == scrub.Refuse:
+		_ = body.Close()
+		return false, auth.NewError(auth.CodeUpstreamProtocol, "the upstream answered a text in a content coding that was not asked for", nil)
+	case verdict == scrub.Scan && x.status == 206:
+		_ = body.Close()
+		if out.ranged {
+			return false, auth.NewError(auth.CodeUpstreamProtocol, "the upstream answered with a part where the whole was asked for", nil)
+		}
+		return true, nil
+	case verdict == scrub.Scan:
+		return false, x.scan(out, h, body, mask, rewrite)
+	case rewrite != nil:
+		return false, x.remake(h, body, rewrite)
+	}
+	return false, x.pass(body)
+}
+
+// bodiless reports whether the answer has no body (RFC 9112, section 6.3).
+func (x *exchange) bodiless() bool {
+	return x.method == "HEAD" || x.status == 204 || x.status == 304
+}
+
+// wholeLength is the length of the complete representation, -1 where it is
+// not known.
+func wholeLength(h answerHeader, status int, length int64) int64 {
+	if status != 206 {
+		return length
+	}
+	if _, _, total, ok := scrub.ContentRange(h.Get("Content-Range")); ok {
+		return total
+	}
+	return -1
+}
+
+// strip removes what is between the upstream and us, what only we may say,
+// and what an upstream that was given a credential may not leave behind at a
+// worker.
+func (x *exchange) strip(h answerHeader) {
+	named := connectionNamed(h)
+	injected := x.decision.Outcome == auth.Inject
+	h.remove(func(name []byte) bool {
+		switch {
+		case foldPrefix(name, "x-weighbridge-"), foldPrefix(name, "proxy-"),
+			same(name, "alt-svc"), same(name, "keep-alive"), same(name, "upgrade"):
+			return true
+		case same(name, "authentication-info"):
+			return injected
+		case same(name, "set-cookie"), same(name, "set-cookie2"):
+			// In reverse mode a cookie of one upstream would be sent to all.
+			return injected || x.mode == reverse
+		}
+		for _, n := range named {
+			if same(name, n) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// connectionNamed are the fields that an answer's Connection lists, except
+// those by which the body is framed.
+func connectionNamed(h answerHeader) (named []string) {
+	for _, v := range h.Values("Connection") {
+		for _, n := range strings.Split(v, ",") {
+			switch n = trimOWS(n); strings.ToLower(n) {
+			case "", "close", "keep-alive", "content-length", "transfer-encoding":
+			default:
+				named = append(named, n)
+			}
+		}
+	}
+	return named
+}
+
+func foldPrefix(b []byte, prefix string) bool {
+	return len(b) >= len(prefix) && same(b[:len(prefix)], prefix)
+}
+
+// rewrite lets the provider's response half work.
+func (x *exchange) rewrite(out *outgoing, h answerHeader) (auth.BodyRewrite, error) {
+	rw, ok := x.decision.Provider.(auth.Rewriter)
+	if !ok {
+		return nil, nil
+	}
+	return rw.Rewrite(&auth.Answer{
+		Method: x.method, Target: x.target, Status: x.status, Header: h,
+		Return: x.returnURL, Reverse: x.mode == reverse,
+	})
+}
+
+// rewriteReferences leads the URLs in Location and Link back through us.
+func (x *exchange) rewriteReferences(h answerHeader) {
+	if x.mode != reverse {
+		return
+	}
+	if v := h.Get("Location"); v != "" {
+		if n := x.returnURL(v); n != v {
+			h.Set("Location", n)
+		}
+	}
+	links := h.Values("Link")
+	changed := false
+	for i, v := range links {
+		links[i] = x.returnLink(v)
+		changed = changed || links[i] != v
+	}
+	if changed {
+		h.Del("Link")
+		for _, v := range links {
+			h.Add("Link", v)
+		}
+	}
+}
+
+// explain says on a refusal by the upstream what it had been given.
+func (x *exchange) explain(h answerHeader) {
+	if x.status != 401 && x.status != 403 {
+		return
+	}
+	d := &x.decision
+	what := "nothing was put on the request: " + d.Reason
+	if d.Outcome == auth.Inject {
+		what = "used credential " + strconv.Quote(d.CredentialName) + " by " + d.Written + ": the upstream refused it"
+	}
+	h.Set(headerDecision, visible(what))
+}
+
+// visible is s with everything that cannot stand in a header field replaced.
+func visible(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// pass sends the body on as it is.
+func (x *exchange) pass(body *wire.Body) *auth.Error {
+	if n := body.Len(); n >= 0 {
+		x.transfer.total.Store(n)
+	}
+	x.line.stream(body, x.progress, x.end)
+	return nil
+}
+
+func (x *exchange) progress(n int64) { x.transfer.bytes.Add(n) }
+
+// scan masks a text, which is read whole where it is not longer than
+// scrub.MaxBody, and in its head otherwise.
+func (x *exchange) scan(out *outgoing, h answerHeader, body *wire.Body, mask *scrub.Masker, rewrite auth.BodyRewrite) *auth.Error {
+	coding := h.Get("Content-Encoding")
+	text, err := io.ReadAll(io.LimitReader(body, scrub.MaxBody+1))
+	if err != nil {
+		_ = body.Close()
+		return auth.AsError(err)
+	}
+	if len(text) > scrub.MaxBody {
+		mask.Head(text, coding)
+		// Equal length: Content-Length, where there is one, still holds.
+		h.removeNames(scrub.StaleFields())
+		return x.rest(h, text, body, rewrite)
+	}
+	_ = body.Close()
+	r, err := mask.Body(text, coding)
+	if err != nil {
+		return auth.AsError(err)
+	}
+	if r.Changed || r.Decoded {
+		h.removeNames(scrub.StaleFields())
+	}
+	if r.Decoded {
+		h.Del("Content-Encoding")
+	}
+	text = r.Body
+	if rewrite != nil {
+		var b bytes.Buffer
+		if err := rewrite(&b, bytes.NewReader(text)); err != nil {
+			return auth.AsError(err)
+		}
+		text = b.Bytes()
+		x.remade(h)
+	} else if out.ranged && x.status == 200 {
+		text = x.part(h, text)
+	}
+	x.line.setStatus(x.status)
+	x.transfer.total.Store(int64(len(text)))
+	x.line.bytes(text)
+	x.end(int64(len(text)), nil)
+	return nil
+}
+
+// part answers the worker's Range from a whole text.
+func (x *exchange) part(h answerHeader, text []byte) []byte {
+	ranges := strings.Join(x.fields.Values("Range"), ", ")
+	p := scrub.Slice(ranges, x.fields.Get("If-Range"), h.Get("ETag"), h.Get("Last-Modified"), int64(len(text)))
+	x.status = p.Status
+	if p.ContentRange != "" {
+		h.Set("Content-Range", p.ContentRange)
+	}
+	return text[p.First:p.End]
+}
+
+// remake sends a body that the provider changes while it passes.
+func (x *exchange) remake(h answerHeader, body *wire.Body, rewrite auth.BodyRewrite) *auth.Error {
+	x.remade(h)
+	x.line.make(func(w io.Writer) error {
+		return firstError(rewrite(&progressWriter{w, x}, body), body.Err())
+	}, func(sent int64, err error) {
+		_ = body.Close()
+		x.end(sent, err)
+	})
+	return nil
+}
+
+// rest sends a text of which the beginning was read, and what follows.
+func (x *exchange) rest(h answerHeader, head []byte, body *wire.Body, rewrite auth.BodyRewrite) *auth.Error {
+	if rewrite == nil {
+		rewrite = func(dst io.Writer, src io.Reader) error {
+			_, err := io.CopyBuffer(dst, src, make([]byte, 64<<10))
+			return err
+		}
+	} else {
+		x.remade(h)
+	}
+	x.line.make(func(w io.Writer) error {
+		return firstError(rewrite(&progressWriter{w, x}, io.MultiReader(bytes.NewReader(head), body)), body.Err())
+	}, func(sent int64, err error) {
+		_ = body.Close()
+		x.end(sent, err)
+	})
+	return nil
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// remade drops the fields that speak of the bytes the upstream sent.
+func (x *exchange) remade(h answerHeader) {
+	for _, n := range [...]string{"Content-Length", "Content-Range", "Accept-Ranges"} {
+		h.Del(n)
+	}
+	h.removeNames(scrub.StaleFields())
+}
+
+// progressWriter counts a body that is made.
+type progressWriter struct {
+	w io.Writer
+	x *exchange
+}
+
+func (p *progressWriter) Write(b []byte) (int, error) {
+	n, err := p.w.Write(b)
+	p.x.progress(int64(n))
+	return n, err
+}

@@ -1,0 +1,188 @@
+package proxy
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/proxy/scrub"
+	"github.com/weighbridge/weighbridge/proxy/wire"
+)
+
+// road is the one way that every request takes from here on, in both modes.
+// The exchange knows its target and the evidence of who asks. The error is
+// what the request is refused with.
+func (x *exchange) road() *auth.Error {
+	if err := x.identify(); err != nil {
+		return err
+	}
+	for whole := false; ; whole = true {
+		if err := x.decide(); err != nil {
+			return err
+		}
+		out, err := x.outgoing(whole)
+		if err != nil {
+			return err
+		}
+		body, mask, err := x.carry(out)
+		if err != nil {
+			return err
+		}
+		again, err := x.relay(out, body, mask)
+		if !again || err != nil {
+			return err
+		}
+		// The answer is a part of a text that has to be masked as a whole. It
+		// is asked for again without Range: a new request, decided, recorded
+		// and signed as such.
+		x.restart()
+	}
+}
+
+// decide asks the snapshot what to do, afresh.
+func (x *exchange) decide() *auth.Error {
+	q := auth.Question{
+		Identity: x.identity, Method: x.method, Target: x.target,
+		Unmatched: x.policy.unmatched(x.mode), Now: x.p.o.Now(),
+	}
+	if x.box != nil {
+		q.Boxed, q.Origin = true, x.box.Origin
+		if err := x.box.CheckIdentity(x.identity); err != nil {
+			return auth.AsError(err)
+		}
+	}
+	x.decision, x.decided = x.snap.Decide(q), true
+	if x.decision.NeedBody {
+		if !x.hasBody {
+			if err := x.classifiable(); err != nil {
+				return err
+			}
+		}
+		q.Body, q.HasBody, q.ContentEncoding = x.body, true, x.contentEncoding()
+		x.decision = x.snap.Decide(q)
+	}
+	if x.decision.Outcome == auth.Deny {
+		return x.decision.Denial()
+	}
+	return nil
+}
+
+// contentEncoding is the request's, as one list.
+func (x *exchange) contentEncoding() string {
+	list := ""
+	x.fields.tokens("Content-Encoding", func(t string) bool {
+		if list != "" {
+			list += ", "
+		}
+		list += t
+		return true
+	})
+	return list
+}
+
+// carry puts the use on record, signs and sends. The use is durable before
+// anything of the answer can leave: for methods that only read while the
+// upstream works, for all others before the request is sent.
+func (x *exchange) carry(out *outgoing) (*wire.Body, *scrub.Masker, *auth.Error) {
+	use, err := x.admit()
+	if err != nil {
+		return nil, nil, err
+	}
+	if use != nil && !x.safe() {
+		if err := x.await(use); err != nil {
+			return nil, nil, err
+		}
+		use = nil
+	}
+	ctx, cancel := context.WithCancel(x.context())
+	x.transfer = x.p.transfers.add(x, cancel)
+	mask, err := x.sign(ctx, out)
+	if err != nil {
+		return nil, nil, err
+	}
+	t := &out.Target
+	body, e := x.line.send(ctx, x.p.client, wire.Dest{Team: x.identity.TeamID, Scheme: t.Scheme, Host: t.Host, Port: t.Port}, out)
+	x.firstByte = x.p.o.Now().Sub(x.started)
+	if use != nil {
+		if err := x.await(use); err != nil {
+			if e == nil {
+				_ = body.Close() // the answer is dropped
+			}
+			return nil, nil, err
+		}
+	}
+	if e != nil {
+		return nil, nil, auth.AsError(e)
+	}
+	return body, mask, nil
+}
+
+// sign puts the credential on. Nothing touches the request afterwards. What
+// cannot be signed is not sent.
+func (x *exchange) sign(ctx context.Context, out *outgoing) (*scrub.Masker, *auth.Error) {
+	d := &x.decision
+	if d.Outcome != auth.Inject {
+		return nil, nil
+	}
+	was := out.Target
+	applied, err := x.p.o.Signer.Sign(ctx, *d, &out.Outgoing)
+	if err == nil {
+		err = out.unchanged(x.method, was)
+	}
+	if err != nil {
+		e := auth.AsError(err)
+		if e.Code != auth.CodeCredentialFailed {
+			e = auth.NewError(auth.CodeCredentialFailed, "the credential "+strconv.Quote(d.CredentialName)+" could not be put on the request", err)
+		}
+		return nil, e
+	}
+	return scrub.New(applied.Mask), nil
+}
+
+// unchanged verifies that a signer changed nothing but the header and the
+// query, and that what it put there can stand in a header.
+func (o *outgoing) unchanged(method string, was auth.Target) error {
+	is := o.Target
+	is.RawQuery, is.HasQuery = was.RawQuery, was.HasQuery
+	if is != was || o.Method != method || o.Header != auth.Header(&o.fields) {
+		return auth.NewError(auth.CodeCredentialFailed, "signing changed where the request goes", nil)
+	}
+	for i := range o.fields {
+		f := &o.fields[i]
+		if !isToken(f.name) || !isFieldValue(f.value) {
+			return auth.NewError(auth.CodeCredentialFailed, "the credential cannot stand in a header field", nil)
+		}
+		if k := kindOf(f.name); k == hopByHop || k == ours {
+			return auth.NewError(auth.CodeCredentialFailed, "the credential would set the header field "+f.name, nil)
+		}
+	}
+	return nil
+}
+
+// isToken is RFC 9110, section 5.6.2.
+func isToken(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c >= 0x80 || !tokenByte[c] {
+			return false
+		}
+	}
+	return s != ""
+}
+
+var tokenByte = func() (t [128]bool) {
+	for _, c := range "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" {
+		t[c] = true
+	}
+	return t
+}()
+
+// isFieldValue allows what RFC 9110, section 5.5 does: visible ASCII, space,
+// tab, and obs-text.
+func isFieldValue(v string) bool {
+	for i := 0; i < len(v); i++ {
+		if c := v[i]; (c < ' ' && c != '\t') || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}

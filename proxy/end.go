@@ -1,0 +1,132 @@
+package proxy
+
+import (
+	"strings"
+
+	"github.com/rs/zerolog"
+
+	"github.com/weighbridge/weighbridge/auth"
+)
+
+// end is called exactly once for each exchange, when its answer is out or has
+// broken off: it records, counts and logs. cause is for the log only.
+func (x *exchange) end(sent int64, cause error) {
+	if x.ended {
+		return
+	}
+	x.ended = true
+	took := x.p.o.Now().Sub(x.started)
+	if x.transfer != nil {
+		x.p.transfers.remove(x.transfer)
+	}
+	if cause != nil && x.failure == nil {
+		x.failure = brokenOff(cause)
+	}
+	x.recordEnd(sent, took)
+	if m := x.p.o.Metrics; m != nil {
+		s := Sample{Mode: x.modeName(), Outcome: x.outcome(), Status: x.status, Bytes: sent, FirstByte: x.firstByte, Duration: took}
+		if x.failure != nil {
+			s.Code = x.failure.Code
+		}
+		if p := x.decision.Provider; p != nil {
+			s.Provider = p.Schema().Name
+		}
+		m.Observe(s)
+	}
+	x.log(sent, cause, took.Seconds())
+}
+
+// brokenOff is the failure of an answer that did not end well.
+func brokenOff(cause error) *auth.Error {
+	e := auth.AsError(cause)
+	if e.Code == auth.CodeInternal {
+		// Not the upstream's fault and not ours.
+		return &auth.Error{Code: "", Reason: "the worker broke off", Cause: cause}
+	}
+	return e
+}
+
+func (x *exchange) modeName() string {
+	if x.mode == blind {
+		return "tunnel"
+	}
+	return x.mode.String()
+}
+
+func (x *exchange) outcome() string {
+	switch {
+	case x.failure != nil && x.firstByte == 0, x.decision.Outcome == auth.Deny && x.mode != own && x.mode != blind:
+		return "refused"
+	case x.decision.Outcome == auth.Inject:
+		return "inject"
+	default:
+		return "bare"
+	}
+}
+
+// log writes the one line of the exchange. There is no query in it and no
+// header.
+func (x *exchange) log(sent int64, cause error, seconds float64) {
+	l := x.p.o.Logger
+	var e *zerolog.Event
+	switch {
+	case x.mode == own && x.failure == nil:
+		e = l.Debug()
+	case x.identity.KeyID == "" && x.mode != own:
+		e = x.p.strangers.Info()
+	case x.failure != nil && x.status >= 500:
+		e = l.Warn()
+	default:
+		e = l.Info()
+	}
+	if e == nil {
+		return
+	}
+	e = e.Str("request_id", x.id).Str("mode", x.modeName()).Str("method", x.method).Int("status", x.status).
+		Int64("bytes", sent).Float64("seconds", seconds).Str("address", x.peer)
+	if x.firstByte > 0 {
+		e = e.Float64("first_byte", x.firstByte.Seconds())
+	}
+	if x.target.Host != "" {
+		e = e.Str("url", x.target.Redacted())
+	}
+	if x.identity.KeyID != "" {
+		e = e.Str("key", x.identity.KeyName)
+	}
+	d := &x.decision
+	if d.CredentialID != "" {
+		e = e.Str("credential", d.CredentialName)
+	}
+	if d.Rule != "" {
+		e = e.Str("rule", d.Rule)
+	}
+	if x.failure != nil {
+		e = e.Str("code", string(x.failure.Code)).Str("reason", x.failure.Reason)
+	}
+	if cause != nil {
+		e = e.Str("cause", withoutQueries(cause.Error()))
+	}
+	e.Msg("request")
+}
+
+// withoutQueries cuts what follows "?" up to the end of the word, everywhere
+// in s: errors of libraries quote URLs.
+func withoutQueries(s string) string {
+	if strings.IndexByte(s, '?') < 0 {
+		return s
+	}
+	var b strings.Builder
+	cutting := false
+	for _, r := range s {
+		switch {
+		case r == '?':
+			cutting = true
+		case cutting && strings.ContainsRune(" \t\n\"'`<>)]}", r):
+			cutting = false
+		}
+		if !cutting {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,125 @@
+package proxy
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/proxy/box"
+)
+
+// mode is how a request came to us.
+type mode uint8
+
+const (
+	// own requests are for weighbridge itself.
+	own mode = iota
+	// forward requests name the upstream as a proxy's clients do.
+	forward
+	// reverse requests name the upstream in their path.
+	reverse
+	// blind is a tunnel that is not looked into.
+	blind
+)
+
+// String is the mode in the words of the record.
+func (m mode) String() string {
+	switch m {
+	case forward, blind:
+		return "forward"
+	case reverse:
+		return "reverse"
+	default:
+		return "own"
+	}
+}
+
+// An exchange is one request and what becomes of it, in our own words: every
+// string is a copy, and nothing but line knows the HTTP library. It belongs
+// to the goroutine of its connection.
+type exchange struct {
+	p    *Proxy
+	line line
+	// policy and snap stand for the whole exchange.
+	policy *policy
+	snap   *auth.Snapshot
+
+	id      string
+	started time.Time
+	// peer is the worker's address without port.
+	peer string
+	// secure says that the worker speaks TLS to our own listener.
+	secure bool
+	// tunnel is the intercepted tunnel in which the request came, or nil.
+	tunnel *tunnel
+
+	mode   mode
+	method string
+	// uri is the request target as it came.
+	uri string
+	// authority is the Host field.
+	authority string
+	http10    bool
+	fields    fields
+	// length is that of the request's body; -1 is chunked.
+	length int64
+	// body is the request's body where it was read to decide.
+	body    []byte
+	hasBody bool
+
+	target auth.Target
+	// back is how URLs of the target's host are written so that the worker
+	// reaches them through us (reverse mode).
+	back wayBack
+	// box is the sealed URL by which the request came, or nil.
+	box *box.Box
+
+	who      evidence
+	identity auth.Identity
+	decision auth.Decision
+	decided  bool
+
+	// admitted says that the use is on record, so its end must be as well.
+	admitted  bool
+	transfer  *transfer
+	firstByte time.Duration
+	status    int
+	failure   *auth.Error
+	ended     bool
+}
+
+// safe reports whether the method only reads (RFC 9110, section 9.2.1).
+func (x *exchange) safe() bool {
+	return x.method == "GET" || x.method == "HEAD" || x.method == "OPTIONS"
+}
+
+// context ends when the worker is gone, we are stopped, or the answer is out.
+func (x *exchange) context() context.Context { return x.line.context() }
+
+// classifiable reads the request's body for a decision. More than a decision
+// may read is refused.
+func (x *exchange) classifiable() *auth.Error {
+	const limit = auth.MaxClassifyBody
+	tooLong := auth.NewError(auth.CodeScopeForbidden, "what the request would do cannot be told, because its body is over 64 KiB", nil)
+	if x.length > limit {
+		return tooLong
+	}
+	b, err := io.ReadAll(io.LimitReader(x.line.body(), limit+1))
+	if err != nil {
+		return unreadable(err)
+	}
+	if len(b) > limit {
+		return tooLong
+	}
+	x.body, x.hasBody = b, true
+	return nil
+}
+
+// unreadable is the error for a request body that could not be read.
+func unreadable(err error) *auth.Error {
+	if e := auth.AsError(err); e.Code != auth.CodeInternal {
+		return e
+	}
+	return auth.NewError(auth.CodeBadRequest, "the request's body broke off or is malformed", err)
+}

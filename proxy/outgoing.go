@@ -1,0 +1,244 @@
+package proxy
+
+import (
+	"io"
+	"strings"
+
+	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/proxy/box"
+	"github.com/weighbridge/weighbridge/proxy/scrub"
+)
+
+// outgoing is a request on its way to the upstream.
+type outgoing struct {
+	auth.Outgoing
+	fields fields
+	// bytes is the body where it is in memory, stream where it is not; length
+	// is that of stream, -1 for chunked.
+	bytes  []byte
+	stream io.Reader
+	length int64
+	// ranged says that the worker's Range was left out, because the answer is
+	// looked into as a whole.
+	ranged bool
+}
+
+// outgoing builds the request that goes to the upstream, all but its
+// credential. whole leaves Range out.
+//
+// The header is what the worker sent, in its order and spelling, without what
+// is between the worker and us: hop-by-hop fields and those that Connection
+// names (RFC 9110, section 7.6.1), keys, fields by which an upstream could be
+// made to see another method, URL or host than the one that was decided, and
+// fields that tell where the worker is.
+func (x *exchange) outgoing(whole bool) (*outgoing, *auth.Error) {
+	d := &x.decision
+	out := &outgoing{Outgoing: auth.Outgoing{Method: x.method, Target: x.target}}
+	out.Header = &out.fields
+	named := x.connectionNamed()
+	identity := false
+	if rw, ok := d.Provider.(auth.Rewriter); ok && rw.NeedsBody(x.method, x.target, x.mode == reverse) {
+		identity, whole = true, true
+	}
+	inject := d.Outcome == auth.Inject
+	out.fields = make(fields, 0, len(x.fields)+2)
+	for i := range x.fields {
+		f := &x.fields[i]
+		if x.drops(f, named) {
+			continue
+		}
+		switch {
+		case f.is("Range") || f.is("If-Range"):
+			if whole {
+				out.ranged = true
+				continue
+			}
+		case f.is("Accept-Encoding"):
+			if inject || identity {
+				continue
+			}
+		}
+		out.fields = append(out.fields, *f)
+	}
+	if err := x.keepsKeys(out); err != nil {
+		return nil, err
+	}
+	switch {
+	case identity:
+		out.fields.Add("Accept-Encoding", "identity")
+	case inject:
+		worker := strings.Join(x.fields.Values("Accept-Encoding"), ", ")
+		v := scrub.AcceptEncoding(x.method, worker, x.fields.has("Accept-Encoding"), !whole && x.fields.has("Range"))
+		if v != "" {
+			out.fields.Add("Accept-Encoding", v)
+		}
+	}
+	switch {
+	case x.hasBody:
+		out.bytes = x.body
+	case x.length != 0:
+		out.stream, out.length = x.line.body(), x.length
+	}
+	return out, nil
+}
+
+// connectionNamed are the field names that Connection lists: hop-by-hop,
+// whatever they are. All Connection fields count, also behind an empty one.
+func (x *exchange) connectionNamed() []string {
+	var named []string
+	x.fields.tokens("Connection", func(t string) bool {
+		named = append(named, t)
+		return true
+	})
+	return named
+}
+
+// drops reports whether a field of the worker's request does not travel.
+func (x *exchange) drops(f *field, named []string) bool {
+	switch kindOf(f.name) {
+	case hopByHop, ours, override, position:
+		return true
+	case secret:
+		if x.dropsSecret(f) {
+			return true
+		}
+	case reference_:
+		// In reverse mode these name our own base, and with it perhaps a
+		// sealed URL or a URL key.
+		if x.mode == reverse && strings.HasPrefix(f.value, x.base()) {
+			return true
+		}
+	}
+	for _, n := range named {
+		if f.is(n) {
+			return true
+		}
+	}
+	return false
+}
+
+// dropsSecret decides about the worker's own Authorization and Cookie.
+func (x *exchange) dropsSecret(f *field) bool {
+	d := &x.decision
+	authorization := f.is("Authorization")
+	switch {
+	case d.Outcome == auth.Inject:
+		return true
+	case d.Signed:
+		bearer := authorization && d.KeepBearer && len(f.value) > 7 && strings.EqualFold(f.value[:7], "Bearer ")
+		return !bearer || x.isKey(f.value)
+	case !authorization:
+		return false
+	case x.box != nil && x.box.Kind == box.KindURL, x.isKey(f.value):
+		return true
+	}
+	p, ok := d.Provider.(auth.Placeholderer)
+	return ok && p.IsPlaceholder(f.value)
+}
+
+// isKey reports whether the value of an Authorization field is one of our
+// keys.
+func (x *exchange) isKey(value string) bool {
+	for _, t := range credentialTokens(value) {
+		if holdsKey(t, x.snap, x.p.o.Now()) {
+			return true
+		}
+	}
+	return holdsKey(value, x.snap, x.p.o.Now())
+}
+
+// keepsKeys refuses a request that would carry a key of ours upstream in a
+// place from which it cannot be taken without changing what was asked for.
+func (x *exchange) keepsKeys(out *outgoing) *auth.Error {
+	now := x.p.o.Now()
+	refuse := func(where string) *auth.Error {
+		return &auth.Error{
+			Code: auth.CodeBadRequest, Reason: "the request carries an API key of weighbridge in " + where + ", from where it would reach the upstream",
+			Next: "Send the key only where weighbridge reads it: Proxy-Authorization, Authorization, X-Weighbridge-Key, or a URL key in the path.",
+		}
+	}
+	if holdsKey(out.Target.Path, x.snap, now) {
+		return refuse("the path")
+	}
+	if holdsKey(out.Target.RawQuery, x.snap, now) {
+		return refuse("the query")
+	}
+	for i := range out.fields {
+		if f := &out.fields[i]; holdsKey(f.value, x.snap, now) {
+			return refuse("the header field " + f.name)
+		}
+	}
+	return nil
+}
+
+// fieldKind sorts header fields of requests by what becomes of them.
+type fieldKind uint8
+
+const (
+	plain fieldKind = iota
+	// hopByHop fields are for us, or are written anew.
+	hopByHop
+	// ours are X-Weighbridge-….
+	ours
+	// override fields make some servers see another method, URL or host.
+	override
+	// position fields tell where a request came from.
+	position
+	// secret fields are the worker's own authorization.
+	secret
+	// reference_ fields name the URL of another request.
+	reference_
+)
+
+// longestKnown is the longest name in kinds.
+const longestKnown = len("x-http-method-override")
+
+// kinds are the names that are not plain, lower-case.
+var kinds = map[string]fieldKind{
+	"connection": hopByHop, "keep-alive": hopByHop, "te": hopByHop, "trailer": hopByHop,
+	"transfer-encoding": hopByHop, "upgrade": hopByHop, "http2-settings": hopByHop,
+	"host": hopByHop, "content-length": hopByHop, "expect": hopByHop, "max-forwards": hopByHop,
+
+	"x-http-method": override, "x-http-method-override": override, "x-method-override": override,
+	"x-original-url": override, "x-rewrite-url": override, "x-original-uri": override,
+	"x-original-host": override, "x-host": override, "x-http-host-override": override,
+
+	"forwarded": position, "x-real-ip": position, "x-client-ip": position, "client-ip": position,
+	"true-client-ip": position, "x-cluster-client-ip": position, "via": position,
+
+	"authorization": secret, "cookie": secret, "cookie2": secret, "x-amz-security-token": secret,
+
+	"referer": reference_, "origin": reference_,
+}
+
+// kindOf sorts a field name.
+func kindOf(name string) fieldKind {
+	var buf [longestKnown]byte
+	n := len(name)
+	if n > len(buf) {
+		n = len(buf)
+	}
+	for i := 0; i < n; i++ {
+		c := name[i]
+		if c >= 'A' && c <= 'Z' {
+			c |= 0x20
+		}
+		buf[i] = c
+	}
+	low := buf[:n]
+	switch {
+	case hasPrefix(low, "proxy-"):
+		return hopByHop
+	case hasPrefix(low, "x-weighbridge-"):
+		return ours
+	case hasPrefix(low, "x-forwarded-"):
+		return position
+	case len(name) > len(buf):
+		return plain
+	}
+	return kinds[string(low)]
+}
+
+func hasPrefix(b []byte, prefix string) bool {
+	return len(b) >= len(prefix) && string(b[:len(prefix)]) == prefix
+}

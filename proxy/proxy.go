@@ -1,0 +1,163 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/proxy/wire"
+)
+
+// Proxy serves the data plane. All methods may be called by any number of
+// goroutines.
+type Proxy struct {
+	o       Options
+	policy  atomic.Pointer[policy]
+	server  *wire.Server
+	client  *wire.Client
+	buffers *wire.Buffers
+
+	// strangers is the log for requests of nobody who was identified: sampled,
+	// so that it cannot be flooded.
+	strangers zerolog.Logger
+
+	transfers registry
+	failures  failures
+	tunnels   tunnels
+
+	// implied are the listeners that may imply the default key, by address.
+	implied  sync.Map
+	draining atomic.Bool
+	closed   chan struct{}
+	closing  sync.Once
+	watch    sync.WaitGroup
+}
+
+// New makes a Proxy. Its error names every mistake in o. Close must be called
+// once it is no longer needed.
+func New(o Options) (*Proxy, error) {
+	if o.Snapshot == nil || o.Signer == nil || o.Recorder == nil || o.Dialer == nil {
+		return nil, errors.New("proxy: Snapshot, Signer, Recorder and Dialer are required")
+	}
+	pol, err := compilePolicy(o.Policy)
+	if err != nil {
+		return nil, err
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.IdleTimeout <= 0 {
+		o.IdleTimeout = 60 * time.Second
+	}
+	p := &Proxy{o: o, buffers: wire.NewBuffers(wire.DefaultBudget), closed: make(chan struct{})}
+	p.policy.Store(pol)
+	p.strangers = o.Logger.Sample(&zerolog.BurstSampler{Burst: 20, Period: time.Second})
+	p.client = wire.NewClient(wire.ClientOptions{
+		Dial: func(ctx context.Context, d wire.Dest) (net.Conn, error) {
+			return o.Dialer.Dial(ctx, d.Host, d.Port)
+		},
+		Reuse: func(d wire.Dest, c net.Conn) error {
+			return o.Dialer.Recheck(d.Host, d.Port, c)
+		},
+		TLS:          &tls.Config{RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12},
+		Buffers:      p.buffers,
+		StallTimeout: o.IdleTimeout,
+	})
+	p.server = p.newServer()
+	p.watch.Go(p.watchTunnels)
+	return p, nil
+}
+
+// SetPolicy replaces the policy for every request that comes from now on. On
+// error the old one stays.
+func (p *Proxy) SetPolicy(n Policy) error {
+	pol, err := compilePolicy(n)
+	if err != nil {
+		return err
+	}
+	p.policy.Store(pol)
+	return nil
+}
+
+// Serve accepts workers from ln until Drain or Close, when it returns nil, or
+// until ln fails. ln hands out plain connections, or is one of TLSListener.
+func (p *Proxy) Serve(ln net.Listener) error {
+	if implies(ln.Addr()) {
+		p.implied.Store(listenerName(ln.Addr()), true)
+	}
+	if _, ok := ln.(*wire.Listener); !ok {
+		ln = p.TLSListener(ln, nil)
+	}
+	return p.server.Serve(ln)
+}
+
+// TLSListener makes a listener for Serve that ends TLS with cfg.
+func (p *Proxy) TLSListener(ln net.Listener, cfg *tls.Config) net.Listener {
+	return wire.Listen(ln, wire.ListenerOptions{TLS: cfg, OnError: func(err error) {
+		p.o.Logger.Error().Err(err).Msg("cannot accept connections")
+	}})
+}
+
+func listenerName(a net.Addr) string { return a.Network() + "!" + a.String() }
+
+// Drain stops accepting, closes idle connections, refuses new requests on the
+// others, and lets what is under way finish until ctx ends. What is left then
+// is cut so that its worker sees a broken connection, and ctx's error is
+// returned.
+func (p *Proxy) Drain(ctx context.Context) error {
+	p.draining.Store(true)
+	err := p.server.Shutdown(ctx)
+	if err != nil {
+		p.Cut(func(Transfer) bool { return true })
+	}
+	return err
+}
+
+// Close cuts what is left and releases everything. It waits for what it
+// started.
+func (p *Proxy) Close() error {
+	p.closing.Do(func() {
+		p.draining.Store(true)
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = p.server.Shutdown(ctx) // the error is that of ctx
+		close(p.closed)
+		p.client.Close()
+	})
+	p.watch.Wait()
+	return nil
+}
+
+// Ready is nil while requests are served, and says why not otherwise.
+func (p *Proxy) Ready() error {
+	if p.draining.Load() {
+		return auth.NewError(auth.CodeDraining, "weighbridge is shutting down", nil)
+	}
+	if err := p.o.Recorder.Err(); err != nil {
+		return auth.NewError(auth.CodeAuditUnavailable, "the audit record cannot be written", err)
+	}
+	if p.o.Ready != nil {
+		return p.o.Ready()
+	}
+	return nil
+}
+
+// ForgetConnections closes every unused upstream connection, after a change
+// of what may be dialled or trusted.
+func (p *Proxy) ForgetConnections() { p.client.CloseIdle() }
+
+// Tunnels is the number of blind tunnels that are open.
+func (p *Proxy) Tunnels() int { return p.tunnels.len() }
+
+// Lent is the memory that is lent to streaming bodies, in bytes.
+func (p *Proxy) Lent() int64 { return p.buffers.Lent() }
+
+// Conns is the number of worker connections, tunnels included.
+func (p *Proxy) Conns() int { return p.server.Conns() }

@@ -1,0 +1,95 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/weighbridge/weighbridge/auth"
+)
+
+// event is what every event about the exchange has in common. It never holds
+// a query.
+func (x *exchange) event(action string) auth.Event {
+	d := &x.decision
+	e := auth.Event{
+		Action: action, Time: x.p.o.Now(), TeamID: x.identity.TeamID, RequestID: x.id,
+		Address: x.peer, KeyID: x.identity.KeyID, KeyName: x.identity.KeyName,
+		CredentialID: d.CredentialID, CredentialName: d.CredentialName, Version: d.Version,
+		Rule: d.Rule, Mode: x.mode.String(), Method: x.method, Host: x.target.Authority(), Path: x.target.Path,
+		Reason: d.Reason,
+	}
+	if x.identity.KeyName != "" {
+		e.Actor = "key:" + x.identity.KeyName
+	}
+	return e
+}
+
+// summarised reports whether requests like this one are summed up by the
+// minute and not recorded one by one: those to companion hosts that get
+// nothing put on, of which one download makes thousands.
+func (x *exchange) summarised() bool {
+	return x.decision.Outcome == auth.Bare && x.decision.Companion
+}
+
+// admit puts the use on record, or refuses because that cannot be done now.
+// The ticket is nil for what is summed up.
+func (x *exchange) admit() (auth.Ticket, *auth.Error) {
+	if err := x.p.o.Recorder.Err(); err != nil {
+		return nil, unrecordable(err)
+	}
+	x.admitted = true
+	if x.summarised() {
+		return nil, nil
+	}
+	return x.p.o.Recorder.Record(x.event(auth.ActionUsed)), nil
+}
+
+// await waits until the use is durable.
+func (x *exchange) await(use auth.Ticket) *auth.Error {
+	if err := use.Wait(x.context()); err != nil {
+		x.admitted = false // there is nothing on record that would need an end
+		return unrecordable(err)
+	}
+	return nil
+}
+
+func unrecordable(err error) *auth.Error {
+	return auth.NewError(auth.CodeAuditUnavailable, "the use cannot be put on record, so the request is not served", err)
+}
+
+// recordDenial records a refusal to somebody who was identified. Who is not is
+// only counted: strangers could fill the disk.
+func (x *exchange) recordDenial(err *auth.Error) {
+	if x.identity.KeyID == "" || x.admitted {
+		return
+	}
+	e := x.event(auth.ActionDenied)
+	e.Code, e.Reason = err.Code, err.Reason
+	x.p.o.Recorder.Record(e)
+}
+
+// recordEnd records how what was admitted ended.
+func (x *exchange) recordEnd(sent int64, took time.Duration) {
+	if !x.admitted {
+		return
+	}
+	action := auth.ActionFinished
+	if x.summarised() {
+		action = auth.ActionSummary
+	}
+	e := x.event(action)
+	e.Status, e.Bytes, e.Duration, e.Reason = x.status, sent, took, ""
+	if x.failure != nil {
+		e.Code, e.Reason = x.failure.Code, x.failure.Reason
+	}
+	x.p.o.Recorder.Record(e)
+}
+
+// restart ends one request to the upstream and makes the exchange ready for
+// another.
+func (x *exchange) restart() {
+	took := x.p.o.Now().Sub(x.started)
+	x.recordEnd(0, took)
+	x.p.transfers.remove(x.transfer)
+	x.admitted, x.transfer, x.status = false, nil, 0
+	x.id = auth.NewID(auth.PrefixRequest, x.p.o.Now())
+}

@@ -1,0 +1,130 @@
+package proxy
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/proxy/box"
+)
+
+// The paths below /.weighbridge/ on the proxy's own listener.
+const (
+	wellKnown = "/.weighbridge/"
+	urlKeys   = wellKnown + "k/"
+	sealed    = wellKnown + "s/"
+)
+
+// ownEndpoint answers what is below /.weighbridge/ except requests that lead
+// on. done is false for those that are not ours to answer here.
+func (x *exchange) ownEndpoint() (done bool, _ *auth.Error) {
+	x.mode = own
+	path, _, _ := strings.Cut(x.uri, "?")
+	switch {
+	case strings.HasPrefix(path, urlKeys) || strings.HasPrefix(path, sealed):
+		if err := x.early(); err != nil {
+			return true, err
+		}
+		x.mode = reverse
+		if strings.HasPrefix(path, urlKeys) {
+			return true, x.byURLKey()
+		}
+		return true, x.bySealedURL()
+	case x.method != "GET" && x.method != "HEAD":
+		return true, &auth.Error{Code: auth.CodeBadRequest, Status: 405, Reason: "only GET and HEAD are allowed here"}
+	}
+	switch path {
+	case wellKnown + "healthz":
+		x.answerJSON(200, map[string]string{"status": "ok"})
+	case wellKnown + "readyz":
+		if err := x.p.Ready(); err != nil {
+			e := auth.AsError(err)
+			x.answerJSON(503, map[string]string{"status": "not ready", "code": string(e.Code), "reason": e.Reason})
+			break
+		}
+		x.answerJSON(200, map[string]string{"status": "ready"})
+	case wellKnown + "ca.pem":
+		if x.p.o.CAPEM == nil {
+			return true, &auth.Error{Code: auth.CodeBadTarget, Status: 404, Reason: "interception is off, so there is no root certificate", Next: "Use reverse mode."}
+		}
+		x.answer(200, "application/x-pem-file", x.p.o.CAPEM())
+	default:
+		return true, &auth.Error{Code: auth.CodeBadTarget, Status: 404, Reason: "there is nothing at this path", Next: "Below /.weighbridge/ there are healthz, readyz, ca.pem, k/ and s/."}
+	}
+	return true, nil
+}
+
+// byURLKey takes /.weighbridge/k/<url-key>/<host>/<path>.
+func (x *exchange) byURLKey() *auth.Error {
+	key, rest := splitSegment(strings.TrimPrefix(x.uri, urlKeys))
+	hash, ok := auth.HashURLKey(key)
+	x.back.prefix = urlKeys + key
+	err := x.locate(rest)
+	// From here on the key is in nothing that could be shown or sent.
+	x.uri = rest
+	switch {
+	case !ok:
+		return x.wrongKey(auth.NewError(auth.CodeKeyInvalid, "what stands in the path as URL key does not have the form of one", nil))
+	case err != nil:
+		return err
+	}
+	shown, err := reverseCarriers(&x.fields)
+	if err != nil {
+		return err
+	}
+	shown.url = hash
+	if err := x.recognise(shown); err != nil {
+		return err
+	}
+	return x.road()
+}
+
+// bySealedURL takes /.weighbridge/s/<box>: a URL that we gave out. It needs no
+// key of its own; whose it is, and what led to it, stands inside.
+func (x *exchange) bySealedURL() *auth.Error {
+	if err := x.ownName(); err != nil {
+		return err
+	}
+	text, rest := splitSegment(strings.TrimPrefix(x.uri, sealed))
+	x.uri = ""
+	if x.p.o.Boxes == nil {
+		return auth.NewError(auth.CodeBoxInvalid, "this weighbridge makes no sealed URLs", nil)
+	}
+	b, err := x.p.o.Boxes.Open(text)
+	if err != nil {
+		return auth.AsError(err)
+	}
+	path, query, hasQuery := strings.Cut(rest, "?")
+	t, err := b.Resolve(path, query, hasQuery)
+	if err != nil {
+		return auth.AsError(err)
+	}
+	x.box, x.target = &b, t
+	x.who = evidence{id: b.KeyID, boxed: true}
+	if b.Kind == box.KindURL {
+		x.fields.Del("Authorization")
+	} else if shown, err := reverseCarriers(&x.fields); err != nil {
+		return err
+	} else if shown.authorization {
+		x.fields.Del("Authorization")
+	}
+	return x.road()
+}
+
+// answerJSON answers with v.
+func (x *exchange) answerJSON(status int, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // only maps of strings come here
+	}
+	x.answer(status, "application/json", append(b, '\n'))
+}
+
+// answer answers from ourselves.
+func (x *exchange) answer(status int, contentType string, body []byte) {
+	x.line.reply(reply{status: status, body: body, fields: fields{
+		{"Content-Type", contentType}, {"Cache-Control", "no-store"},
+	}})
+	x.status = status
+	x.end(int64(len(body)), nil)
+}
