@@ -9,9 +9,10 @@ import (
 	"strings"
 )
 
-// canaryBody is long enough that its middle alone (what a preview never
-// shows) cannot occur by chance.
-const canaryBody = 40
+// canaryBody is as long as the body of a real Hub token, which is shorter than
+// that of an API key of ours, and long enough that its middle alone (what a
+// preview never shows) cannot occur by chance.
+const canaryBody = 37
 
 // Canary is a secret made for a test. It is found again in whatever form it
 // leaks: as it is, in base64 at any alignment, in percent encoding, in
@@ -77,7 +78,7 @@ func forms(value string) []Form {
 		{"percent", percent(core, "%02X")},
 		{"percent, lower case", percent(core, "%02x")},
 		{"JSON escapes", jsonEscapes(core)},
-		{"reversed", reverse(core)},
+		{"reversed", backwards(core)},
 	}
 	for shift := range 3 {
 		// What precedes the value shifts it against the groups of three bytes
@@ -110,7 +111,7 @@ func jsonEscapes(s string) string {
 	return b.String()
 }
 
-func reverse(s string) string {
+func backwards(s string) string {
 	b := []byte(s)
 	for i, j := 0, len(b)-1; i < j; i, j = i+1, j-1 {
 		b[i], b[j] = b[j], b[i]

@@ -1,0 +1,69 @@
+package house
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/weighbridge/weighbridge/admin"
+	"github.com/weighbridge/weighbridge/auth"
+)
+
+// API is the administrative side over admin.sock, as the CLI uses it.
+func (h *House) API() *admin.Client { return h.api }
+
+// Call asks the administrative side and fails the test on any error.
+func (h *House) Call(method, path string, in, out any) {
+	h.t.Helper()
+	h.must(h.api.Call(h.t.Context(), method, path, in, out))
+}
+
+// AddCredential makes a credential.
+func (h *House) AddCredential(in admin.NewCredential) admin.Credential {
+	h.t.Helper()
+	var out admin.Credential
+	h.Call(http.MethodPost, "/api/v1/credentials", in, &out)
+	return out
+}
+
+// AddKey makes an API key. From here on the key is looked for where no key
+// may be.
+func (h *House) AddKey(in admin.NewKey) admin.Key {
+	h.t.Helper()
+	var out admin.Key
+	h.Call(http.MethodPost, "/api/v1/keys", in, &out)
+	h.keys.Add(CanaryOf(out.Key))
+	if out.URLKey != "" {
+		h.keys.Add(CanaryOf(out.URLKey))
+	}
+	return out
+}
+
+// Link lets a key use a credential, Unlink stops it; both by id or name.
+func (h *House) Link(credential, key string) { h.link(http.MethodPut, credential, key) }
+
+// Unlink stops a key from using a credential.
+func (h *House) Unlink(credential, key string) { h.link(http.MethodDelete, credential, key) }
+
+func (h *House) link(method, credential, key string) {
+	h.t.Helper()
+	h.Call(method, "/api/v1/links/"+admin.Segment(credential)+"/"+admin.Segment(key), nil, nil)
+}
+
+// HubWorker makes what most tests start from: a Hub credential with the real
+// token, for patterns or the provider's defaults, and a key with a URL key
+// that is linked to it. Both are called name.
+func (h *House) HubWorker(name string, patterns ...string) admin.Key {
+	h.t.Helper()
+	h.AddCredential(admin.NewCredential{
+		Name: name, Provider: "huggingface", Fields: map[string]string{"token": h.Token.Value()}, Patterns: patterns,
+	})
+	return h.AddKey(admin.NewKey{Name: name, URLKey: true, Credentials: []string{name}})
+}
+
+// AuditEvents is the whole record, oldest first.
+func (h *House) AuditEvents() []auth.Event {
+	h.t.Helper()
+	var out struct{ Events []auth.Event }
+	h.Call(http.MethodGet, "/api/v1/audit?"+url.Values{"limit": {"10000"}}.Encode(), nil, &out)
+	return out.Events
+}
