@@ -13,8 +13,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/weighbridge/weighbridge/internal/house/hub"
+	"github.com/weighbridge/weighbridge/internal/house/origin"
 )
 
 const directToken = "hf_DirectTokenOfTheRealClientSuite0123456"
@@ -66,11 +68,11 @@ func tunnel(conn net.Conn, resolve map[string]string) {
 	_, _ = io.Copy(conn, up)
 }
 
-// TestFakeHubWithoutWeighbridge shows that the fake Hub is one for the clients
-// themselves: with a real token they download from it directly, and those that
-// show their token to the CDN are refused there.
-func TestFakeHubWithoutWeighbridge(t *testing.T) {
-	h, err := hub.Start(hub.Options{Git: true})
+// fixture is a Hub with the sample and a token, and what a client needs to
+// reach it directly.
+func fixture(t *testing.T, o hub.Options) (*hub.Hub, []string, string) {
+	t.Helper()
+	h, err := hub.Start(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,27 +85,40 @@ func TestFakeHubWithoutWeighbridge(t *testing.T) {
 	if err := os.WriteFile(bundle, h.Server.RootPEM(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	common := []string{"HTTPS_PROXY=" + proxy, "https_proxy=" + proxy, "SSL_CERT_FILE=" + bundle,
-		"REQUESTS_CA_BUNDLE=" + bundle, "GIT_SSL_CAINFO=" + bundle, "CURL_CA_BUNDLE=" + bundle}
+	return h, []string{"HTTPS_PROXY=" + proxy, "https_proxy=" + proxy, "SSL_CERT_FILE=" + bundle,
+		"REQUESTS_CA_BUNDLE=" + bundle, "GIT_SSL_CAINFO=" + bundle, "CURL_CA_BUNDLE=" + bundle}, bundle
+}
+
+// TestFakeHubWithoutWeighbridge shows that the fake Hub is one for the clients
+// themselves: with a real token they download from it directly, and those that
+// show their token to the CDN are refused there.
+func TestFakeHubWithoutWeighbridge(t *testing.T) {
+	h, common, bundle := fixture(t, hub.Options{Git: true})
 	weights := "https://" + hub.Host + "/" + hub.SampleGated + "/resolve/main/" + hub.SampleWeights
-	python, scripts := filepath.Join(venv, "bin", "python"), scriptDir
+	python := filepath.Join(venv, "bin", "python")
+	download := []string{python, filepath.Join(scriptDir, "hub_download.py"), hub.SampleGated, ".", hub.SampleWeights, hub.SampleConfig}
+	snapshot := []string{python, filepath.Join(scriptDir, "hub_snapshot.py"), hub.SampleGated, "."}
+	limited := hub.RateLimited(1, 0)
+	limited.Method, limited.Path = http.MethodGet, "/resolve/" // clients wait for files, not for listings
 	for _, c := range []struct {
 		name    string
 		env     []string
 		command []string
+		fault   origin.Fault
 		xet     bool
 		fails   string
 	}{
-		{name: "huggingface_hub with hf_xet", env: []string{"HF_TOKEN=" + directToken}, xet: true,
-			command: []string{python, filepath.Join(scripts, "hub_download.py"), hub.SampleGated, ".", hub.SampleWeights, hub.SampleConfig}},
-		{name: "huggingface_hub without xet", env: []string{"HF_TOKEN=" + directToken, "HF_HUB_DISABLE_XET=1"},
-			command: []string{python, filepath.Join(scripts, "hub_download.py"), hub.SampleGated, ".", hub.SampleWeights, hub.SampleConfig}},
-		{name: "snapshot with hf_xet", env: []string{"HF_TOKEN=" + directToken}, xet: true,
-			command: []string{python, filepath.Join(scripts, "hub_snapshot.py"), hub.SampleGated, "."}},
+		{name: "huggingface_hub with hf_xet", env: []string{"HF_TOKEN=" + directToken}, xet: true, command: download},
+		{name: "huggingface_hub without xet", env: []string{"HF_TOKEN=" + directToken, "HF_HUB_DISABLE_XET=1"}, command: download},
+		{name: "snapshot with hf_xet", env: []string{"HF_TOKEN=" + directToken}, xet: true, command: snapshot},
+		{name: "resumes after a reset", env: []string{"HF_TOKEN=" + directToken, "HF_HUB_DISABLE_XET=1"}, command: download,
+			fault: origin.Fault{Kind: origin.Reset, Host: hub.CDNHost, After: 1 << 20, Times: 1}},
+		{name: "waits out a rate limit", env: []string{"HF_TOKEN=" + directToken, "HF_HUB_DISABLE_XET=1"}, command: download, fault: limited},
+		{name: "huggingface_hub without a token", command: download, fails: "gated"},
 		{name: "curl", command: []string{"curl", "-fsSL", "-H", "Authorization: Bearer " + directToken, "-o", hub.SampleWeights, weights}},
-		{name: "requests", command: []string{python, filepath.Join(scripts, "fetch_requests.py"), weights, hub.SampleWeights, directToken}},
+		{name: "requests", command: []string{python, filepath.Join(scriptDir, "fetch_requests.py"), weights, hub.SampleWeights, directToken}},
 		{name: "urllib shows the CDN its token", fails: "400",
-			command: []string{python, filepath.Join(scripts, "fetch_urllib.py"), weights, hub.SampleWeights, directToken}},
+			command: []string{python, filepath.Join(scriptDir, "fetch_urllib.py"), weights, hub.SampleWeights, directToken}},
 		{name: "wget shows the CDN its token", fails: "400",
 			command: []string{"wget", "-nv", "--ca-certificate=" + bundle, "--header=Authorization: Bearer " + directToken, "-O", hub.SampleWeights, weights}},
 		{name: "git with git-lfs",
@@ -111,6 +126,8 @@ func TestFakeHubWithoutWeighbridge(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h.Server.Record.Reset()
+			h.Server.Faults.Clear()
+			h.Server.Faults.Add(c.fault)
 			dir := t.TempDir()
 			out, err := run(t, dir, append(common, c.env...), c.command)
 			if c.fails != "" {
@@ -133,6 +150,33 @@ func TestFakeHubWithoutWeighbridge(t *testing.T) {
 			}
 			if got := len(h.Server.Record.On(hub.TransferHost)) > 0; got != c.xet {
 				t.Errorf("bytes came by xet: %v, want %v", got, c.xet)
+			}
+		})
+	}
+}
+
+// TestFakeXetWithoutWeighbridge shows that hf_xet falls back to the first
+// version of reconstructions, and that it asks for a new token in time.
+func TestFakeXetWithoutWeighbridge(t *testing.T) {
+	for name, o := range map[string]hub.Options{
+		"v1 only":             {XetV1Only: true},
+		"short-lived tokens":  {XetLife: 20 * time.Second},
+		"one chunk in a xorb": {XorbChunks: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, common, _ := fixture(t, o)
+			dir := t.TempDir()
+			out, err := run(t, dir, append(common, "HF_TOKEN="+directToken), []string{filepath.Join(venv, "bin", "python"),
+				filepath.Join(scriptDir, "hub_download.py"), hub.SampleGated, ".", hub.SampleWeights, hub.SamplePlus})
+			if err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			if n := compareTree(t, dir, 1); n != 2 {
+				t.Errorf("%d files", n)
+			}
+			first := len(h.Server.Record.Where(func(r *origin.Request) bool { return strings.HasPrefix(r.Path, "/v1/reconstructions/") }))
+			if (first > 0) != o.XetV1Only {
+				t.Errorf("%d reconstructions of the first version", first)
 			}
 		})
 	}
