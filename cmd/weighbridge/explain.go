@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -60,8 +61,16 @@ func explainText(w io.Writer, e *admin.Explained) {
 	}
 	if len(e.Hops) > 0 {
 		_, _ = fmt.Fprintln(w, "\nRedirects from there")
+		hosts, fates := map[string][]string{}, []string{}
 		for _, h := range e.Hops {
-			_, _ = fmt.Fprintf(w, "  %s\n", plain(h))
+			host, fate, _ := strings.Cut(h, ": ")
+			if hosts[fate] == nil {
+				fates = append(fates, fate)
+			}
+			hosts[fate] = append(hosts[fate], host)
+		}
+		for _, fate := range fates {
+			_, _ = fmt.Fprintf(w, "  %s:\n    %s\n", plain(fate), plain(list(hosts[fate])))
 		}
 	}
 }

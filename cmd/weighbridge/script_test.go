@@ -94,13 +94,13 @@ func relative(ts *testscript.TestScript, path string) string {
 	return path
 }
 
-// extract VAR PREFIX FILE sets VAR to the first word in FILE that begins with
-// PREFIX.
+// extract VAR PREFIX FILE sets VAR to the first whole key in FILE that begins
+// with PREFIX; previews are shorter.
 func extract(ts *testscript.TestScript, _ bool, args []string) {
 	for _, word := range strings.FieldsFunc(ts.ReadFile(args[2]), func(r rune) bool {
 		return strings.ContainsRune(" \t\r\n\"':@,", r)
 	}) {
-		if strings.HasPrefix(word, args[1]) {
+		if strings.HasPrefix(word, args[1]) && len(word) > 40 {
 			ts.Setenv(args[0], word)
 			return
 		}
