@@ -1,0 +1,263 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weighbridge/weighbridge/auth"
+)
+
+func TestDefaults(t *testing.T) {
+	for _, text := range []string{"", "# nothing\n", "---\n", "credentials:\nlog: ~\n"} {
+		c := mustLoad(t, LoadOptions{}, text).Config
+		want := Config{
+			DataDir: "./weighbridge-data", Listen: "127.0.0.1:8080", AdminListen: "127.0.0.1:8081",
+			Log:       Log{Level: "info", Format: "auto"},
+			Unmatched: Unmatched{Forward: auth.UnmatchedPass, Reverse: auth.UnmatchedDeny},
+			KEK:       "file:kek", Store: Store{Driver: "bbolt"},
+			Audit: Audit{Retention: 90 * 24 * time.Hour, TeamQuota: 64 << 20}, Drain: 10 * time.Minute,
+			Upstream: Upstream{ConnectPorts: []uint16{443}, IdleTimeout: time.Minute},
+		}
+		if !reflect.DeepEqual(c, want) {
+			t.Errorf("%q: got %+v", text, c)
+		}
+	}
+}
+
+func TestFlagsOverEnvironmentOverFileOverDefaults(t *testing.T) {
+	text := "listen: 127.0.0.1:1\nadmin_listen: 127.0.0.1:2\ndrain: 1m\n"
+	o := options("WEIGHBRIDGE_LISTEN=127.0.0.1:11", "WEIGHBRIDGE_ADMIN_LISTEN=127.0.0.1:12")
+	o.Override = func(c *Config) { c.Listen = "127.0.0.1:21" }
+	c := mustLoad(t, o, text).Config
+	if c.Listen != "127.0.0.1:21" || c.AdminListen != "127.0.0.1:12" || c.Drain != time.Minute || c.KEK != "file:kek" {
+		t.Errorf("got %+v", c)
+	}
+
+	// A mistake is told where it was made.
+	o.Override = func(c *Config) { c.Listen = "nowhere" }
+	wantProblem(t, problemsOf(t, o, text), "command line: listen: \"nowhere\"")
+	o = options("WEIGHBRIDGE_LISTEN=nowhere")
+	wantProblem(t, problemsOf(t, o, text), "$WEIGHBRIDGE_LISTEN: listen: \"nowhere\"")
+	wantProblem(t, problemsOf(t, options(), "listen: nowhere"), "test.yaml:1:9: listen: \"nowhere\"")
+}
+
+// Every field can be set by its variable, by the name that the reference says.
+func TestEveryFieldIsAVariable(t *testing.T) {
+	tmp := files(t)
+	environ := []string{
+		"DATA_DIR=/d", "LISTEN=unix:/s", "TLS_CERT_FILE=" + tmp + "/leaf.crt", "TLS_KEY_FILE=" + tmp + "/leaf.key", "TLS_OWN_CA=false",
+		"ADMIN_LISTEN=127.0.0.1:9", "PUBLIC_URL=https://w.example.com", "ALLOWED_HOSTS=a.internal, b.internal", "LOG_LEVEL=warn", "LOG_FORMAT=json",
+		"UNMATCHED_FORWARD=deny", "UNMATCHED_REVERSE=pass", "DEFAULT_KEY=trainer", "CA_CERT_FILE=" + tmp + "/ca.crt", "CA_KEY_FILE=" + tmp + "/ca.key",
+		"KEK=env:X", "STORE_DRIVER=memory", "AUDIT_RETENTION=30d", "AUDIT_TEAM_QUOTA=1MiB", "DRAIN=5m",
+		"UPSTREAM_CA_FILE=" + tmp + "/ca.crt", "UPSTREAM_RESOLVE=huggingface.co:443=127.0.0.1:9443,hf.co:443=[::1]:9443", "UPSTREAM_PROXY=http://p:1",
+		"UPSTREAM_PROXY_RESOLVES=true", "UPSTREAM_ALLOW_PRIVATE=10.0.0.0/8,fd00::/8", "UPSTREAM_CONNECT_PORTS=443,8443", "UPSTREAM_IDLE_TIMEOUT=30s",
+		"ROUTES=comfyui=https://cloud.comfy.org",
+		"CREDENTIALS_0_NAME=hub", "CREDENTIALS_0_PROVIDER=huggingface", "CREDENTIALS_0_FIELDS_TOKEN=CANARY", "CREDENTIALS_0_PATTERNS=huggingface.co/a/*", "CREDENTIALS_0_KEYS=trainer",
+		"CREDENTIALS_1_NAME=api", "CREDENTIALS_1_PROVIDER=http_api_key", "CREDENTIALS_1_FIELDS_HEADER_NAME=X-Key", "CREDENTIALS_1_FIELDS_HEADERVALUE_FILE=" + tmp + "/token",
+		"CREDENTIALS_1_PATTERNS=api.example.com/*",
+		"KEYS_0_NAME=trainer", "KEYS_0_VALUE_FILE=" + tmp + "/key", "KEYS_0_URL_KEY_ENV=URLKEY", "KEYS_0_SCOPE=write", "KEYS_0_EXPIRES=2099-01-02",
+		"KEYS_0_ROUTES=huggingface.co/a/*", "KEYS_0_UNMATCHED=deny", "KEYS_0_CREDENTIALS=api",
+	}
+	for i := range environ {
+		environ[i] = envPrefix + environ[i]
+	}
+	l := mustLoad(t, options(append(environ, "URLKEY="+testURLKey)...), "")
+	want := Config{
+		DataDir: "/d", Listen: "unix:/s", TLS: TLS{CertFile: tmp + "/leaf.crt", KeyFile: tmp + "/leaf.key"}, AdminListen: "127.0.0.1:9",
+		PublicURL: "https://w.example.com", AllowedHosts: []string{"a.internal", "b.internal"}, Log: Log{"warn", "json"},
+		Unmatched: Unmatched{"deny", "pass"}, DefaultKey: "trainer", CA: CA{tmp + "/ca.crt", tmp + "/ca.key"}, KEK: "env:X",
+		Store: Store{"memory"}, Audit: Audit{30 * 24 * time.Hour, 1 << 20}, Drain: 5 * time.Minute,
+		Upstream: Upstream{
+			CAFile: tmp + "/ca.crt", Resolve: map[string]string{"huggingface.co:443": "127.0.0.1:9443", "hf.co:443": "[::1]:9443"}, Proxy: "http://p:1",
+			ProxyResolves: true, AllowPrivate: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")},
+			ConnectPorts: []uint16{443, 8443}, IdleTimeout: 30 * time.Second,
+		},
+		Routes: map[string]string{"comfyui": "https://cloud.comfy.org"},
+		Credentials: []Credential{
+			{Name: "hub", Provider: "huggingface", Fields: map[string]Source{"token": {Env: "WEIGHBRIDGE_CREDENTIALS_0_FIELDS_TOKEN"}}, Patterns: []string{"huggingface.co/a/*"}, Keys: []string{"trainer"}},
+			{Name: "api", Provider: "http_api_key", Fields: map[string]Source{"headerName": {Env: "WEIGHBRIDGE_CREDENTIALS_1_FIELDS_HEADER_NAME"}, "headerValue": {File: tmp + "/token"}}, Patterns: []string{"api.example.com/*"}},
+		},
+		Keys: []Key{{
+			Name: "trainer", Value: Source{File: tmp + "/key"}, URLKey: Source{Env: "URLKEY"}, Scope: "write", Expires: time.Date(2099, 1, 2, 0, 0, 0, 0, time.UTC),
+			Routes: []string{"huggingface.co/a/*"}, Unmatched: "deny", Credentials: []string{"api"},
+		}},
+	}
+	if !reflect.DeepEqual(l.Config, want) {
+		t.Errorf("got  %+v\nwant %+v", l.Config, want)
+	}
+	for _, r := range Reference() {
+		name := strings.Replace(strings.Replace(r.Env, "_N_", "_0_", 1), "_<FIELD>", "_TOKEN", 1)
+		if !r.Section && !slices.ContainsFunc(environ, func(kv string) bool {
+			return strings.HasPrefix(kv, name+"=") || strings.HasPrefix(kv, name+"_FILE=") || strings.HasPrefix(kv, name+"_ENV=")
+		}) {
+			t.Errorf("the variable %s is not tried here", name)
+		}
+	}
+	fields, err := l.Fields(&l.Config.Credentials[0])
+	if err != nil || fields["token"].Reveal() != "CANARY" {
+		t.Errorf("fields %v, %v", fields, err)
+	}
+}
+
+func TestVariablesFromFiles(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "proxy")
+	if err := os.WriteFile(path, []byte("http://user:CANARY@proxy:3128\r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l := mustLoad(t, options("WEIGHBRIDGE_UPSTREAM_PROXY_FILE="+path), "")
+	if l.Config.Upstream.Proxy != "http://user:CANARY@proxy:3128" {
+		t.Errorf("got %q", l.Config.Upstream.Proxy)
+	}
+	if len(l.Warnings) != 0 {
+		t.Errorf("warned: %v", l.Warnings)
+	}
+	got := problemsOf(t, options("WEIGHBRIDGE_LISTEN_FILE="+path+".none", "WEIGHBRIDGE_DRAIN=1m", "WEIGHBRIDGE_DRAIN_FILE="+path), "")
+	wantProblem(t, got, "$WEIGHBRIDGE_LISTEN_FILE: listen: the file cannot be read: no such file")
+	wantProblem(t, got, "$WEIGHBRIDGE_DRAIN_FILE: drain: is set by WEIGHBRIDGE_DRAIN already")
+	// The key encryption key itself, where its URI belongs, is not shown.
+	wantProblem(t, problemsOf(t, options("WEIGHBRIDGE_KEK_FILE="+path), ""), "$WEIGHBRIDGE_KEK_FILE: kek: is not the URI of a key")
+}
+
+func TestUnknownVariables(t *testing.T) {
+	got := problemsOf(t, options(
+		"WEIGHBRIDGE_LISTN=x", "WEIGHBRIDGE_UPSTREAM_IDEL_TIMEOUT=1m", "WEIGHBRIDGE_KEYS_1_NAME=gap", "WEIGHBRIDGE_KEYS_00_NAME=x",
+		"WEIGHBRIDGE_CREDENTIALS_0_PROVIDER=huggingface", "WEIGHBRIDGE_CREDENTIALS_0_FIELDS_TOKN=CANARY", "WEIGHBRIDGE_LOG=debug",
+		"WEIGHBRIDGE_CONNECT_PORT=443", "WEIGHBRIDGE_KEYS_99999999999999999999_NAME=x",
+	), "")
+	for _, want := range []string{
+		`$WEIGHBRIDGE_LISTN: there is no such setting; did you mean "WEIGHBRIDGE_LISTEN"?`,
+		`$WEIGHBRIDGE_UPSTREAM_IDEL_TIMEOUT: there is no such setting; did you mean "WEIGHBRIDGE_UPSTREAM_IDLE_TIMEOUT"?`,
+		`$WEIGHBRIDGE_KEYS_1_NAME: there is no such setting; did you mean "WEIGHBRIDGE_KEYS_0_NAME"?`,
+		`$WEIGHBRIDGE_KEYS_00_NAME: there is no such setting; did you mean "WEIGHBRIDGE_KEYS_0_NAME"?`,
+		`$WEIGHBRIDGE_CREDENTIALS_0_FIELDS_TOKN: there is no such setting; did you mean "WEIGHBRIDGE_CREDENTIALS_0_FIELDS_TOKEN"?`,
+		`$WEIGHBRIDGE_LOG: there is no such setting; did you mean`,
+		`$WEIGHBRIDGE_CONNECT_PORT: there is no such setting`,
+		`$WEIGHBRIDGE_KEYS_99999999999999999999_NAME: there is no such setting`,
+	} {
+		wantProblem(t, got, want)
+	}
+	if strings.Contains(got.Error(), "CANARY") {
+		t.Errorf("a secret is shown: %v", got)
+	}
+
+	// Ours that are no settings, what Kubernetes sets for a Service of our
+	// name, the empty ones, and everybody else's.
+	mustLoad(t, options(
+		"WEIGHBRIDGE_KEY=wbk_x", "WEIGHBRIDGE_TOKEN=wbt_x", "WEIGHBRIDGE_SOAK=1", "WEIGHBRIDGE_TEST_X=1",
+		"WEIGHBRIDGE_SERVICE_HOST=10.0.0.1", "WEIGHBRIDGE_SERVICE_PORT=8080", "WEIGHBRIDGE_SERVICE_PORT_PROXY=8080", "WEIGHBRIDGE_PORT=tcp://10.0.0.1:8080",
+		"WEIGHBRIDGE_PORT_8080_TCP=tcp://10.0.0.1:8080", "WEIGHBRIDGE_PORT_8080_TCP_PROTO=tcp", "WEIGHBRIDGE_PORT_8080_TCP_PORT=8080",
+		"WEIGHBRIDGE_PORT_8080_TCP_ADDR=10.0.0.1", "WEIGHBRIDGE_ADMIN_SERVICE_HOST=10.0.0.2", "WEIGHBRIDGE_ADMIN_PORT_8081_TCP=tcp://10.0.0.2:8081",
+		"WEIGHBRIDGE_NONSENSE=", "WEIGHBRIDGE_DRAIN=", "LISTN=x", "=x", "novalue",
+	), "")
+}
+
+func TestElementsOfListsInTheEnvironment(t *testing.T) {
+	tmp := files(t)
+	// The environment changes elements of the file and appends to them; the
+	// tenth comes after the second.
+	text := "keys:\n  - name: a\n    value: {file: " + tmp + "/key}\n"
+	environ := []string{"WEIGHBRIDGE_KEYS_0_NAME=renamed", "WEIGHBRIDGE_KEYS_1_VALUE=" + testKey2, "WEIGHBRIDGE_KEYS_1_NAME=b"}
+	l := mustLoad(t, options(environ...), text)
+	if n := l.Config.Keys; len(n) != 2 || n[0].Name != "renamed" || n[0].Value.File != tmp+"/key" || n[1].Name != "b" || n[1].Scope != auth.ScopeRead {
+		t.Errorf("got %+v", n)
+	}
+	environ = nil
+	for i := range 12 {
+		environ = append(environ, fmt.Sprintf("WEIGHBRIDGE_KEYS_%d_NAME=k%d", i, i), fmt.Sprintf("WEIGHBRIDGE_KEYS_%d_VALUE=%s%d", i, testKey, i))
+	}
+	l = mustLoad(t, options(environ...), "")
+	if n := l.Config.Keys; len(n) != 12 || n[11].Name != "k11" {
+		t.Errorf("got %d keys", len(n))
+	}
+}
+
+func TestSecretsAreReadAnew(t *testing.T) {
+	tmp := files(t)
+	l := mustLoad(t, options(), `
+credentials:
+  - name: hub
+    provider: huggingface
+    fields: {token: {file: `+tmp+`/token}}
+keys:
+  - {name: a, value: {file: `+tmp+`/key}, url_key: {file: `+tmp+`/urlkey}, credentials: [hub]}
+`)
+	if got, want := l.Watched(), []string{tmp + "/key", tmp + "/token", tmp + "/urlkey"}; !slices.Equal(got, want) {
+		t.Errorf("watched are %v", got)
+	}
+	read := func() string {
+		f, err := l.Fields(&l.Config.Credentials[0])
+		if err != nil {
+			return err.Error()
+		}
+		return f["token"].Reveal()
+	}
+	path := filepath.Join(tmp, "token")
+	for content, want := range map[string]string{
+		"one":       "one",
+		"two\n":     "two",
+		"three\r\n": "three",
+		"four\n\n":  "four\n",
+		" five ":    " five ",
+		"":          `credential "hub": field token: the file ` + path + ` is empty`,
+	} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := read(); got != want {
+			t.Errorf("%q reads as %q, want %q", content, got, want)
+		}
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(); !strings.Contains(got, "cannot be read: no such file") {
+		t.Errorf("a missing file: %q", got)
+	}
+	if _, err := l.Value(Source{}); err == nil {
+		t.Error("the zero Source has a value")
+	}
+}
+
+// Secrets that Docker or Kubernetes mount have the modes of the mount.
+func TestMountedSecretsAreNotHeldToTheirMode(t *testing.T) {
+	tmp := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(tmp, "..2026"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(tmp, "..2026", "token"), []byte("CANARY"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for link, to := range map[string]string{"..data": "..2026", "token": "..data/token"} {
+		if err := os.Symlink(to, filepath.Join(tmp, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustLoad(t, options(), "credentials:\n  - {name: hub, provider: huggingface, fields: {token: {file: "+tmp+"/token}}}\n")
+	if !mounted("/run/secrets/token") || !mounted("/var/run/secrets/x/token") || mounted("/tmp/secrets/token") {
+		t.Error("what is mounted is not told apart")
+	}
+}
+
+// T55: printing a loaded configuration shows no secret.
+func TestT55_PrintingShowsNoSecret(t *testing.T) {
+	tmp := files(t)
+	l := mustLoad(t, options("OTHER=CANARY_other"), "keys:\n  - {name: a, value: {file: "+tmp+"/key}}\n")
+	for _, verb := range []string{"%v", "%+v", "%#v"} {
+		if s := fmt.Sprintf(verb, l); strings.Contains(s, "CANARY") {
+			t.Errorf("%s shows a secret: %s", verb, s)
+		}
+	}
+}
+
+func TestUnusedProvidersAreNoMistake(t *testing.T) {
+	if _, err := Load(LoadOptions{Override: func(c *Config) { c.Listen, c.AdminListen = "127.0.0.1:0", "" }}); err != nil {
+		t.Error(err)
+	}
+}

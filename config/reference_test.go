@@ -1,0 +1,69 @@
+package config
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// The page and the sample are made from the struct; `go test ./config -update`
+// makes them anew.
+func TestGeneratedPagesAreCurrent(t *testing.T) {
+	for path, want := range map[string]string{
+		"../docs/configuration.md":       Markdown(),
+		"../testdata/config/sample.yaml": Sample(),
+	} {
+		if *update {
+			if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := os.ReadFile(path)
+		if err != nil || string(got) != want {
+			t.Errorf("%s is stale (%v): run go test ./config -update", path, err)
+		}
+	}
+}
+
+func TestSampleIsTheDefaults(t *testing.T) {
+	sample := mustLoad(t, LoadOptions{}, Sample()).Config
+	defaults := mustLoad(t, LoadOptions{}, "").Config
+	sample.Credentials, sample.Keys = nil, nil // [] instead of nothing
+	if a, b := len(sample.Upstream.ConnectPorts), len(defaults.Upstream.ConnectPorts); a != b || sample.Drain != defaults.Drain || sample.Listen != defaults.Listen {
+		t.Errorf("got %+v, want %+v", sample, defaults)
+	}
+
+	// The examples in it load too, as far as their files exist.
+	var b strings.Builder
+	for line := range strings.Lines(Sample()) {
+		if c, ok := strings.CutPrefix(line, "# "); ok && strings.HasPrefix(strings.TrimLeft(c, " -"), "name:") || strings.HasPrefix(line, "#     ") || line == "# credentials:\n" || line == "# keys:\n" {
+			b.WriteString(strings.TrimPrefix(line, "# "))
+			_ = c
+		}
+	}
+	for _, p := range problemsOf(t, options(), b.String()) {
+		if !strings.Contains(p.Message, "/run/secrets/") {
+			t.Errorf("an example has a mistake: %v\nin\n%s", p, b.String())
+		}
+	}
+}
+
+func TestEveryFieldIsDescribed(t *testing.T) {
+	seen := map[string]string{}
+	for _, r := range Reference() {
+		if r.Doc == "" || !strings.HasSuffix(r.Doc, ".") || strings.Contains(r.Name, "..") || strings.HasSuffix(r.Name, ".") {
+			t.Errorf("%s is described as %q", r.Name, r.Doc)
+		}
+		if r.Section {
+			continue
+		}
+		if other := seen[r.Env]; other != "" || strings.HasSuffix(r.Env, "_") {
+			t.Errorf("%s and %s share the variable %q", r.Name, other, r.Env)
+		}
+		seen[r.Env] = r.Name
+		// NAME_FILE must not be the variable of another field.
+		if seen[r.Env+"_FILE"] != "" {
+			t.Errorf("%s_FILE is ambiguous", r.Env)
+		}
+	}
+}
