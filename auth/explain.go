@@ -60,9 +60,6 @@ func (s *Snapshot) Explain(q Question) Explanation {
 	e.Connect = s.explainConnect(&q)
 	v := see(&q.Target)
 	winner, ambiguous := k.table.best(&v, q.Now)
-	if ambiguous {
-		winner = nil
-	}
 	for _, r := range k.candidates(&v, q.Now) {
 		c := r.candidate(k.isLinked(r.cred))
 		if r == winner {

@@ -1,20 +1,23 @@
 package auth
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // whyUnmatched says why a URL that no linked credential matches is refused.
 // companion is the provider of which the host is a companion, if any.
 func (s *Snapshot) whyUnmatched(k *keyEntry, v *sight, companion *provider) (Code, string) {
 	t, key := &v.Target, quote(k.record.Name)
-	if r, _ := k.team.ready().all.best(v, time.Time{}); r != nil {
+	if r := k.team.ready().all.bestFor(t, t.Path, time.Time{}); r != nil {
 		return CodeNotLinked, "the credential " + quote(r.cred.record.Name) + " matches " + t.Redacted() +
-			" by the pattern " + r.pattern.text + ", but it is not linked to the API key " + key
+			" by the pattern " + r.written + ", but it is not linked to the API key " + key
 	}
 	if companion != nil {
 		for _, c := range k.team.credentials {
 			if c.provider == companion {
-				return CodeNotLinked, t.Redacted() + " is on a companion host of the credential " + quote(c.record.Name) +
-					", but it is not linked to the API key " + key
+				return CodeNotLinked, t.Redacted() + " is on a companion host of " + companion.name + ", but the credential " +
+					quote(c.record.Name) + " is not linked to the API key " + key
 			}
 		}
 	}
@@ -25,31 +28,66 @@ func (s *Snapshot) whyUnmatched(k *keyEntry, v *sight, companion *provider) (Cod
 	return CodeNoCredentialMatched, reason
 }
 
-// nearest names the linked rule that comes closest: of the same host and
-// endpoint with another path, then of the same host with another scheme or
-// port.
+// nearest names the linked rule that comes closest: one of the same endpoint
+// that shares most of the path, or else one of the same host for another
+// scheme or port. It looks at every rule; only refusals pay for it.
 func nearest(linked []*credential, t *Target) string {
 	var path, endpoint *rule
+	shared := -1
 	for _, c := range linked {
 		for _, r := range c.rules {
-			if !hostMatches(r.pattern.host, t.Host) {
-				continue
-			}
-			switch same := r.pattern.scheme == t.Scheme && r.pattern.port == t.Port; {
-			case same && (path == nil || r.pattern.rank > path.pattern.rank):
-				path = r
-			case !same && (endpoint == nil || r.pattern.rank > endpoint.pattern.rank):
-				endpoint = r
+			switch {
+			case !hostMatches(r.pattern.host, t.Host):
+			case r.pattern.scheme != t.Scheme || r.pattern.port != t.Port:
+				if endpoint == nil {
+					endpoint = r
+				}
+			default:
+				if n := r.pattern.sharedSegments(t.Path); n > shared {
+					path, shared = r, n
+				}
 			}
 		}
 	}
+	near := path
+	if near == nil {
+		near = endpoint
+	}
+	if near == nil {
+		return ""
+	}
+	miss := "nearest is the pattern " + near.written + " of the credential " + quote(near.cred.record.Name)
 	switch {
 	case path != nil:
-		return "nearest is the pattern " + path.pattern.text + " of the credential " + quote(path.cred.record.Name) + ", whose path does not match"
-	case endpoint != nil && endpoint.pattern.scheme != t.Scheme:
-		return "nearest is the pattern " + endpoint.pattern.text + " of the credential " + quote(endpoint.cred.record.Name) + ", which is for " + endpoint.pattern.scheme + " only"
-	case endpoint != nil:
-		return "nearest is the pattern " + endpoint.pattern.text + " of the credential " + quote(endpoint.cred.record.Name) + ", which is for another port"
+		return miss + ", whose path does not match"
+	case near.pattern.scheme != t.Scheme:
+		return miss + ", which is for " + near.pattern.scheme + " only"
+	default:
+		return miss + ", which is for another port"
 	}
-	return ""
+}
+
+// sharedSegments counts the leading segments of path that fit.
+func (p *Pattern) sharedSegments(path string) int {
+	segments := strings.Split(path[1:], "/")
+	for i := range p.segments {
+		if i == len(segments) || !p.segments[i].matches(unescape(segments[i])) {
+			return i
+		}
+	}
+	return len(p.segments)
+}
+
+// matches reports whether one decoded segment fits.
+func (s *segment) matches(seg string) bool {
+	switch s.kind {
+	case literal:
+		return s.text == seg
+	case star:
+		return seg != ""
+	case glob:
+		return globMatches(s.parts, seg)
+	default:
+		return true
+	}
 }

@@ -12,21 +12,21 @@ type signature struct {
 	bearer bool
 }
 
-// signed are the parameters that signatures consist of, as bits.
-type signedParam uint32
+// signedParams is a set of the parameters that signatures consist of.
+type signedParams uint32
 
 const (
-	amzSignature  signedParam = 1 << iota // SigV4, query form
-	amzCredential                         // or X-Amz-Algorithm
+	amzSignature signedParams = 1 << iota
+	amzCredential
 	googSignature
 	googCredential
 	xetRange
-	plainSignature // SigV2, CloudFront, GCS V2
+	plainSignature
+	plainExpires
 	awsAccessKey
 	googleAccess
-	expires
-	policy
-	keyPair
+	cloudFrontPolicy
+	cloudFrontKey
 	sasSignature
 	sasExpiry
 	sasStored
@@ -35,76 +35,56 @@ const (
 	sasUser
 )
 
-// signedParams names them, lower-case.
+// completeSignatures are the sets that sign a URL.
 //
-//   - X-Amz-…: AWS Signature Version 4, "Authenticating requests: using query
-//     parameters"; R2, MinIO and Ceph speak the same.
-//   - AWSAccessKeyId, Signature, Expires: AWS Signature Version 2, "Query
-//     string request authentication alternative".
-//   - X-Goog-…, GoogleAccessId: Google Cloud Storage, "Signed URLs", V4 and V2.
-//   - Key-Pair-Id, Policy: Amazon CloudFront, "Signed URLs", canned and custom
-//     policy.
-//   - sig, se, si, sv, sp, sduoid: Azure Storage, "Create a service SAS",
-//     "Create a user delegation SAS".
-//   - X-Xet-Signed-Range: the Hub's transfer hosts.
-var signedParams = map[string]signedParam{
-	"x-amz-signature":    amzSignature,
-	"x-amz-credential":   amzCredential,
-	"x-amz-algorithm":    amzCredential,
-	"x-goog-signature":   googSignature,
-	"x-goog-credential":  googCredential,
-	"x-goog-algorithm":   googCredential,
-	"x-xet-signed-range": xetRange,
-	"signature":          plainSignature,
-	"awsaccesskeyid":     awsAccessKey,
-	"googleaccessid":     googleAccess,
-	"expires":            expires,
-	"policy":             policy,
-	"key-pair-id":        keyPair,
-	"sig":                sasSignature,
-	"se":                 sasExpiry,
-	"si":                 sasStored,
-	"sv":                 sasVersion,
-	"sp":                 sasPermission,
-	"sduoid":             sasUser,
+//   - AWS Signature Version 4, "Authenticating requests: using query
+//     parameters"; R2, MinIO and Ceph speak the same. Version 2, "Query string
+//     request authentication alternative".
+//   - Google Cloud Storage, "Signed URLs", V4 and V2.
+//   - Amazon CloudFront, "Signed URLs", custom and canned policy.
+//   - Azure Storage, "Create a service SAS": the expiry may stand in a stored
+//     policy (si), and other services of Azure sign version and permission.
+//   - The Hub's transfer hosts.
+var completeSignatures = [...]signedParams{
+	amzSignature | amzCredential,
+	plainSignature | plainExpires | awsAccessKey,
+	googSignature | googCredential,
+	plainSignature | plainExpires | googleAccess,
+	plainSignature | cloudFrontKey | cloudFrontPolicy,
+	plainSignature | cloudFrontKey | plainExpires,
+	sasSignature | sasExpiry,
+	sasSignature | sasStored,
+	sasSignature | sasVersion | sasPermission,
+	xetRange,
 }
-
-const longestSignedParam = len("x-xet-signed-range")
 
 // signatureOf looks for a complete foreign signature in a raw query. Names
 // are compared decoded and without case, as the most lenient server would; a
 // parameter without value is none. Only "&" separates parameters.
-func signatureOf(rawQuery string) signature {
+func signatureOf(rawQuery string) (s signature) {
 	if rawQuery == "" {
 		return signature{}
 	}
-	var have signedParam
+	var have signedParams
 	for rest, more := rawQuery, true; more; {
 		var pair string
 		pair, rest, more = strings.Cut(rest, "&")
-		name, value, _ := strings.Cut(pair, "=")
-		if value != "" {
-			have |= signedParamOf(name)
+		if name, value, _ := strings.Cut(pair, "="); value != "" {
+			have |= signedParam(name)
 		}
 	}
-	all := func(p signedParam) bool { return have&p == p }
-	sas := all(sasSignature) && (all(sasExpiry) || all(sasStored) || all(sasVersion|sasPermission))
-	return signature{
-		complete: sas ||
-			all(amzSignature|amzCredential) ||
-			all(googSignature|googCredential) ||
-			all(xetRange) ||
-			all(plainSignature|expires|awsAccessKey) ||
-			all(plainSignature|expires|googleAccess) ||
-			all(plainSignature|keyPair|policy) ||
-			all(plainSignature|keyPair|expires),
-		bearer: sas && all(sasUser),
+	for _, set := range completeSignatures {
+		if have&set == set {
+			s.complete = true
+			s.bearer = s.bearer || set&sasSignature != 0 && have&sasUser != 0
+		}
 	}
+	return s
 }
 
-// signedParamOf decodes and lower-cases name without allocating.
-func signedParamOf(name string) signedParam {
-	var buf [longestSignedParam]byte
+// signedParam finds the parameter that name, decoded and lower-cased, is.
+func signedParam(name string) signedParams {
+	var buf [len("x-xet-signed-range")]byte // the longest
 	n := 0
 	for i := 0; i < len(name); i++ {
 		c := name[i]
@@ -121,5 +101,41 @@ func signedParamOf(name string) signedParam {
 		buf[n] = c
 		n++
 	}
-	return signedParams[string(buf[:n])]
+	switch string(buf[:n]) {
+	case "x-amz-signature":
+		return amzSignature
+	case "x-amz-credential", "x-amz-algorithm":
+		return amzCredential
+	case "x-goog-signature":
+		return googSignature
+	case "x-goog-credential", "x-goog-algorithm":
+		return googCredential
+	case "x-xet-signed-range":
+		return xetRange
+	case "signature":
+		return plainSignature
+	case "expires":
+		return plainExpires
+	case "awsaccesskeyid":
+		return awsAccessKey
+	case "googleaccessid":
+		return googleAccess
+	case "policy":
+		return cloudFrontPolicy
+	case "key-pair-id":
+		return cloudFrontKey
+	case "sig":
+		return sasSignature
+	case "se":
+		return sasExpiry
+	case "si":
+		return sasStored
+	case "sv":
+		return sasVersion
+	case "sp":
+		return sasPermission
+	case "sduoid":
+		return sasUser
+	}
+	return 0
 }

@@ -334,21 +334,24 @@ func see(t *Target) sight {
 // best finds the deciding rule. ambiguous says that the two readings of the
 // path would put on different credentials; there is then no answer.
 func (t *table) best(v *sight, now time.Time) (r *rule, ambiguous bool) {
-	f := search{now: now}
-	t.walk(&v.Target, v.Path, &f)
+	r = t.bestFor(&v.Target, v.Path, now)
 	if v.other == "" {
-		return f.best, false
+		return r, false
 	}
-	g := search{now: now}
-	t.walk(&v.Target, v.other, &g)
-	switch {
-	case f.best == nil && g.best == nil:
+	switch o := t.bestFor(&v.Target, v.other, now); {
+	case r == nil && o == nil:
 		return nil, false
-	case f.best == nil || g.best == nil:
+	case r == nil || o == nil || r.cred != o.cred || r.bare != o.bare:
 		return nil, true
-	default:
-		return f.best, f.best.cred != g.best.cred || f.best.bare != g.best.bare
 	}
+	return r, false
+}
+
+// bestFor finds the deciding rule for one reading of the path.
+func (t *table) bestFor(g *Target, path string, now time.Time) *rule {
+	f := search{now: now}
+	t.walk(g, path, &f)
+	return f.best
 }
 
 // every collects all rules that match the path as it stands, each once: "**"
@@ -368,12 +371,6 @@ func (t *table) every(v *sight) []*rule {
 
 // covers reports whether some rule matches, in both readings of the path.
 func (t *table) covers(v *sight) bool {
-	f := search{}
-	t.walk(&v.Target, v.Path, &f)
-	if f.best == nil || v.other == "" {
-		return f.best != nil
-	}
-	g := search{}
-	t.walk(&v.Target, v.other, &g)
-	return g.best != nil
+	return t.bestFor(&v.Target, v.Path, time.Time{}) != nil &&
+		(v.other == "" || t.bestFor(&v.Target, v.other, time.Time{}) != nil)
 }
