@@ -230,7 +230,7 @@ func TestR01_FullDiskAtStart(t *testing.T) {
 // R2: rows in are requests served, exactly, and each has one outcome.
 func TestR02_EveryRequestHasItsRows(t *testing.T) {
 	f := openTest(t, t.TempDir(), FileOptions{})
-	const workers, each = 64, 100
+	const workers, each = 64, 40
 	var wg sync.WaitGroup
 	for w := range workers {
 		wg.Go(func() {
