@@ -1,12 +1,22 @@
 package wire
 
 import (
+	"bufio"
+	"container/list"
 	"context"
 	"crypto/tls"
+	"errors"
+	"io"
 	"net"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"github.com/weighbridge/weighbridge/auth"
 )
 
 // Dest is where a request goes and for whom. Connections and TLS sessions are
@@ -25,22 +35,23 @@ type Dest struct {
 // ClientOptions say how upstreams are reached. Dial is required; the zero
 // value of everything else is its default.
 type ClientOptions struct {
-	// Dial returns a TCP connection to a checked address of d. It is
-	// guard.Dialer.Dial, in one shape or another.
+	// Dial returns a TCP connection to a checked address of d: it is
+	// guard.Dialer.Dial, called with d.Host and d.Port.
 	Dial func(ctx context.Context, d Dest) (net.Conn, error)
-	// Reuse, if not nil, is asked before a kept connection is used again; an
-	// error closes it and another is dialled.
+	// Reuse, if not nil, is asked before a kept connection is used again, with
+	// the connection that Dial returned; an error closes it and another is
+	// dialled. It is guard.Dialer.Recheck.
 	Reuse func(d Dest, c net.Conn) error
-	// TLS is the base configuration: RootCAs, and what else an operator set.
-	// Verification cannot be turned off by it (InsecureSkipVerify is
-	// ignored); ServerName, NextProtos, MinVersion (at least 1.2) and the
-	// session cache are the client's own.
+	// TLS is the base configuration, of which only RootCAs, MinVersion (1.2 at
+	// least), Time and VerifyConnection (an operator's own policy, beside and
+	// not in place of verification) are used. There is no way to turn
+	// verification off.
 	TLS     *tls.Config
 	Buffers *Buffers
 	// IdleTimeout is how long an unused connection is kept. Default 60 s.
 	IdleTimeout time.Duration
-	// StallTimeout is how long an upstream may send not a single byte of a
-	// body. Default 60 s (upstream.idle_timeout).
+	// StallTimeout is how long an upstream may send, or take, not a single
+	// byte of a body. Default 60 s (upstream.idle_timeout).
 	StallTimeout time.Duration
 	// WorkerStallTimeout is how long a worker may take not a single byte of a
 	// body. Default 2 min.
@@ -55,34 +66,289 @@ type ClientOptions struct {
 	MaxIdle, MaxIdlePerDest int
 }
 
-// Client sends requests to upstreams. All methods may be used by any number
-// of goroutines.
-type Client struct{}
+// Client sends requests to upstreams over connections of its own, which it
+// keeps for reuse by Dest. All methods may be used by any number of
+// goroutines.
+type Client struct {
+	o ClientOptions
 
-// NewClient makes a client.
-func NewClient(o ClientOptions) *Client { panic("being written") }
-
-// Do sends req to d and reads the head of the answer into resp, which should
-// be the worker's ctx.Response: fields such as Date survive only where fasthttp
-// parsed them in place. Everything in req leaves as it is (call
-// req.Header.DisableNormalizing() before adding fields and do not use req.URI()):
-// req.Header.SetRequestURI takes the path and query bytes. The body is
-// req.Body() or its stream; a stream with ContentLength -1 is sent chunked.
-//
-// The answer's body is not in resp: the returned Body has it, and must be
-// closed or attached to a response. The context bounds the exchange up to the
-// end of the body: when it ends, the upstream connection is closed.
-//
-// Errors are *auth.Error with CodeUpstreamTLS, CodeUpstreamUnreachable,
-// CodeUpstreamTimeout, CodeUpstreamProtocol, or what Dial returned. After an
-// error resp is reset and nothing needs to be closed.
-func (c *Client) Do(ctx context.Context, d Dest, req *fasthttp.Request, resp *fasthttp.Response) (*Body, error) {
-	panic("being written")
+	mu         sync.Mutex
+	dests      map[Dest]*dest
+	recent     *list.List // of *dest, the most recently used first
+	idle       int        // unused connections in all
+	sweep      *time.Timer
+	generation uint64 // grows with CloseIdle
+	closed     bool
 }
 
-// CloseIdle closes every unused connection, after a change of what may be
-// dialled or trusted.
-func (c *Client) CloseIdle() { panic("being written") }
+// NewClient makes a client.
+func NewClient(o ClientOptions) *Client {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d <= 0 {
+			*d = v
+		}
+	}
+	def(&o.IdleTimeout, 60*time.Second)
+	def(&o.StallTimeout, 60*time.Second)
+	def(&o.WorkerStallTimeout, 2*time.Minute)
+	def(&o.ConnectTimeout, 10*time.Second)
+	def(&o.HeaderTimeout, 60*time.Second)
+	if o.MaxIdle <= 0 {
+		o.MaxIdle = 512
+	}
+	if o.MaxIdlePerDest <= 0 {
+		o.MaxIdlePerDest = 64
+	}
+	return &Client{o: o, dests: map[Dest]*dest{}, recent: list.New()}
+}
 
-// Close is CloseIdle for good: connections in use are closed after use.
-func (c *Client) Close() { panic("being written") }
+const (
+	// maxInterim bounds the 1xx answers before the real one.
+	maxInterim = 8
+	// smallBody is the largest body of known length that is read at once, so
+	// that its connection is free before the worker has taken it.
+	smallBody = 64 << 10
+)
+
+// Do sends req to d and reads the head of the answer into resp, which should
+// be the worker's ctx.Response: fields such as Date survive only where
+// fasthttp parsed them in place. Everything in req leaves as it is (call
+// req.Header.DisableNormalizing() before adding fields, and do not touch
+// req.URI()): req.Header.SetRequestURI takes the path and query bytes,
+// req.Header.SetHost the Host. The body is req.Body() or its stream; a stream
+// with ContentLength -1 is sent chunked. Expect is not sent: 100-continue is
+// between a worker and us.
+//
+// Fields that are hop-by-hop (Connection and those it names, Keep-Alive,
+// Proxy-Connection, TE, Trailer, Transfer-Encoding, Upgrade) are removed from
+// resp: RFC 9110 section 7.6.1. The answer's body is not in resp: the returned
+// Body has it, and must be closed or attached to a response. The context
+// bounds the exchange up to the end of the body: when it ends, the upstream
+// connection is closed.
+//
+// A request without a body whose method is safe is sent once more, over a new
+// connection, where a kept one turned out to be closed before a single byte
+// of the answer came.
+//
+// Errors are *auth.Error with CodeUpstreamTLS, CodeUpstreamUnreachable,
+// CodeUpstreamTimeout, CodeUpstreamProtocol, or what Dial returned; or
+// CodeBadRequest for a request that cannot be sent as it is. After an error
+// resp is reset and nothing needs to be closed.
+func (c *Client) Do(ctx context.Context, d Dest, req *fasthttp.Request, resp *fasthttp.Response) (*Body, error) {
+	c.mu.Lock()
+	generation := c.generation
+	c.mu.Unlock()
+	out, err := newOutgoing(req)
+	if err != nil {
+		resp.Reset()
+		return nil, err
+	}
+	for u := c.take(d); ; u = nil {
+		if u == nil {
+			var err error
+			if u, err = c.dial(ctx, d); err != nil {
+				resp.Reset()
+				return nil, err
+			}
+		}
+		x := &exchange{u: u, ctx: ctx, out: out, resp: resp, generation: generation}
+		b, err := x.run()
+		if err == nil {
+			return b, nil
+		}
+		resp.Reset()
+		if u.reused && out.repeatable && !x.answered && ctx.Err() == nil && isBroken(err) {
+			continue
+		}
+		return nil, x.public(err)
+	}
+}
+
+// exchange is one request on one connection.
+type exchange struct {
+	u    *upstream
+	ctx  context.Context
+	out  *outgoing
+	resp *fasthttp.Response
+
+	br         *bufio.Reader
+	upload     *upload
+	unwatch    func() bool
+	answered   bool        // a byte of the answer has come
+	final      atomic.Bool // the answer's head was read
+	cut        bool        // the request could not be sent whole
+	generation uint64
+}
+
+// run sends the request and reads the answer's head. After an error the
+// connection is closed and nothing is held any more.
+func (x *exchange) run() (b *Body, err error) {
+	u, held := x.u, true
+	x.unwatch = context.AfterFunc(x.ctx, u.close)
+	x.br = getReader(u.net)
+	defer func() {
+		if !held {
+			return
+		}
+		u.close()
+		x.unwatch()
+		x.upload.abort()
+		putReader(x.br)
+	}()
+	limit := u.c.o.HeaderTimeout
+	u.base.setWriteIdle(u.c.o.StallTimeout)
+	if err := x.out.send(u); err != nil {
+		// An upstream may answer and close without reading the request.
+		if !isBroken(err) || x.out.repeatable {
+			return nil, err
+		}
+		x.cut = true
+	} else if x.out.stream != nil {
+		// The answer may come at any time: while the request is on its way
+		// nobody waits for it by a clock but the upload's own.
+		x.upload = startUpload(u, x.out, func() {
+			if !x.final.Load() {
+				_ = u.base.SetReadDeadline(time.Now().Add(limit))
+			}
+		})
+	}
+	if x.upload == nil {
+		_ = u.base.SetReadDeadline(time.Now().Add(limit))
+	}
+	h, err := x.readAnswer()
+	if err != nil {
+		if failed := x.upload.failure(); failed != nil {
+			return nil, failed // why the worker's body could not be read
+		}
+		return nil, err
+	}
+	x.final.Store(true)
+	held = false // from here on they are the body's
+	return x.body(h)
+}
+
+// readAnswer reads heads until one is final, checks it and parses it into resp.
+func (x *exchange) readAnswer() (head, error) {
+	for range maxInterim {
+		raw, err := readHead(x.br)
+		x.answered = x.answered || x.br.Buffered() > 0 || len(raw) > 0
+		if err != nil {
+			return head{}, err
+		}
+		h, err := parseAnswerHead(raw)
+		if err != nil {
+			return head{}, &protocolError{err}
+		}
+		if h.status == fasthttp.StatusSwitchingProtocols {
+			return head{}, &protocolError{errors.New("the upstream switched protocols unasked")}
+		}
+		if h.status < 200 {
+			_, _ = x.br.Discard(len(raw))
+			continue
+		}
+		x.resp.Reset()
+		x.resp.Header.DisableNormalizing()
+		x.resp.Header.SetNoDefaultContentType(true)
+		var named []string // the head's bytes are about to go
+		for _, n := range h.named {
+			named = append(named, string(n))
+		}
+		if err := x.resp.Header.Read(x.br); err != nil {
+			return head{}, &protocolError{errors.New("a field is not acceptable")}
+		}
+		dropHopByHop(&x.resp.Header, named)
+		return h, nil
+	}
+	return head{}, &protocolError{errors.New("too many interim answers")}
+}
+
+// dropHopByHop removes what concerned our connection to the upstream only.
+func dropHopByHop(h *fasthttp.ResponseHeader, named []string) {
+	h.ResetConnectionClose()
+	_ = h.SetTrailer("")
+	// Names have to be removed as they are spelt: without normalization
+	// fasthttp compares most of them by their bytes.
+	var drop []string
+	for k := range h.All() {
+		hop := isHopByHop(k)
+		for _, n := range named {
+			hop = hop || strings.EqualFold(n, string(k))
+		}
+		if hop {
+			drop = append(drop, string(k))
+		}
+	}
+	for _, k := range drop {
+		h.Del(k)
+	}
+}
+
+// isHopByHop is RFC 9110 section 7.6.1 and, for Keep-Alive and
+// Proxy-Connection, what is seen in practice.
+func isHopByHop(name []byte) bool {
+	switch len(name) {
+	case 2:
+		return equalFold(name, "te")
+	case 7:
+		return equalFold(name, "trailer") || equalFold(name, "upgrade")
+	case 10:
+		return equalFold(name, "connection") || equalFold(name, "keep-alive")
+	case 16:
+		return equalFold(name, "proxy-connection")
+	case 17:
+		return equalFold(name, "transfer-encoding")
+	default:
+		return false
+	}
+}
+
+// protocolError is an answer that is not valid HTTP/1.1. Its text is public.
+type protocolError struct{ error }
+
+func (e *protocolError) Unwrap() error { return e.error }
+
+// isBroken says that a connection turned out to be closed or reset, which is
+// what a kept connection looks like that the upstream had given up.
+func isBroken(err error) bool {
+	var op *net.OpError
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.As(err, &op) && !op.Timeout() || errors.Is(err, net.ErrClosed)
+}
+
+// public is err as the road may answer it.
+func (x *exchange) public(err error) error { return upstreamError(x.ctx, x.u.d.Host, err) }
+
+// upstreamError says in public words what went wrong with an upstream.
+func upstreamError(ctx context.Context, host string, err error) error {
+	var known *auth.Error
+	var protocol *protocolError
+	switch {
+	case errors.As(err, &known):
+		return known
+	case ctx.Err() != nil:
+		return auth.NewError(auth.CodeUpstreamUnreachable, "the request to "+host+" was given up", errors.Join(context.Cause(ctx), err))
+	case errors.As(err, &protocol):
+		return auth.NewError(auth.CodeUpstreamProtocol, "the answer of "+host+" is not valid: "+protocol.Error(), err)
+	case isMalformed(err):
+		return auth.NewError(auth.CodeUpstreamProtocol, "the answer of "+host+" is not valid: "+err.Error(), err)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return auth.NewError(auth.CodeUpstreamTimeout, host+" did not answer in time", err)
+	default:
+		return auth.NewError(auth.CodeUpstreamUnreachable, host+" broke off before it answered", err)
+	}
+}
+
+// isMalformed says whether err is one of this package's own texts about a
+// message that breaks the rules.
+func isMalformed(err error) bool {
+	for _, e := range []error{
+		errHeadTooLarge, errBareLF, errBareCR, errFolded, errNoColon, errBadName, errBadValue, errBadLine, errBadVersion,
+		errBadStatus, errTwoLengths, errBadLength, errBadCoding, errCodingIn10, errBothFramings,
+		errChunkSize, errChunkEnd, errChunkTooMuch,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}

@@ -2,7 +2,11 @@ package wire
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -10,24 +14,23 @@ import (
 	"github.com/weighbridge/weighbridge/auth"
 )
 
-// MaxHeader is the limit of a request's or an answer's line and fields
-// together, in bytes.
-const MaxHeader = 32 << 10
-
 // ServerOptions say how requests are served. Handler is required; the zero
 // value of everything else is its default.
 type ServerOptions struct {
 	// Handler answers a request: it fills ctx.Response (body bytes, or a
 	// stream: see Body.Attach). It may keep nothing of ctx after it returned,
-	// except what Hijack was given. A panic in it resets the connection.
+	// except what Hijack was given. After a panic in it the worker gets what
+	// Refuse makes of CodeInternal, and the connection is closed.
 	//
-	// ctx.Request has been checked strictly (see docs of Server); its body is
-	// always a stream (ctx.RequestBodyStream) of which the handler may leave
-	// any part unread.
+	// ctx.Request has been checked strictly (see Server). Its body, where it
+	// has one, is a stream (ctx.RequestBodyStream) of which the handler may
+	// leave any part unread: the connection is closed then. 100 Continue is
+	// sent by the stream's first Read.
 	Handler fasthttp.RequestHandler
 	// Refuse fills ctx.Response for a request that could not be read:
-	// CodeBadRequest or CodeHeaderTooLarge. ctx.Request may be empty. The
-	// connection is closed afterwards. Nil sends an empty body.
+	// CodeBadRequest (also with status 408) or CodeHeaderTooLarge; and for
+	// CodeInternal after a panic. ctx.Request may be empty. The connection is
+	// closed afterwards. Nil sends the status alone.
 	Refuse func(ctx *fasthttp.RequestCtx, err *auth.Error)
 	// OnPanic is told what a handler panicked with; nil ignores it.
 	OnPanic func(v any, stack []byte)
@@ -38,7 +41,7 @@ type ServerOptions struct {
 	// request. Default 2 min.
 	IdleTimeout time.Duration
 	// StallTimeout is how long a worker may take or send not a single byte
-	// of a body. Default 2 min.
+	// of a message. Default 2 min.
 	StallTimeout time.Duration
 	// MaxConns bounds the connections served at once, those of ServeConn not
 	// counted; those beyond it get 503 with Retry-After. Default no bound.
@@ -55,38 +58,194 @@ type ServerOptions struct {
 // Content-Length fields or any that is not digits, Content-Length with
 // Transfer-Encoding, a Transfer-Encoding other than chunked, or in 1.0, a body
 // on GET, HEAD or CONNECT. Chunked bodies are decoded by the same strictness.
-type Server struct{}
+//
+// The Content-Length, Transfer-Encoding and Connection of an answer are the
+// server's own; a Content-Length that the handler left is sent only where
+// there is no body to send (HEAD, 304). No other field is added.
+type Server struct {
+	o ServerOptions
+	// killed is the parent of every Context.
+	killed context.Context
+	kill   context.CancelFunc
+
+	draining atomic.Bool
+	shedding atomic.Int32
+
+	mu        sync.Mutex
+	listeners map[net.Listener]struct{}
+	conns     map[*serving]struct{}
+	outer     int           // of conns, those that Serve accepted
+	empty     chan struct{} // closed when conns is empty while draining
+}
 
 // NewServer makes a server.
-func NewServer(o ServerOptions) *Server { panic("being written") }
+func NewServer(o ServerOptions) *Server {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d <= 0 {
+			*d = v
+		}
+	}
+	def(&o.HeaderTimeout, 10*time.Second)
+	def(&o.IdleTimeout, 2*time.Minute)
+	def(&o.StallTimeout, 2*time.Minute)
+	s := &Server{o: o, listeners: map[net.Listener]struct{}{}, conns: map[*serving]struct{}{}, empty: make(chan struct{})}
+	s.killed, s.kill = context.WithCancel(context.Background())
+	return s
+}
 
-// Serve accepts from ln until Shutdown or Kill, when it returns nil, or until
-// ln fails.
-func (s *Server) Serve(ln net.Listener) error { panic("being written") }
+// ErrServerClosed is what Serve returns on a server that was shut down before.
+var ErrServerClosed = errors.New("wire: the server was shut down")
+
+// Serve accepts from ln, which should come from Listen, until Shutdown, when
+// it returns nil, or until ln fails. It closes ln.
+func (s *Server) Serve(ln net.Listener) error {
+	defer func() { _ = ln.Close() }()
+	s.mu.Lock()
+	if s.draining.Load() {
+		s.mu.Unlock()
+		return ErrServerClosed
+	}
+	s.listeners[ln] = struct{}{}
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		delete(s.listeners, ln)
+		s.mu.Unlock()
+	}()
+	for {
+		c, err := ln.Accept()
+		if err != nil {
+			if s.draining.Load() {
+				return nil
+			}
+			return err
+		}
+		x := newServing(s, c, s.o.Handler, false)
+		switch s.track(x) {
+		case tracked:
+			go x.serve()
+		case full:
+			s.shed(c)
+		case closed:
+			Reset(c)
+		}
+	}
+}
 
 // ServeConn serves one connection with h (nil means ServerOptions.Handler)
 // and returns when it is closed: the inside of an intercepted tunnel. c
 // should have a *Conn below it. Such connections take part in Shutdown.
-func (s *Server) ServeConn(c net.Conn, h fasthttp.RequestHandler) { panic("being written") }
+func (s *Server) ServeConn(c net.Conn, h fasthttp.RequestHandler) {
+	if h == nil {
+		h = s.o.Handler
+	}
+	x := newServing(s, c, h, true)
+	if s.track(x) != tracked {
+		Reset(c)
+		return
+	}
+	x.serve()
+}
+
+// admission is what track says.
+type admission int
+
+const (
+	closed admission = iota
+	full
+	tracked
+)
+
+func (s *Server) track(x *serving) admission {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.draining.Load() && !x.inner || s.killed.Err() != nil:
+		return closed
+	case !x.inner && s.o.MaxConns > 0 && s.outer >= s.o.MaxConns:
+		return full
+	}
+	s.conns[x] = struct{}{}
+	if !x.inner {
+		s.outer++
+	}
+	return tracked
+}
+
+func (s *Server) untrack(x *serving) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, x)
+	if !x.inner {
+		s.outer--
+	}
+	s.checkEmpty()
+}
+
+// checkEmpty is called with s.mu held.
+func (s *Server) checkEmpty() {
+	if s.draining.Load() && len(s.conns) == 0 {
+		select {
+		case <-s.empty:
+		default:
+			close(s.empty)
+		}
+	}
+}
+
+// maxShedding bounds the connections that are told 503 at the same time; those
+// beyond it are reset.
+const maxShedding = 256
+
+// shed answers 503 without reading a request.
+func (s *Server) shed(c net.Conn) {
+	if s.shedding.Add(1) > maxShedding {
+		s.shedding.Add(-1)
+		Reset(c)
+		return
+	}
+	go func() {
+		defer s.shedding.Add(-1)
+		_ = c.SetDeadline(time.Now().Add(2 * time.Second))
+		_, _ = io.WriteString(c, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\n"+
+			"X-Weighbridge-Error: "+string(auth.CodeOverloaded)+"\r\nConnection: close\r\n\r\n")
+		_ = c.Close()
+	}()
+}
 
 // Shutdown drains: no new connections, idle ones are closed at once, answers
 // carry Connection: close, and running requests and hijacked connections may
 // finish. When ctx ends first, those left are reset and ctx's error returned.
-func (s *Server) Shutdown(ctx context.Context) error { panic("being written") }
+// It may be called again, with a shorter context.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.draining.Store(true)
+	for ln := range s.listeners {
+		_ = ln.Close()
+	}
+	for x := range s.conns {
+		x.wake()
+	}
+	s.checkEmpty()
+	s.mu.Unlock()
+	select {
+	case <-s.empty:
+		return nil
+	case <-ctx.Done():
+	}
+	s.kill()
+	s.mu.Lock()
+	for x := range s.conns {
+		Reset(x.c)
+	}
+	s.mu.Unlock()
+	return ctx.Err()
+}
 
-// Conns is the number of connections now, hijacked ones included.
-func (s *Server) Conns() int { panic("being written") }
-
-// Hijack takes the connection of ctx over: no response is written, and after
-// the handler returned, f runs in the connection's goroutine. It may use c as
-// long as it runs; c is closed after it. early are bytes which the worker sent
-// behind the request before it had any answer; they are not in c.
-func Hijack(ctx *fasthttp.RequestCtx, f func(c net.Conn, early []byte)) { panic("being written") }
-
-// Context is a context that ends when the worker of ctx is gone, the server
-// is killed, or the response was written. Only for handlers of a Server.
-func Context(ctx *fasthttp.RequestCtx) context.Context { panic("being written") }
-
-// BreakAfter makes the server reset the connection in place of a clean end of
-// the response: for a body that the handler made itself and that is not whole.
-func BreakAfter(ctx *fasthttp.RequestCtx) { panic("being written") }
+// Conns is the number of connections that Serve accepted and that are open,
+// hijacked ones included.
+func (s *Server) Conns() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.outer
+}

@@ -2,7 +2,13 @@ package wire
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"math"
 	"net"
+	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,9 +23,138 @@ type TunnelOptions struct {
 	OnProgress func(up, down int64)
 }
 
+const defaultTunnelIdle = 10 * time.Minute
+
 // Tunnel copies bytes blindly between a worker and an upstream until both
-// directions ended, one failed, or ctx ended (then both are reset). It closes
-// neither connection otherwise; up and down are the bytes moved.
+// directions ended, one failed, nothing moved for Idle, or ctx ended. The end
+// of one direction is passed on (half-close), so that protocols which rely on
+// it work. After an error both connections were reset; otherwise closing them
+// is up to the caller. up and down are the bytes moved.
 func Tunnel(ctx context.Context, worker, upstream net.Conn, o TunnelOptions) (up, down int64, err error) {
-	panic("being written")
+	if o.Idle <= 0 {
+		o.Idle = defaultTunnelIdle
+	}
+	t := &tunnel{o: o}
+	t.last.Store(time.Now().UnixNano())
+	t.breakUp = func() { Reset(worker); Reset(upstream) }
+	stop := context.AfterFunc(ctx, t.breakUp)
+	ends := make(chan error, 1)
+	go func() { ends <- t.oneWay(upstream, worker, &up, func(n int64) { t.report(n, 0) }) }()
+	err = t.oneWay(worker, upstream, &down, func(n int64) { t.report(0, n) })
+	err = errors.Join(err, <-ends)
+	if !stop() {
+		err = errors.Join(context.Cause(ctx), err)
+	}
+	return up, down, err
+}
+
+// tunnel is what both directions share.
+type tunnel struct {
+	o       TunnelOptions
+	last    atomic.Int64 // when a byte moved, in either direction
+	breakUp func()
+}
+
+func (t *tunnel) report(up, down int64) {
+	t.last.Store(time.Now().UnixNano())
+	if t.o.OnProgress != nil {
+		t.o.OnProgress(up, down)
+	}
+}
+
+// quiet says whether nothing moved for the whole idle time: one direction may
+// rest as long as the other one works.
+func (t *tunnel) quiet() bool {
+	return time.Since(time.Unix(0, t.last.Load())) >= t.o.Idle
+}
+
+// oneWay copies src to dst until src ends. An error breaks both directions.
+func (t *tunnel) oneWay(dst, src net.Conn, n *int64, report func(int64)) (err error) {
+	defer func() {
+		if err != nil {
+			t.breakUp()
+		}
+	}()
+	from, to := Under(src), Under(dst)
+	if from == nil {
+		from = NewConn(src)
+		src = from
+	}
+	if to == nil {
+		to = NewConn(dst)
+		dst = to
+	}
+	from.setReadIdle(t.o.Idle)
+	to.setWriteIdle(t.o.Idle)
+	moved := func(k int64) { *n += k; report(k) }
+	if src == from && dst == to {
+		if s := newSplicer(to, from, t.o.Buffers); s != nil {
+			err := t.splice(s, moved)
+			s.close()
+			if !errors.Is(err, errNoSplice) {
+				return endOfWay(err, dst)
+			}
+		}
+	}
+	return endOfWay(t.copy(dst, src, moved), dst)
+}
+
+// splice moves until an error; io.EOF is the clean end.
+func (t *tunnel) splice(s *splicer, moved func(int64)) error {
+	for {
+		n, fromSrc, err := s.step(math.MaxInt64)
+		if n > 0 {
+			moved(n)
+		}
+		if fromSrc && errors.Is(err, os.ErrDeadlineExceeded) && !t.quiet() {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// copy is splice through a buffer.
+func (t *tunnel) copy(dst, src net.Conn, moved func(int64)) error {
+	buf := t.o.Buffers.get(smallCopy)
+	defer t.o.Buffers.put(buf)
+	for {
+		n, err := src.Read(*buf)
+		if n > 0 {
+			if _, werr := dst.Write((*buf)[:n]); werr != nil {
+				return werr
+			}
+			moved(int64(n))
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) && !t.quiet() {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// endOfWay passes a clean end on to dst.
+func endOfWay(err error, dst net.Conn) error {
+	if err != io.EOF {
+		return err
+	}
+	if t, ok := dst.(*tls.Conn); ok {
+		return ignoreClosed(t.CloseWrite())
+	}
+	if c := Under(dst); c != nil && c.tcp != nil {
+		return ignoreClosed(c.tcp.CloseWrite())
+	}
+	return nil
+}
+
+// ignoreClosed drops the error of ending a direction that is over anyway.
+func ignoreClosed(err error) error {
+	var op *net.OpError
+	if errors.Is(err, net.ErrClosed) || errors.As(err, &op) {
+		return nil
+	}
+	return err
 }

@@ -1,0 +1,314 @@
+package wire
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/weighbridge/weighbridge/auth"
+)
+
+// firstRead is what an idle connection waits with: most heads fit, so that
+// they take one system call, and the big buffer is taken only when a request
+// is there.
+const firstRead = 1 << 10
+
+// serving is one worker connection.
+type serving struct {
+	s     *Server
+	c     net.Conn
+	base  *Conn
+	h     fasthttp.RequestHandler
+	inner bool // of ServeConn
+	// state says who may close the connection while it waits.
+	state atomic.Int32
+
+	first [firstRead]byte
+	pre   []byte        // of first, not taken yet
+	br    *bufio.Reader // nil while idle
+
+	// The rest belongs to the request that runs.
+	body   *requestBody
+	hijack func(c net.Conn, early []byte)
+	broken bool // BreakAfter
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	look   *time.Timer
+}
+
+const (
+	waiting int32 = iota // for a request, with nothing of it read
+	working
+	woken // told to end
+)
+
+func newServing(s *Server, c net.Conn, h fasthttp.RequestHandler, inner bool) *serving {
+	base := Under(c)
+	if base == nil {
+		base = NewConn(c)
+		c = base
+	}
+	return &serving{s: s, c: c, base: base, h: h, inner: inner}
+}
+
+// wake ends the connection where it waits for a request.
+func (x *serving) wake() {
+	if x.state.CompareAndSwap(waiting, woken) {
+		_ = x.c.SetReadDeadline(longAgo)
+	}
+}
+
+// Read gives the first bytes again and then reads on: what the request's
+// bufio.Reader reads from.
+func (x *serving) Read(p []byte) (int, error) {
+	if len(x.pre) > 0 {
+		n := copy(p, x.pre)
+		x.pre = x.pre[n:]
+		return n, nil
+	}
+	return x.c.Read(p)
+}
+
+// contexts are reused between requests, never held by an idle connection.
+var contexts = sync.Pool{New: func() any { return new(fasthttp.RequestCtx) }}
+
+// serve serves requests until the connection ends.
+func (x *serving) serve() {
+	defer func() {
+		if x.br != nil {
+			putReader(x.br)
+		}
+		_ = x.c.Close()
+		x.s.untrack(x)
+	}()
+	x.base.setWriteIdle(x.s.o.StallTimeout)
+	_ = x.c.SetReadDeadline(time.Now().Add(x.s.o.HeaderTimeout))
+	for first := true; ; first = false {
+		if x.br == nil && !x.await(first) {
+			return
+		}
+		if !first {
+			_ = x.c.SetReadDeadline(time.Now().Add(x.s.o.HeaderTimeout))
+		}
+		if !x.request() {
+			return
+		}
+		// What a worker sent ahead (pipelining) stays in the reader.
+		if x.br.Buffered() == 0 {
+			putReader(x.br)
+			x.br = nil
+		}
+	}
+}
+
+// await waits for the first bytes of a request, holding next to nothing.
+func (x *serving) await(first bool) bool {
+	if !first {
+		_ = x.c.SetReadDeadline(time.Now().Add(x.s.o.IdleTimeout))
+		x.state.Store(waiting)
+		if x.s.draining.Load() {
+			return false
+		}
+	}
+	n, err := x.c.Read(x.first[:])
+	if !x.state.CompareAndSwap(waiting, working) || n == 0 || err != nil {
+		return false
+	}
+	x.pre = x.first[:n]
+	x.br = getReader(x)
+	return true
+}
+
+// request reads one request and answers it. It reports whether the connection
+// may serve another one.
+func (x *serving) request() bool {
+	// RFC 9112 section 2.2: one empty line before a request is ignored.
+	if b, _ := x.br.Peek(2); len(b) == 2 && b[0] == '\r' && b[1] == '\n' {
+		_, _ = x.br.Discard(2)
+	}
+	raw, err := readHead(x.br)
+	ctx := contexts.Get().(*fasthttp.RequestCtx)
+	ctx.Init2(x.c, silent{}, false)
+	x.body, x.hijack, x.broken = nil, nil, false
+	defer func() {
+		ctx.Request.Reset()
+		ctx.Response.Reset()
+		contexts.Put(ctx)
+	}()
+	if err != nil {
+		switch {
+		case errors.Is(err, errHeadTooLarge):
+			x.refuse(ctx, auth.NewError(auth.CodeHeaderTooLarge, err.Error(), nil))
+		case errors.Is(err, errBareLF):
+			x.refuse(ctx, auth.NewError(auth.CodeBadRequest, err.Error(), nil))
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			e := auth.NewError(auth.CodeBadRequest, "the request's head did not arrive in time", nil)
+			e.Status = fasthttp.StatusRequestTimeout
+			x.refuse(ctx, e)
+		}
+		return false
+	}
+	h, err := parseRequestHead(raw)
+	if err != nil {
+		x.refuse(ctx, auth.NewError(auth.CodeBadRequest, err.Error(), nil))
+		return false
+	}
+	plainMessages(ctx)
+	if err := ctx.Request.Header.Read(x.br); err != nil {
+		x.refuse(ctx, auth.NewError(auth.CodeBadRequest, "the request is not acceptable", err))
+		return false
+	}
+	_ = x.c.SetReadDeadline(time.Time{})
+	x.body = x.newBody(&h)
+	if x.body != nil {
+		ctx.Request.SetBodyStream(x.body, int(x.body.length))
+	}
+	ctx.SetUserValue(servingKey{}, x)
+	defer x.endContext()
+	if !x.handle(ctx) {
+		ctx.Response.Reset()
+		x.refuse(ctx, auth.NewError(auth.CodeInternal, "an internal error", nil))
+		return false
+	}
+	if x.hijack != nil {
+		x.handOver()
+		return false
+	}
+	return x.answer(ctx, &h)
+}
+
+// plainMessages makes fasthttp leave names and values as they are.
+func plainMessages(ctx *fasthttp.RequestCtx) {
+	ctx.Request.Header.DisableNormalizing()
+	ctx.Request.Header.SetNoDefaultContentType(true)
+	ctx.Response.Header.DisableNormalizing()
+	ctx.Response.Header.SetNoDefaultContentType(true)
+}
+
+// handle calls the handler. It reports false after a panic.
+func (x *serving) handle(ctx *fasthttp.RequestCtx) (ok bool) {
+	defer x.recovered(&ok)
+	x.h(ctx)
+	return true
+}
+
+// recovered is deferred: it turns a panic into false.
+func (x *serving) recovered(ok *bool) {
+	if v := recover(); v != nil {
+		*ok = false
+		if x.s.o.OnPanic != nil {
+			x.s.o.OnPanic(v, debug.Stack())
+		}
+	}
+}
+
+// handOver runs what Hijack was given.
+func (x *serving) handOver() {
+	early := make([]byte, x.br.Buffered(), x.br.Buffered()+len(x.pre))
+	_, _ = io.ReadFull(x.br, early)
+	early = append(early, x.pre...)
+	putReader(x.br)
+	x.br, x.pre = nil, nil
+	ok := false
+	defer func() {
+		if !ok {
+			Reset(x.c)
+		}
+	}()
+	defer x.recovered(&ok)
+	ok = true
+	x.hijack(x.c, early)
+}
+
+// answer writes the response. It reports whether the connection may serve
+// another request.
+func (x *serving) answer(ctx *fasthttp.RequestCtx, h *head) bool {
+	unread := !x.body.settle()
+	keep := h.persists() && !unread && !x.broken && !x.s.draining.Load() && !ctx.Response.ConnectionClose()
+	keep, err := x.respond(ctx, h.http10, keep)
+	if unread {
+		x.body.stop()
+	}
+	switch {
+	case err != nil || x.broken:
+		Reset(x.c)
+		return false
+	case unread && !keep:
+		x.linger()
+	}
+	return keep
+}
+
+// refuse answers a request that could not be read, and ends the connection.
+func (x *serving) refuse(ctx *fasthttp.RequestCtx, e *auth.Error) {
+	plainMessages(ctx)
+	ctx.Response.SetStatusCode(e.HTTPStatus())
+	if x.s.o.Refuse != nil {
+		ctx.SetUserValue(servingKey{}, x)
+		defer x.endContext()
+		ok := true
+		func() {
+			defer x.recovered(&ok)
+			x.s.o.Refuse(ctx, e)
+		}()
+		if !ok {
+			Reset(x.c)
+			return
+		}
+	}
+	whole := x.body.settle()
+	_, err := x.respond(ctx, false, false)
+	if !whole {
+		x.body.stop()
+	}
+	if err != nil {
+		Reset(x.c)
+		return
+	}
+	x.linger()
+}
+
+// The most that linger reads, and for how long.
+const (
+	lingerBytes = 256 << 10
+	lingerTime  = time.Second
+)
+
+// linger ends the sending side and reads on for a moment: closing a socket
+// with unread bytes resets it, and a worker that is still sending would lose
+// the answer (RFC 9112 section 9.6).
+func (x *serving) linger() {
+	if t, ok := x.c.(*tls.Conn); ok {
+		_ = t.CloseWrite()
+	}
+	if x.base.tcp == nil {
+		return
+	}
+	_ = x.base.tcp.CloseWrite()
+	x.base.setReadIdle(0)
+	_ = x.base.tcp.SetReadDeadline(time.Now().Add(lingerTime))
+	buf := memories.Get().(*[]byte)
+	defer memories.Put(buf)
+	for left := lingerBytes; left > 0; {
+		n, err := x.base.tcp.Read(*buf)
+		if err != nil {
+			return
+		}
+		left -= n
+	}
+}
+
+// silent is a logger that says nothing: fasthttp's would quote requests.
+type silent struct{}
+
+func (silent) Printf(string, ...any) {}

@@ -1,0 +1,61 @@
+package wire
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+// unacknowledged is how many bytes the peer has not acknowledged yet, or -1
+// where that cannot be told: SIOCOUTQ of tcp(7).
+func (c *Conn) unacknowledged() int {
+	if c.sys == nil {
+		return -1
+	}
+	n := -1
+	err := c.sys.Control(func(fd uintptr) {
+		if q, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ); err == nil {
+			n = q
+		}
+	})
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+// gone reports whether the peer has closed or reset the connection, without
+// reading from it.
+func (c *Conn) gone() bool {
+	if c.sys == nil {
+		return false
+	}
+	// States of include/net/tcp_states.h: only these three say that the peer
+	// is there and may still send.
+	const (
+		established = 1
+		synSent     = 2
+		synRecv     = 3
+	)
+	state := byte(established)
+	err := c.sys.Control(func(fd uintptr) {
+		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+			state = info.State
+		}
+	})
+	return err != nil || state != established && state != synSent && state != synRecv
+}
+
+// unread reports whether c is closed by the peer or holds bytes that nobody
+// asked for: such a connection must not be used for another exchange.
+func (c *Conn) unread() bool {
+	if c.sys == nil {
+		return false
+	}
+	quiet := false
+	err := c.sys.Read(func(fd uintptr) bool {
+		var b [1]byte
+		_, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		quiet = err == unix.EAGAIN
+		return true
+	})
+	return err != nil || !quiet
+}

@@ -1,0 +1,159 @@
+package wire
+
+import (
+	"errors"
+	"io"
+	"time"
+)
+
+// stallLimits are how long each side may move nothing.
+type stallLimits struct{ upstream, worker time.Duration }
+
+// SupportsBodyWriteTo tells fasthttp's writer to use WriteTo.
+func (b *Body) SupportsBodyWriteTo() bool { return true }
+
+// WriteTo streams what is left. A body of known length goes straight to the
+// bound connection, past w, which must hold nothing any more: between two
+// plain TCP connections inside the kernel, otherwise through buffers that are
+// lent for the time. A body of unknown length goes through w, which frames
+// and flushes each Write. It returns the bytes that were written and, where
+// the body broke, b.Err(): the worker's connection must then be reset.
+func (b *Body) WriteTo(w io.Writer) (n int64, err error) {
+	start := b.count
+	defer func() { n = b.count - start }()
+	if len(b.mem) > 0 {
+		m, err := w.Write(b.mem)
+		b.count += int64(m)
+		b.mem = b.mem[m:]
+		if err != nil {
+			return 0, b.worker(err)
+		}
+	}
+	if b.u == nil {
+		if b.err == nil && !b.whole {
+			return 0, io.ErrClosedPipe
+		}
+		return 0, b.err
+	}
+	var down *Conn // of the worker
+	sink := w
+	if b.client != nil {
+		down = Under(b.client)
+		if b.left >= 0 {
+			sink = b.client
+		}
+	}
+	if down != nil && down.write.limit == 0 {
+		down.setWriteIdle(b.limit.worker)
+		defer down.setWriteIdle(0)
+	}
+	// TLS is where a *Conn is wrapped.
+	upTLS := b.u.net != b.u.base
+	downTLS := down != nil && b.client != down
+	if b.left >= 0 && down != nil && !upTLS && !downTLS {
+		if done, err := b.splice(down); done {
+			return 0, err
+		}
+	}
+	return 0, b.pump(sink, down, upTLS, downTLS)
+}
+
+// worker notes an error of the worker's side and closes the upstream.
+func (b *Body) worker(err error) error {
+	if b.err == nil {
+		b.err = err
+	}
+	b.release(false)
+	return b.err
+}
+
+// pump copies through a buffer: system calls are as large as the buffers while
+// data is there, and nothing is delayed when it is not.
+func (b *Body) pump(sink io.Writer, down *Conn, upTLS, downTLS bool) (err error) {
+	up := b.u.base
+	l := b.u.c.o.Buffers.lend(upTLS, downTLS)
+	up.lend(slice(l.read), nil)
+	if downTLS {
+		down.lend(nil, slice(l.writ))
+	}
+	defer func() {
+		// The read batch was taken away where the connection was let go of
+		// (see release): another stream may have it by now.
+		if downTLS && !down.giveBack() && err == nil {
+			err = b.worker(io.ErrShortWrite)
+		}
+		l.giveBack()
+	}()
+	buf := *l.copy
+	for {
+		n, rerr := 0, error(nil)
+		for n < len(buf) && rerr == nil {
+			var m int
+			m, rerr = b.next(buf[n:])
+			n += m
+			if rerr == nil && b.br.Buffered() == 0 && up.buffered() == 0 {
+				break // more would have to be waited for
+			}
+		}
+		if n > 0 {
+			m, werr := sink.Write(buf[:n])
+			if werr == nil && downTLS {
+				werr = down.Flush()
+			}
+			if werr != nil {
+				return b.worker(werr)
+			}
+			b.moved(int64(m))
+		}
+		if rerr == io.EOF {
+			return nil
+		}
+		if rerr != nil {
+			return b.err
+		}
+	}
+}
+
+// spliceStep is how much is spliced between two reports of progress.
+const spliceStep = 4 << 20
+
+// splice moves a body of known length between two plain TCP connections inside
+// the kernel. It reports done == false, having moved nothing, where that is
+// not to be had.
+func (b *Body) splice(down *Conn) (done bool, err error) {
+	s := newSplicer(down, b.u.base, b.u.c.o.Buffers)
+	if s == nil {
+		return false, nil
+	}
+	defer s.close()
+	// First what came with the head.
+	if k := int(min(int64(b.br.Buffered()), b.left)); k > 0 {
+		p, _ := b.br.Peek(k)
+		n, err := down.Write(p)
+		_, _ = b.br.Discard(n)
+		b.left -= int64(n)
+		b.moved(int64(n))
+		if err != nil {
+			return true, b.worker(err)
+		}
+	}
+	first := true
+	for b.left > 0 {
+		n, fromUpstream, err := s.step(b.left)
+		b.left -= n
+		b.moved(n)
+		switch {
+		case err == nil:
+			first = false
+		case errors.Is(err, errNoSplice) && first:
+			return false, nil
+		case fromUpstream:
+			b.fail(unexpected(err))
+			return true, b.err
+		default:
+			return true, b.worker(err)
+		}
+	}
+	b.finish()
+	return true, nil
+}

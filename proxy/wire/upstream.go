@@ -1,0 +1,122 @@
+package wire
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/weighbridge/weighbridge/auth"
+)
+
+// upstream is a connection to a Dest.
+type upstream struct {
+	c    *Client
+	d    Dest
+	net  net.Conn // base, or TLS over it
+	base *Conn
+	// reused says that it has served an exchange before this one.
+	reused bool
+	idleAt time.Time // since when it is kept unused
+}
+
+// readers are bufio.Readers of MaxHeader, held for a head and what follows it
+// in the same read, never by an idle connection.
+var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, MaxHeader) }}
+
+// writers are bufio.Writers of one TLS record.
+var writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 16<<10) }}
+
+func getReader(r io.Reader) *bufio.Reader {
+	br := readers.Get().(*bufio.Reader)
+	br.Reset(r)
+	return br
+}
+
+func putReader(br *bufio.Reader) {
+	br.Reset(nil)
+	readers.Put(br)
+}
+
+func getWriter(c net.Conn) *bufio.Writer {
+	bw := writers.Get().(*bufio.Writer)
+	bw.Reset(c)
+	return bw
+}
+
+func putWriter(bw *bufio.Writer) {
+	bw.Reset(nil)
+	writers.Put(bw)
+}
+
+// dial makes a new connection to d, through TLS where its scheme says so. Not
+// a byte of a request is written before the certificate was verified.
+func (c *Client) dial(ctx context.Context, d Dest) (*upstream, error) {
+	dctx, stop := context.WithTimeout(ctx, c.o.ConnectTimeout)
+	raw, err := c.o.Dial(dctx, d)
+	stop()
+	if err != nil {
+		var e *auth.Error
+		switch {
+		case errors.As(err, &e):
+			return nil, e
+		case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded):
+			return nil, auth.NewError(auth.CodeUpstreamTimeout, "no connection to "+d.Host+" within the time allowed", err)
+		default:
+			return nil, auth.NewError(auth.CodeUpstreamUnreachable, "no connection to "+d.Host, err)
+		}
+	}
+	u := &upstream{c: c, d: d, base: NewConn(raw)}
+	u.net = u.base
+	if d.Scheme != "https" {
+		return u, nil
+	}
+	cfg := c.tlsFor(d)
+	t := tls.Client(u.base, cfg)
+	hctx, stop := context.WithTimeout(ctx, c.o.ConnectTimeout)
+	defer stop()
+	if err := t.HandshakeContext(hctx); err != nil {
+		_ = u.base.Close()
+		now := time.Now
+		if cfg.Time != nil {
+			now = cfg.Time
+		}
+		if cause := hctx.Err(); cause != nil {
+			return nil, auth.NewError(auth.CodeUpstreamTimeout, "TLS to "+d.Host+" was not established in time", errors.Join(err, cause))
+		}
+		return nil, handshakeError(d, err, now())
+	}
+	u.net = t
+	return u, nil
+}
+
+// quiet reports whether an unused connection is alive and holds no byte that
+// nobody asked for, neither in the socket nor decrypted nor still encrypted
+// (a whole record) in the TLS layer.
+func (u *upstream) quiet() bool {
+	if u.net != u.base {
+		// A read with a deadline in the past gives what TLS holds already and
+		// never reads from the socket.
+		if err := u.base.SetReadDeadline(longAgo); err != nil {
+			return false
+		}
+		var b [1]byte
+		n, err := u.net.Read(b[:])
+		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return false
+		}
+	}
+	if err := u.base.SetReadDeadline(time.Time{}); err != nil {
+		return false
+	}
+	return !u.base.unread()
+}
+
+// close closes the connection at once, without close_notify: the exchange is
+// over or broken.
+func (u *upstream) close() { _ = u.base.Close() }
