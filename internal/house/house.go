@@ -3,7 +3,9 @@ package house
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -78,6 +80,10 @@ func New(t testing.TB, o Options) *House {
 	h.Hub, err = hub.Start(o.Hub)
 	h.must(err)
 	h.Server = h.Hub.Server
+	h.Server.Record.Observe(func(r origin.Request) {
+		h.keys.See("sent upstream", []byte(r.Method+" "+r.Path+"?"+r.Query))
+		h.keys.fields("sent upstream", r.Header)
+	})
 	h.Hub.AddToken(hub.SampleToken(h.Token.Value()))
 	h.must(h.Hub.AddSample())
 	if o.Mount != nil {
@@ -141,12 +147,8 @@ func (h *House) Close() {
 		if err := h.Bridge.Close(); err != nil {
 			h.t.Errorf("closing weighbridge: %v", err)
 		}
-		if err := <-h.served; err != nil {
+		if err := <-h.served; err != nil && !errors.Is(err, net.ErrClosed) {
 			h.t.Errorf("weighbridge served until: %v", err)
-		}
-		for _, row := range h.Server.Record.All() {
-			h.keys.See("sent upstream", []byte(row.Method+" "+row.Path+"?"+row.Query))
-			h.keys.fields("sent upstream", row.Header)
 		}
 		if err := h.Hub.Close(); err != nil {
 			h.t.Errorf("closing the fake hub: %v", err)

@@ -3,6 +3,7 @@ package house
 import (
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/weighbridge/weighbridge/admin"
 	"github.com/weighbridge/weighbridge/auth"
@@ -58,6 +59,17 @@ func (h *House) HubWorker(name string, patterns ...string) admin.Key {
 		Name: name, Provider: "huggingface", Fields: map[string]string{"token": h.Token.Value()}, Patterns: patterns,
 	})
 	return h.AddKey(admin.NewKey{Name: name, URLKey: true, Credentials: []string{name}})
+}
+
+// Eventually waits until done reports true. What it waits for happens by
+// itself and soon; the bound is only there to end a test that never would.
+func (h *House) Eventually(what string, done func() bool) {
+	h.t.Helper()
+	for end := time.Now().Add(time.Minute); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			h.t.Fatalf("still waiting: %s", what)
+		}
+	}
 }
 
 // AuditEvents is the whole record, oldest first.

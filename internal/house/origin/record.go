@@ -32,9 +32,10 @@ func (r *Request) Authorization() string { return r.Header.Get("Authorization") 
 type Record struct {
 	keep int
 
-	mu    sync.Mutex
-	rows  []*Request
-	total int
+	mu      sync.Mutex
+	rows    []*Request
+	total   int
+	observe []func(Request)
 }
 
 func newRecord(keep int) *Record { return &Record{keep: keep} }
@@ -45,13 +46,25 @@ func (c *Record) open(now time.Time, host string, r *http.Request) *Request {
 		Path: r.URL.EscapedPath(), Query: r.URL.RawQuery, Proto: r.Proto, Header: r.Header.Clone(),
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if len(c.rows) >= c.keep {
 		c.rows = slices.Delete(c.rows, 0, max(1, c.keep/8))
 	}
 	c.rows = append(c.rows, row)
 	c.total++
+	observe, copied := c.observe, *row
+	c.mu.Unlock()
+	for _, see := range observe {
+		see(copied)
+	}
 	return row
+}
+
+// Observe shows every request from here on to see, as it arrives and before it
+// is answered; a Reset does not lose it.
+func (c *Record) Observe(see func(Request)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.observe = append(slices.Clone(c.observe), see)
 }
 
 // All returns a copy of the kept requests, oldest first.

@@ -80,7 +80,7 @@ func drive(t *testing.T, h *house.House, row clients.Row, env []string, words cl
 	out, err := run(t, words.Dir, env, row.Argv(words))
 	h.Watch.See("output of "+row.Name, []byte(out))
 	if err != nil {
-		t.Fatalf("%v\n%s\n%s", err, out, lastLines(h.Log.String(), 40))
+		t.Fatalf("%v\n%s\nthe log ends:\n%s", err, lastLines(out, 20), lastLines(h.Log.String(), 6))
 	}
 	dir := words.Dir
 	if clone := filepath.Join(dir, "clone"); exists(clone) {
