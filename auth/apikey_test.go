@@ -1,0 +1,97 @@
+package auth
+
+import (
+	"encoding/json"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestNewKeys(t *testing.T) {
+	form := regexp.MustCompile(`^(wbk|wbu)_[0-9A-Za-z]{43}$`)
+	seen, letters := map[string]bool{}, map[rune]bool{}
+	for range 200 {
+		k, u := NewAPIKey().Reveal(), NewURLKey().Reveal()
+		if !form.MatchString(k) || !strings.HasPrefix(k, KeyPrefix) || !form.MatchString(u) || !strings.HasPrefix(u, URLKeyPrefix) {
+			t.Fatalf("form of %q, %q", k, u)
+		}
+		if seen[k] || seen[u] {
+			t.Fatal("a key came twice")
+		}
+		seen[k], seen[u] = true, true
+		for _, r := range k[4:] {
+			letters[r] = true
+		}
+	}
+	if len(letters) != 62 {
+		t.Errorf("8,600 characters use %d of 62 letters", len(letters))
+	}
+}
+
+func TestHashAPIKey(t *testing.T) {
+	body := NewAPIKey().Reveal()[len(KeyPrefix):]
+	a, ok := HashAPIKey("wbk_" + body)
+	b, okb := HashAPIKey("hf_" + body)
+	if !ok || !okb || a != b || a.IsZero() {
+		t.Errorf("the two forms of a key differ: %v %v", a, b)
+	}
+	if u, ok := HashURLKey("wbu_" + body); !ok || u.IsZero() {
+		t.Errorf("URL key: %v", ok)
+	}
+	for _, s := range []string{
+		"", "wbk_", "hf_", body, "wbk_" + body[:39], "wbk_" + strings.Repeat("a", 129), "wbk_" + body[:42] + "-", "wbk_" + body + "\n", " wbk_" + body, "WBK_" + body,
+		"wbu_" + body, "wbt_" + body, "hf_" + strings.Repeat("ä", 40), "hf_wbk_" + body, "wbk_" + body[:20] + "\x00" + body[20:],
+	} {
+		if h, ok := HashAPIKey(s); ok || !h.IsZero() {
+			t.Errorf("HashAPIKey(%q) is a key", s)
+		}
+	}
+	for _, s := range []string{"", "wbu_", "wbk_" + body, "hf_" + body, "wbu_" + body[:39]} {
+		if _, ok := HashURLKey(s); ok {
+			t.Errorf("HashURLKey(%q) is a key", s)
+		}
+	}
+	for _, n := range []int{40, 128} {
+		if _, ok := HashAPIKey("wbk_" + strings.Repeat("a", n)); !ok {
+			t.Errorf("a body of %d is refused", n)
+		}
+	}
+}
+
+func TestKeyHashText(t *testing.T) {
+	h, _ := HashAPIKey(NewAPIKey().Reveal())
+	b, err := json.Marshal(Key{Hash: h})
+	if err != nil || strings.Contains(string(b), "url_key_hash") {
+		t.Fatalf("%s, %v", b, err)
+	}
+	var k Key
+	if err := json.Unmarshal(b, &k); err != nil || k.Hash != h {
+		t.Errorf("%v, %v", k.Hash, err)
+	}
+	text, _ := h.MarshalText()
+	for _, bad := range []string{"", string(text[:63]), string(text) + "0", string(text) + "00", strings.Repeat("g", 64), string(text[:62]) + "zz"} {
+		got := h
+		if err := got.UnmarshalText([]byte(bad)); err == nil || got != h {
+			t.Errorf("%q: %v, changed %v", bad, err, got != h)
+		}
+	}
+}
+
+func TestNewID(t *testing.T) {
+	form := regexp.MustCompile(`^key_[0-9a-hjkmnp-tv-z]{26}$`)
+	var last string
+	for i := range 100 {
+		id := NewID(PrefixKey, testNow.Add(time.Duration(i)*time.Millisecond))
+		if !form.MatchString(id) {
+			t.Fatalf("form of %q", id)
+		}
+		if id <= last {
+			t.Fatalf("%q does not sort behind %q", id, last)
+		}
+		last = id
+	}
+	if NewID(PrefixKey, testNow) == NewID(PrefixKey, testNow) {
+		t.Error("two ids of one moment are equal")
+	}
+}
