@@ -112,8 +112,7 @@ func codingOf(contentEncoding string) coding {
 // hasWorker is false where there was none): gzip where the worker takes it,
 // otherwise identity. It is identity for HEAD, whose Content-Length must be
 // that of the file, and for a ranged request, whose positions count in what is
-// sent. A method whose answer is not scanned is none of this function's
-// business: every one is.
+// sent.
 func AcceptEncoding(method, worker string, hasWorker, ranged bool) string {
 	const identity = "identity"
 	if method == "HEAD" || ranged || !hasWorker {

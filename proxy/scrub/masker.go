@@ -38,8 +38,9 @@ func New(mask []auth.Secret) *Masker {
 	for _, n := range m.needles {
 		m.from[int(n.text[0])+1]++
 	}
+	m.stop['+'] = m.from[' '+1] > 0
 	for c := range 256 {
-		m.stop[c] = m.from[c+1] > 0 || introduces(byte(c))
+		m.stop[c] = m.stop[c] || m.from[c+1] > 0 || introduces(byte(c))
 		m.from[c+1] += m.from[c]
 	}
 	return m
