@@ -16,6 +16,8 @@ import (
 // Record reads the record of use, oldest event first.
 type Record interface {
 	Events(ctx context.Context, since time.Time, yield func(auth.Event) bool) error
+	// Follow goes on with new events until ctx ends or yield returns false.
+	Follow(ctx context.Context, since time.Time, yield func(auth.Event) bool) error
 }
 
 // Authority is the interception root as the API shows it.

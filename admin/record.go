@@ -3,8 +3,10 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"sort"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -91,45 +93,82 @@ func sortEvents(e []auth.Event) {
 	sort.SliceStable(e, func(i, j int) bool { return e[i].Time.Before(e[j].Time) })
 }
 
-// follow asks again every half second for what is new. Events may become
-// visible a little out of order, so each asking overlaps the one before and
-// what was written already is passed over by id.
-func (a *API) follow(ctx context.Context, w interface{ Write([]byte) (int, error) }, in *recordInput) {
-	const interval, overlap = 500 * time.Millisecond, 5 * time.Second
-	seen := map[string]time.Time{}
+// follow writes events as they come: those of use from the sink, which tells
+// of them as they are written, and administrative acts, which are few, by
+// asking the store again every half second.
+func (a *API) follow(ctx context.Context, w io.Writer, in *recordInput) {
+	ctx, stop := context.WithCancel(ctx)
+	events := make(chan auth.Event)
+	send := func(e auth.Event) bool {
+		if (e.TeamID != a.o.TeamID && e.TeamID != "") || !in.wants(&e) {
+			return true
+		}
+		select {
+		case events <- e:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	var sources sync.WaitGroup
+	sources.Go(func() {
+		defer stop()
+		_ = a.o.Record.Follow(ctx, in.Since, send) // it ends with ctx
+	})
+	sources.Go(func() {
+		defer stop()
+		a.followActs(ctx, in.Since, send)
+	})
+	defer sources.Wait()
+	defer stop()
 	enc := json.NewEncoder(w)
-	since := in.Since
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
+	flusher, _ := w.(http.Flusher)
+	if flusher != nil {
+		flusher.Flush()
+	}
 	for {
-		from := since.Add(-overlap)
-		if from.Before(in.Since) {
-			from = in.Since
-		}
-		q := *in
-		q.Since, q.Limit = from, maxEvents
-		events, err := a.events(ctx, &q)
-		if err != nil {
-			return
-		}
-		for i := range events {
-			e := &events[i]
-			if _, ok := seen[e.ID]; ok {
-				continue
-			}
-			seen[e.ID] = e.Time
+		select {
+		case e := <-events:
 			if enc.Encode(e) != nil {
 				return
 			}
-			if e.Time.After(since) {
-				since = e.Time
+			if flusher != nil {
+				flusher.Flush()
 			}
+		case <-ctx.Done():
+			return
 		}
-		if f, ok := w.(http.Flusher); ok {
-			f.Flush()
+	}
+}
+
+// followActs sends each administrative act once. Acts may be committed a
+// little out of the order of their times, so each asking overlaps the one
+// before.
+func (a *API) followActs(ctx context.Context, since time.Time, send func(auth.Event) bool) {
+	const interval, overlap = 500 * time.Millisecond, 5 * time.Second
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	seen := map[string]time.Time{}
+	for from := since; ; {
+		newest := from
+		err := a.o.Store.Events(ctx, a.o.TeamID, from, func(e auth.Event) bool {
+			if _, ok := seen[e.ID]; ok {
+				return true
+			}
+			seen[e.ID] = e.Time
+			if e.Time.After(newest) {
+				newest = e.Time
+			}
+			return send(e)
+		})
+		if err != nil {
+			return
+		}
+		if back := newest.Add(-overlap); back.After(from) {
+			from = back
 		}
 		for id, t := range seen {
-			if t.Before(since.Add(-2 * overlap)) {
+			if t.Before(from) {
 				delete(seen, id)
 			}
 		}

@@ -49,10 +49,7 @@ func (a *app) serveCommand() *cobra.Command {
 // load reads the configuration: flags over environment over file over
 // defaults.
 func (a *app) load(c *cobra.Command, f *serveFlags) (*config.Loaded, error) {
-	o := config.LoadOptions{Path: f.config, Environ: a.environ}
-	for _, p := range signer.Providers() {
-		o.Schemas = append(o.Schemas, p.Schema())
-	}
+	o := config.LoadOptions{Path: f.config, Environ: a.environ, Providers: signer.Providers()}
 	o.Override = func(cfg *config.Config) {
 		if c.Flags().Changed("data-dir") || c.InheritedFlags().Changed("data-dir") {
 			cfg.DataDir = a.dataDir
