@@ -154,12 +154,10 @@ func (h *House) Close() {
 			h.t.Errorf("closing the fake hub: %v", err)
 		}
 		for _, w := range []*Watch{h.Watch, h.keys} {
-			w.Directory(h.DataDir)
-			hits, err := w.Hits()
-			if err != nil {
+			if err := w.Walk(h.DataDir); err != nil {
 				h.t.Error(err)
 			}
-			for _, hit := range hits {
+			for _, hit := range w.Hits() {
 				h.t.Errorf("leak: %s", hit)
 			}
 		}

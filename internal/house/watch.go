@@ -22,7 +22,6 @@ type Watch struct {
 	mu    sync.Mutex
 	hits  []Hit
 	seen  map[string]int64
-	dirs  []string
 	total int64
 }
 
@@ -31,8 +30,7 @@ func NewWatch(canaries ...*Canary) *Watch {
 	return &Watch{canaries: canaries, seen: map[string]int64{}}
 }
 
-// Add looks for another canary in what comes from now on and in the
-// directories.
+// Add looks for another canary in what comes from now on.
 func (w *Watch) Add(c *Canary) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -43,14 +41,6 @@ func (w *Watch) Add(c *Canary) {
 func (w *Watch) See(where string, data []byte) {
 	s := w.Stream(where)
 	_, _ = s.Write(data)
-}
-
-// Directory searches every file below dir, its name included, when Hits is
-// called: an audit record, a data directory, what a worker downloaded.
-func (w *Watch) Directory(dir string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.dirs = append(w.dirs, dir)
 }
 
 // Stream searches what is written to it as one text. It may be written to by
@@ -115,33 +105,33 @@ func (w *Watch) Bytes(where string) int64 {
 	return n
 }
 
-// Hits searches the directories and returns everything found so far. A file
-// that cannot be read is an error: unread is not clean.
-func (w *Watch) Hits() ([]Hit, error) {
-	w.mu.Lock()
-	dirs := slices.Clone(w.dirs)
-	w.mu.Unlock()
-	for _, dir := range dirs {
-		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || !d.Type().IsRegular() {
-				return err
-			}
-			w.See("file name", []byte(path))
-			f, err := os.Open(path)
-			if err != nil {
-				return err
-			}
-			defer func() { _ = f.Close() }()
-			_, err = io.Copy(w.Stream(path), f)
+// Walk searches every file below dir now, its name included. A file that
+// cannot be read is an error: unread is not clean.
+func (w *Watch) Walk(dir string) error {
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
 			return err
-		})
-		if err != nil {
-			return nil, fmt.Errorf("searching %s: %w", dir, err)
 		}
+		w.See("file name", []byte(path))
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = f.Close() }()
+		_, err = io.Copy(w.Stream(path), f)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("searching %s: %w", dir, err)
 	}
+	return nil
+}
+
+// Hits returns everything found so far, without repetition.
+func (w *Watch) Hits() []Hit {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return slices.Clone(w.hits), nil
+	return slices.Clone(w.hits)
 }
 
 // Transport searches everything that a client receives: status, header
