@@ -162,18 +162,17 @@ type rig struct {
 }
 
 type rigOptions struct {
-	origin     string // address
-	upTLS      bool
-	downTLS    bool
-	ca         *authority
-	budget     int64
-	client     func(*ClientOptions)
-	server     func(*ServerOptions)
-	handler    func(r *rig) fasthttp.RequestHandler
-	wrapDown   func(net.Conn) net.Conn
-	wrapUp     func(net.Conn) net.Conn
-	noGoHTTP   bool
-	wrapListen func(net.Listener) net.Listener
+	origin    string // address
+	upTLS     bool
+	downTLS   bool
+	ca        *authority
+	budget    int64
+	client    func(*ClientOptions)
+	server    func(*ServerOptions)
+	handler   func(r *rig) fasthttp.RequestHandler
+	listenTLS *tls.Config // in place of a certificate of ca
+	wrapDown  func(net.Conn) net.Conn
+	wrapUp    func(net.Conn) net.Conn
 }
 
 func newRig(t testing.TB, o rigOptions) *rig {
@@ -216,7 +215,7 @@ func newRig(t testing.TB, o rigOptions) *rig {
 	if o.wrapDown != nil {
 		tcp = wrappingListener{tcp, o.wrapDown}
 	}
-	lo := ListenerOptions{}
+	lo := ListenerOptions{TLS: o.listenTLS}
 	if o.downTLS {
 		lo.TLS = &tls.Config{Certificates: []tls.Certificate{o.ca.issue(t, nil)}}
 	}

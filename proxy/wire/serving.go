@@ -43,7 +43,7 @@ type serving struct {
 	broken bool // BreakAfter
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	look   *time.Timer
+	watch  *watch
 }
 
 const (

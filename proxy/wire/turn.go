@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -50,16 +51,7 @@ func Context(ctx *fasthttp.RequestCtx) context.Context {
 	x := servingOf(ctx)
 	if x.ctx == nil {
 		x.ctx, x.cancel = context.WithCancelCause(x.s.killed)
-		cancel, base := x.cancel, x.base
-		var look *time.Timer
-		look = time.AfterFunc(lookEvery, func() {
-			if base.gone() {
-				cancel(errWorkerGone)
-				return
-			}
-			look.Reset(lookEvery)
-		})
-		x.look = look
+		x.watch = watchWorker(x.base, x.cancel)
 	}
 	return x.ctx
 }
@@ -69,7 +61,43 @@ func (x *serving) endContext() {
 	if x.ctx == nil {
 		return
 	}
-	x.look.Stop()
+	x.watch.stop()
 	x.cancel(errAnswered)
-	x.ctx, x.cancel, x.look = nil, nil, nil
+	x.ctx, x.cancel, x.watch = nil, nil, nil
+}
+
+// watch looks at a worker's connection from time to time.
+type watch struct {
+	mu     sync.Mutex
+	timer  *time.Timer
+	over   bool
+	base   *Conn
+	cancel context.CancelCauseFunc
+}
+
+func watchWorker(base *Conn, cancel context.CancelCauseFunc) *watch {
+	w := &watch{base: base, cancel: cancel}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.timer = time.AfterFunc(lookEvery, w.look)
+	return w
+}
+
+func (w *watch) look() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.over:
+	case w.base.gone():
+		w.cancel(errWorkerGone)
+	default:
+		w.timer.Reset(lookEvery)
+	}
+}
+
+func (w *watch) stop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.over = true
+	w.timer.Stop()
 }
