@@ -91,7 +91,7 @@ func TestNewID(t *testing.T) {
 		}
 		last = id
 	}
-	if NewID(PrefixKey, testNow) == NewID(PrefixKey, testNow) {
+	if one, other := NewID(PrefixKey, testNow), NewID(PrefixKey, testNow); one == other {
 		t.Error("two ids of one moment are equal")
 	}
 }

@@ -162,8 +162,12 @@ func TestIdentify(t *testing.T) {
 	}
 	record.ExpiresAt = testNow
 	s = mustCompile(t, State{Keys: []Key{record}})
-	_, err = s.Identify(h, testNow)
+	ended, err := s.Identify(h, testNow)
 	refused(err, CodeKeyExpired)
+	// The identity of a key that has ended is for the record only.
+	if d := s.Decide(Question{Identity: ended, Method: "GET", Target: mustURL(t, "https://h.example/"), Unmatched: UnmatchedPass, Now: testNow}); ended.KeyID != "k" || d.Code != CodeKeyExpired {
+		t.Errorf("%+v gets %+v", ended, d)
+	}
 	if id, err := s.IdentifyURLKey(u, testNow); err == nil || id.ViaURLKey {
 		t.Errorf("%+v, %v", id, err)
 	}

@@ -82,6 +82,14 @@ func TestConnect(t *testing.T) {
 			t.Errorf("%s CONNECT %s %q: passage %d, code %q (%s); want %d %q", c.key, c.authority, c.policy, d.Passage, d.Code, d.Reason, c.want, c.code)
 		}
 	}
+	for host, want := range map[string]bool{"hub.example": true, "eu.cdn.hb.example": true, "cas.store.hb.example": false, "other.example": false} {
+		if p, ok := y.snapshot().Intercepts("t1", host, 443); ok != want || ok && p == nil {
+			t.Errorf("Intercepts %s: %v, %v", host, ok, p)
+		}
+	}
+	if _, ok := y.snapshot().Intercepts("nobody", "hub.example", 443); ok {
+		t.Error("nobody's tunnel is opened")
+	}
 	id, _ := y.snapshot().IdentifyID("key_w", testNow)
 	for _, host := range []string{"HUB.example", "hub.example.", "", "[::1]", "127.1", "a b"} {
 		if d := y.snapshot().Connect(id, host, 443, UnmatchedPass, testNow); d.Passage != Refuse || d.Code != CodeBadTarget {

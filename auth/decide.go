@@ -40,7 +40,7 @@ func (s *Snapshot) reach(k *keyEntry, q *Question, v *sight) Decision {
 	} else if k.restricted && !s.routed(k, v) {
 		return Decision{
 			Code:     CodeRouteForbidden,
-			Reason:   "the routes of the API key " + quote(k.record.Name) + " do not cover " + q.Target.Redacted(),
+			Reason:   "the routes of the API key " + quote(k.record.Name) + " do not cover " + q.Target.name(),
 			Provider: s.hostProvider(k, &v.Target),
 		}
 	}
@@ -48,7 +48,7 @@ func (s *Snapshot) reach(k *keyEntry, q *Question, v *sight) Decision {
 	if ambiguous {
 		return Decision{
 			Code:     CodeBadTarget,
-			Reason:   "the encoded slash (%2F) in " + q.Target.Redacted() + " leaves open which credential applies: read as a slash, the path matches differently",
+			Reason:   "the encoded slash (%2F) in " + q.Target.name() + " leaves open which credential applies: read as a slash, the path matches differently",
 			Provider: s.hostProvider(k, &v.Target),
 		}
 	}
@@ -113,7 +113,7 @@ func unusable(c *Credential, t *Target, now time.Time) string {
 	if why != "" {
 		why = " (" + why + ")"
 	}
-	return "the credential " + quote(c.Name) + " matches " + t.Redacted() + " best, but it is " + string(status) + why + "; " + next
+	return "the credential " + quote(c.Name) + " matches " + t.name() + " best, but it is " + string(status) + why + "; " + next
 }
 
 // unmatched decides where no linked credential matches.

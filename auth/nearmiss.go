@@ -10,32 +10,38 @@ import (
 func (s *Snapshot) whyUnmatched(k *keyEntry, v *sight, companion *provider) (Code, string) {
 	t, key := &v.Target, quote(k.record.Name)
 	if r := k.team.ready().all.bestFor(t, t.Path, time.Time{}); r != nil {
-		return CodeNotLinked, "the credential " + quote(r.cred.record.Name) + " matches " + t.Redacted() +
+		return CodeNotLinked, "the credential " + quote(r.cred.record.Name) + " matches " + t.name() +
 			" by the pattern " + r.written + ", but it is not linked to the API key " + key
 	}
 	if companion != nil {
 		for _, c := range k.team.credentials {
 			if c.provider == companion {
-				return CodeNotLinked, t.Redacted() + " is on a companion host of " + companion.name + ", but the credential " +
+				return CodeNotLinked, t.name() + " is on a companion host of " + companion.name + ", but the credential " +
 					quote(c.record.Name) + " is not linked to the API key " + key
 			}
 		}
 	}
-	reason := "no credential that is linked to the API key " + key + " matches " + t.Redacted() + ", and unmatched URLs are refused"
+	reason := "no credential that is linked to the API key " + key + " matches " + t.name() + ", and unmatched URLs are refused"
 	if miss := nearest(k.linked, t); miss != "" {
 		reason += "; " + miss
 	}
 	return CodeNoCredentialMatched, reason
 }
 
+// maxMisses bounds how many rules are looked at for the sake of a reason.
+const maxMisses = 4096
+
 // nearest names the linked rule that comes closest: one of the same endpoint
 // that shares most of the path, or else one of the same host for another
-// scheme or port. It looks at every rule; only refusals pay for it.
+// scheme or port.
 func nearest(linked []*credential, t *Target) string {
 	var path, endpoint *rule
-	shared := -1
+	shared, looked := -1, 0
 	for _, c := range linked {
 		for _, r := range c.rules {
+			if looked++; looked > maxMisses {
+				break
+			}
 			switch {
 			case !hostMatches(r.pattern.host, t.Host):
 			case r.pattern.scheme != t.Scheme || r.pattern.port != t.Port:

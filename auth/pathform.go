@@ -22,7 +22,8 @@ import "strings"
 //   - dot segments, however written: plain, encoded, encoded again, cut by an
 //     encoded slash or backslash, or followed by a ;parameter (RFC 3986,
 //     section 3.3), which some servers drop before they resolve the dots;
-//   - overlong UTF-8, which hides ASCII (RFC 3629, section 3).
+//   - overlong UTF-8, which hides ASCII (RFC 3629, section 3), and more layers
+//     of encoding than anybody needs.
 func checkPath(path string) (reason string) {
 	switch {
 	case path == "" || path[0] != '/' && pathClass[path[0]] != pathRefused:
@@ -107,15 +108,22 @@ func checkEscaped(c byte) string {
 	return ""
 }
 
-// checkDecoded looks for what escapes hide. Each round takes off one layer of
-// encoding; a layer shortens the text, so the rounds end.
+// maxEncoded bounds how many times over a path may be percent-encoded. Real
+// ones are once, and keys that hold an escape of their own twice; each layer
+// costs a pass over the path.
+const maxEncoded = 4
+
+// checkDecoded looks for what escapes hide, layer by layer.
 func checkDecoded(path string) string {
-	for first := true; ; first = false {
+	for layer := 1; ; layer++ {
 		decoded := unescape(path)
 		if decoded == path {
 			return ""
 		}
-		if first && overlong(decoded) {
+		if layer > maxEncoded {
+			return "the path is percent-encoded more than four times over"
+		}
+		if layer == 1 && overlong(decoded) {
 			return "the path holds overlong UTF-8"
 		}
 		if seg := dotSegment(decoded); seg != "" {

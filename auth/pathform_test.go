@@ -62,6 +62,8 @@ func TestT25_AmbiguousPathsAreRefused(t *testing.T) {
 		{"/%e0%80%ae/b", "overlong"},
 		{"/%f0%80%80%ae/b", "overlong"},
 		{"/%c1%9c", "overlong"},
+		{"/%2525252525", "four times"},
+		{"/a%" + strings.Repeat("25", 15_000) + "2e", "four times"},
 		{"a", "begin with a slash"},
 		{"*", "begin with a slash"},
 	} {
@@ -73,7 +75,7 @@ func TestT25_AmbiguousPathsAreRefused(t *testing.T) {
 func TestT25_ObjectKeysPassByteExact(t *testing.T) {
 	for _, path := range []string{
 		"/", "//", "//b", "/a//b", "/a/", "/a%2Fb", "/a%2fb", "/org/repo/resolve/refs%2Fpr%2F1/x.bin",
-		"/a%20b", "/a+b", "/a%2Bb", "/a%25b", "/pct%252Fname", "/.hidden", "/..hidden", "/a..b", "/...", "/a/.../b",
+		"/a%20b", "/a+b", "/a%2Bb", "/a%25b", "/pct%252Fname", "/%25252561", "/.hidden", "/..hidden", "/a..b", "/...", "/a/.../b",
 		"/a.", "/a..", "/a;b", "/a;..b", "/%E2%98%83", "/a%3Fb", "/a%23b", "/a:b@c", `/a"b<c>d^e{f}|g`, "/a%22b", "/*", "/a=b&c", "/~u/'(x)!$,",
 		"/%c3%a4", "/%e0%a0%80", "/%f0%90%80%80", "/AIR:urn:x@1",
 	} {

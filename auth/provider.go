@@ -84,14 +84,22 @@ type Provider interface {
 	// Expand turns a pattern as the operator wrote it into the rules that it
 	// means at this provider. The first rule is p itself.
 	Expand(p Pattern) ([]Rule, error)
+	// Companions are asked for once. Of several that cover a host the exact
+	// one counts, then the longest suffix. Whatever a rule of this provider
+	// says, nothing is put on at them.
 	Companions() []Companion
 	// Classify says what a request to t would do. It is asked for targets that
-	// a rule of this provider matches.
+	// a rule of this provider matches, and for those on its hosts and
+	// companions that no rule matches. t.Path is in canonical spelling: what
+	// may stand raw in a segment stands raw, everything else is % and two
+	// upper-case digits. A path with encoded slashes is asked about twice, as
+	// it is and with slashes in their place, and the worse answer counts.
 	Classify(method string, t Target) Class
 }
 
 // BodyClassifier is a provider some of whose requests are told apart by their
-// body (LFS batch). The body is whole and at most MaxClassifyBody bytes.
+// body (LFS batch). The body is whole and at most MaxClassifyBody bytes; t is
+// as in Classify.
 type BodyClassifier interface {
 	ClassifyBody(method string, t Target, contentEncoding string, body []byte) Class
 }

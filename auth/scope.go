@@ -15,7 +15,7 @@ func (s *Snapshot) inScope(k *keyEntry, q *Question, v *sight, d Decision) Decis
 	if class == ClassRead {
 		return d
 	}
-	what := q.Method + " " + q.Target.Redacted()
+	what := q.Method + " " + q.Target.name()
 	refuse := func(reason string) Decision {
 		d.Outcome, d.Code, d.Reason = Deny, CodeScopeForbidden, reason
 		d.Companion, d.Signed, d.KeepBearer = false, false, false

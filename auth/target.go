@@ -104,6 +104,23 @@ func (t Target) String() string {
 // Redacted is the URL without its query: the only form for logs and records.
 func (t Target) Redacted() string { return t.Scheme + "://" + t.Authority() + t.Path }
 
+// Signed reports whether the query carries a complete foreign signature (S3
+// presigned, SAS, CloudFront, Cloud Storage): such a URL authorizes itself,
+// and no byte of it may change.
+func (t Target) Signed() bool { return signatureOf(t.RawQuery).complete }
+
+// maxNamed bounds a URL in a reason.
+const maxNamed = 512
+
+// name is Redacted for a reason: cut where it is long.
+func (t *Target) name() string {
+	u := t.Redacted()
+	if len(u) > maxNamed {
+		return u[:maxNamed] + "…"
+	}
+	return u
+}
+
 // check tells whether t could have come from ParseTarget. Targets are plain
 // structs, so deciding does not trust that they did.
 func (t *Target) check() (reason string) {
