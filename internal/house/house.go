@@ -20,6 +20,7 @@ import (
 	"github.com/weighbridge/weighbridge/internal/bridge"
 	"github.com/weighbridge/weighbridge/internal/house/hub"
 	"github.com/weighbridge/weighbridge/internal/house/origin"
+	"github.com/weighbridge/weighbridge/proxy/guard"
 	"github.com/weighbridge/weighbridge/signer"
 )
 
@@ -37,6 +38,11 @@ type Options struct {
 	// DataDir is used where a test starts weighbridge again on what an earlier
 	// one left; a new directory otherwise.
 	DataDir string
+	// Resolver answers weighbridge's DNS queries; nil means the system's.
+	Resolver guard.Resolver
+	// Empty leaves the Hub without sample repositories, which takes a good part
+	// of the time that a start takes.
+	Empty bool
 }
 
 // House is a whole weighbridge on ports of the system's choice, in front of a
@@ -56,6 +62,7 @@ type House struct {
 	DataDir string
 
 	t      testing.TB
+	load   config.LoadOptions
 	api    *admin.Client
 	served chan error
 	keys   *Watch
@@ -85,14 +92,16 @@ func New(t testing.TB, o Options) *House {
 		h.keys.fields("sent upstream", r.Header)
 	})
 	h.Hub.AddToken(hub.SampleToken(h.Token.Value()))
-	h.must(h.Hub.AddSample())
+	if !o.Empty {
+		h.must(h.Hub.AddSample())
+	}
 	if o.Mount != nil {
 		o.Mount(h.Server)
 	}
 	roots := filepath.Join(t.TempDir(), "upstream-roots.pem")
 	h.must(os.WriteFile(roots, h.Server.RootPEM(), 0o600))
 
-	load := config.LoadOptions{Override: func(c *config.Config) {
+	h.load = config.LoadOptions{Override: func(c *config.Config) {
 		c.DataDir, c.Listen, c.AdminListen = h.DataDir, "127.0.0.1:0", "127.0.0.1:0"
 		c.Upstream.CAFile, c.Upstream.Resolve = roots, h.Server.Resolve()
 		if o.Configure != nil {
@@ -100,12 +109,12 @@ func New(t testing.TB, o Options) *House {
 		}
 	}}
 	for _, p := range signer.Providers() {
-		load.Schemas = append(load.Schemas, p.Schema())
+		h.load.Schemas = append(h.load.Schemas, p.Schema())
 	}
-	loaded, err := config.Load(load)
+	loaded, err := config.Load(h.load)
 	h.must(err)
 	h.Bridge, err = bridge.Open(t.Context(), loaded, bridge.Options{
-		Logger: zerolog.New(h.Log).Level(zerolog.DebugLevel).With().Timestamp().Logger(), Version: "test", Now: o.Now,
+		Logger: zerolog.New(h.Log).Level(zerolog.DebugLevel).With().Timestamp().Logger(), Version: "test", Now: o.Now, Resolver: o.Resolver,
 		// The fakes' root plays the public roots: a worker needs it in its
 		// bundle for the hosts that are not intercepted.
 		Environ: []string{"SSL_CERT_FILE=" + roots},
@@ -117,6 +126,21 @@ func New(t testing.TB, o Options) *House {
 	go func() { h.served <- h.Bridge.Serve(context.WithoutCancel(t.Context())) }()
 	t.Cleanup(h.Close)
 	return h
+}
+
+// Reload changes the configuration as it was at the start, as SIGHUP does, and
+// returns what only holds after a restart.
+func (h *House) Reload(change func(*config.Config)) ([]string, error) {
+	o := h.load
+	o.Override = func(c *config.Config) {
+		h.load.Override(c)
+		change(c)
+	}
+	loaded, err := config.Load(o)
+	if err != nil {
+		return nil, err
+	}
+	return h.Bridge.Reload(h.t.Context(), loaded)
 }
 
 func (h *House) must(err error) {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"github.com/weighbridge/weighbridge/admin"
 	"github.com/weighbridge/weighbridge/auth"
 	"github.com/weighbridge/weighbridge/internal/house"
@@ -16,6 +18,8 @@ import (
 	"github.com/weighbridge/weighbridge/internal/workerenv"
 	"github.com/weighbridge/weighbridge/signer"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // worker is a client of one mode with a key of its own.
 type worker struct {
@@ -325,5 +329,20 @@ func TestRefusalsNameCodeAndNextStep(t *testing.T) {
 	}
 	if n := h.Server.Record.Total(); n != 0 {
 		t.Errorf("%d requests reached an upstream", n)
+	}
+}
+
+// What was never looked at proves nothing: the last assertion has seen every
+// place.
+func TestClosingLooksEverywhere(t *testing.T) {
+	h := house.New(t, house.Options{})
+	w := worker{t, h, workerenv.Forward, h.HTTPClient(workerenv.Forward, h.HubWorker("hub").Key)}
+	w.follow(fileURL(hub.SampleGated, hub.SampleConfig))
+	h.Close()
+	for _, where := range []string{"log", "worker:", "admin /metrics", "admin /api/v1/audit", "admin /api/v1/keys",
+		"admin /api/v1/credentials", h.DataDir + "/weighbridge.db", h.DataDir + "/audit/"} {
+		if n := h.Watch.Bytes(where); n < 100 {
+			t.Errorf("%s: %d bytes were searched", where, n)
+		}
 	}
 }
