@@ -52,14 +52,18 @@ func (x *exchange) inside() *auth.Error {
 	if x.method == "CONNECT" {
 		return auth.NewError(auth.CodeBadRequest, "a CONNECT inside a tunnel", nil)
 	}
+	var target auth.Target
 	var err error
 	if strings.HasPrefix(x.uri, "/") {
-		x.target, err = auth.ParseTarget("https", t.authority, x.uri)
-	} else if x.target, err = auth.ParseURL(x.uri); err == nil && x.target.Scheme != "https" {
+		target, err = auth.ParseTarget("https", t.authority, x.uri)
+	} else if target, err = auth.ParseURL(x.uri); err == nil && target.Scheme != "https" {
 		return auth.NewError(auth.CodeBadTarget, "a request for a plain http URL inside a TLS tunnel", nil)
 	}
 	if err != nil {
 		return auth.AsError(err)
+	}
+	if err := x.aim(target); err != nil {
+		return err
 	}
 	if x.target.Host != t.host || x.target.Port != t.port {
 		return x.misdirected("the request names " + x.target.Authority())

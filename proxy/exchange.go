@@ -94,6 +94,33 @@ func (x *exchange) safe() bool {
 	return x.method == "GET" || x.method == "HEAD" || x.method == "OPTIONS"
 }
 
+// aim takes t as what is asked for. A key of ours in it would reach the
+// upstream, from where it cannot be taken without changing what was asked for;
+// it is not recorded either.
+func (x *exchange) aim(t auth.Target) *auth.Error {
+	now := x.p.o.Now()
+	where := ""
+	if holdsKey(t.RawQuery, x.snap, now) {
+		where = "the query"
+	}
+	if holdsKey(t.Path, x.snap, now) {
+		where = "the path"
+		t.Path = "/" + auth.Redacted
+	}
+	x.target = t
+	if where != "" {
+		return carriesKey(where)
+	}
+	return nil
+}
+
+func carriesKey(where string) *auth.Error {
+	return &auth.Error{
+		Code: auth.CodeBadRequest, Reason: "the request carries an API key of weighbridge in " + where + ", from where it would reach the upstream",
+		Next: "Send the key only where weighbridge reads it: Proxy-Authorization, Authorization, X-Weighbridge-Key, or a URL key in the path.",
+	}
+}
+
 // context ends when the worker is gone, we are stopped, or the answer is out.
 func (x *exchange) context() context.Context { return x.line.context() }
 
@@ -102,8 +129,12 @@ func (x *exchange) context() context.Context { return x.line.context() }
 func (x *exchange) classifiable() *auth.Error {
 	const limit = auth.MaxClassifyBody
 	tooLong := auth.NewError(auth.CodeScopeForbidden, "what the request would do cannot be told, because its body is over 64 KiB", nil)
-	if x.length > limit {
+	switch {
+	case x.length > limit:
 		return tooLong
+	case x.length == 0:
+		x.hasBody = true
+		return nil
 	}
 	b, err := io.ReadAll(io.LimitReader(x.line.body(), limit+1))
 	if err != nil {

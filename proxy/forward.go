@@ -12,7 +12,9 @@ func (x *exchange) forwardRequest() *auth.Error {
 	if err != nil {
 		return auth.AsError(err)
 	}
-	x.target = t
+	if err := x.aim(t); err != nil {
+		return err
+	}
 	if err := x.sameHost(); err != nil {
 		return err
 	}

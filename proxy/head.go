@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -39,9 +40,13 @@ func writeRequest(req *fasthttp.Request, out *outgoing) {
 	}
 	h.SetRequestURI(uri)
 	h.SetHost(out.Target.Authority())
+	// So that cookies are not parsed and written anew, nor one of two fields
+	// lost.
+	h.DisableSpecialHeader()
 	for i := range out.fields {
 		h.Add(out.fields[i].name, out.fields[i].value)
 	}
+	h.EnableSpecialHeader()
 	switch {
 	case out.bytes != nil:
 		req.SetBodyRaw(out.bytes)
@@ -90,16 +95,53 @@ func (a answerHeader) Del(name string) {
 	a.remove(func(n []byte) bool { return same(n, name) })
 }
 
-// remove deletes every field whose name drop names.
+// remove deletes every field whose name drop names. Fields of one name keep
+// their order, as RFC 9110, section 5.3 has it: deleting in this library does
+// not.
 func (a answerHeader) remove(drop func(name []byte) bool) {
-	var names []string
+	var dropped, repeated []string
+	var kept [64][]byte
+	n := 0
 	for k := range a.h.All() {
 		if drop(k) {
-			names = append(names, string(k))
+			dropped = append(dropped, string(k))
+			continue
+		}
+		for _, other := range kept[:n] {
+			if len(other) == len(k) && same(k, string(other)) {
+				repeated = append(repeated, string(k))
+				break
+			}
+		}
+		if n < len(kept) {
+			kept[n] = k
+			n++
 		}
 	}
-	for _, n := range names {
-		a.h.Del(n)
+	if len(dropped) == 0 {
+		return
+	}
+	type list struct {
+		name   string
+		values []string
+	}
+	var lists []list
+	for _, name := range repeated {
+		if !strings.EqualFold(name, "Set-Cookie") {
+			lists = append(lists, list{name, a.Values(name)})
+		}
+	}
+	for _, name := range dropped {
+		a.h.Del(name)
+	}
+	for _, l := range lists {
+		if slices.Equal(a.Values(l.name), l.values) {
+			continue
+		}
+		a.Del(l.name)
+		for _, v := range l.values {
+			a.h.Add(l.name, v)
+		}
 	}
 }
 

@@ -148,24 +148,12 @@ func (x *exchange) isKey(value string) bool {
 }
 
 // keepsKeys refuses a request that would carry a key of ours upstream in a
-// place from which it cannot be taken without changing what was asked for.
+// field that is not known to carry keys.
 func (x *exchange) keepsKeys(out *outgoing) *auth.Error {
 	now := x.p.o.Now()
-	refuse := func(where string) *auth.Error {
-		return &auth.Error{
-			Code: auth.CodeBadRequest, Reason: "the request carries an API key of weighbridge in " + where + ", from where it would reach the upstream",
-			Next: "Send the key only where weighbridge reads it: Proxy-Authorization, Authorization, X-Weighbridge-Key, or a URL key in the path.",
-		}
-	}
-	if holdsKey(out.Target.Path, x.snap, now) {
-		return refuse("the path")
-	}
-	if holdsKey(out.Target.RawQuery, x.snap, now) {
-		return refuse("the query")
-	}
 	for i := range out.fields {
 		if f := &out.fields[i]; holdsKey(f.value, x.snap, now) {
-			return refuse("the header field " + f.name)
+			return carriesKey("the header field " + f.name)
 		}
 	}
 	return nil

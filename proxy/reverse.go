@@ -54,8 +54,7 @@ func (x *exchange) locate(uri string) *auth.Error {
 	if err != nil {
 		return auth.AsError(err)
 	}
-	x.target = t
-	return nil
+	return x.aim(t)
 }
 
 // splitSegment cuts the first segment of a path off what follows it.

@@ -99,7 +99,10 @@ func (x *exchange) bySealedURL() *auth.Error {
 	if err != nil {
 		return auth.AsError(err)
 	}
-	x.box, x.target = &b, t
+	x.box = &b
+	if err := x.aim(t); err != nil {
+		return err
+	}
 	x.who = evidence{id: b.KeyID, boxed: true}
 	if b.Kind == box.KindURL {
 		x.fields.Del("Authorization")
