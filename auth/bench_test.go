@@ -63,6 +63,24 @@ func BenchmarkCompile(b *testing.B) {
 	}
 }
 
+// BenchmarkCompileLinks is 1,000 credentials that 100 keys share: 100,000
+// links. It is paid at every change of the store.
+func BenchmarkCompileLinks(b *testing.B) {
+	state := benchState(1_000)
+	state.Keys, state.Links = nil, nil
+	for i := range 100 {
+		k := Key{ID: fmt.Sprintf("k%d", i), TeamID: "t", Name: "worker"}
+		state.Keys = append(state.Keys, k)
+		for _, c := range state.Credentials {
+			state.Links = append(state.Links, Link{CredentialID: c.ID, KeyID: k.ID})
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		mustCompile(b, state)
+	}
+}
+
 func BenchmarkFirstUse(b *testing.B) {
 	state := benchState(100_000)
 	for b.Loop() {
