@@ -126,8 +126,8 @@ func handshakeError(d Dest, err error, now time.Time) *auth.Error {
 	if e, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return refuse("the certificate is not accepted: " + e.Err.Error())
 	}
-	if e, ok := errors.AsType[tls.AlertError](err); ok {
-		return refuse("the server sent the alert " + strings.TrimPrefix(e.Error(), "tls: "))
+	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "remote error" { // crypto/tls's word for an alert
+		return refuse("the server sent the alert: " + strings.TrimPrefix(e.Err.Error(), "tls: "))
 	}
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return refuse("the server does not speak TLS")
