@@ -150,7 +150,7 @@ func TestT47_NameConstraintsRefuseForgedLeaves(t *testing.T) {
 }
 
 func TestT47_CacheIsBounded(t *testing.T) {
-	names, size := 1000, 64
+	names, size := 300, 32
 	if os.Getenv("WEIGHBRIDGE_SOAK") != "" {
 		names, size = 1_000_000, DefaultCacheSize
 	}

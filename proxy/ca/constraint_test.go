@@ -57,6 +57,7 @@ func TestConstraintsOf(t *testing.T) {
 		{[]string{"localhost", "127.0.0.1", "::1"}, "[localhost] [127.0.0.1 ::1]"},
 		{[]string{"co.uk", ".co.uk", ".internal", "com"}, ""},
 		{[]string{"co.uk", "a.co.uk"}, "[a.co.uk] []"},
+		{[]string{"kawasaki.jp", ".city.kawasaki.jp", "github.io", "ck", "www.ck"}, "[city.kawasaki.jp github.io www.ck] []"},
 		{nil, ""},
 	} {
 		s, err := parseHosts(c.hosts)

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"math/big"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -105,13 +106,23 @@ func TestEncodedRootsDecodeToTheSame(t *testing.T) {
 func givenRoot(t testing.TB, now time.Time) Root {
 	t.Helper()
 	top := testRoot(t, now)
-	cert, key := givenCA(t, now, rsaKey(t, 2048), top, nil)
+	cert, key := givenCA(t, now, operatorsKey(), top, nil)
 	r, err := ParseRoot(append(cert, top.CertPEM()...), key, now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
 }
+
+// operatorsKey is one RSA key for all tests that do not care which: making one
+// takes long.
+var operatorsKey = sync.OnceValue(func() crypto.Signer {
+	k, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return k
+})
 
 func rsaKey(t testing.TB, bits int) crypto.Signer {
 	t.Helper()
@@ -161,7 +172,7 @@ func TestParseRootTakesWhatOperatorsHave(t *testing.T) {
 		t.Fatal(err)
 	}
 	ecCert, _ := givenCA(t, now, ec, Root{}, nil)
-	rsa2048 := rsaKey(t, 2048).(*rsa.PrivateKey)
+	rsa2048 := operatorsKey().(*rsa.PrivateKey)
 	rsaCert, rsaPKCS8 := givenCA(t, now, rsa2048, Root{}, nil)
 	pkcs1 := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(rsa2048)})
 	sec1PEM := append([]byte("-----BEGIN EC PARAMETERS-----\nBgUrgQQAIg==\n-----END EC PARAMETERS-----\n"), pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: sec1})...)
@@ -211,7 +222,7 @@ func TestParseRootOfAnIssuingCA(t *testing.T) {
 
 func TestParseRootNamesEveryFault(t *testing.T) {
 	now := time.Now()
-	key := rsaKey(t, 2048)
+	key := operatorsKey()
 	good, goodKey := givenCA(t, now, key, Root{}, nil)
 	top := testRoot(t, now)
 	belowTop, belowKey := givenCA(t, now, key, top, nil)

@@ -33,12 +33,14 @@ func registrable(name string) string {
 
 // constrainable reports whether a DNS constraint may be name, given that it
 // covers everything below name: a registrable domain or less, or an exact host
-// of one label that no registry manages (localhost, a container's name).
+// of one label that no registry manages (localhost, a container's name). A
+// name below which every label is a public suffix of its own (kawasaki.jp) is
+// none of these, though itself it may be registered.
 func constrainable(name string, exact bool) bool {
-	if registrable(name) != "" {
+	suffix, listed := icannSuffix("below." + name)
+	if len(suffix) < len(name) {
 		return true
 	}
-	_, listed := icannSuffix(name)
 	return exact && !listed && !strings.Contains(name, ".")
 }
 
