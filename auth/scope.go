@@ -3,14 +3,20 @@ package auth
 // inScope lets d stand where the key's scope allows the request, and asks for
 // the body where only the body tells.
 func (s *Snapshot) inScope(k *keyEntry, q *Question, v *sight, d Decision) Decision {
-	class := s.classify(q, v, d.Provider)
+	// On a provider's own host its list counts, whatever kind of credential is
+	// put on there: a generic token for the Hub opens the Hub's account too.
+	judge := d.Provider
+	if p := s.hosts.owner(q.Target.Host); p != nil {
+		judge = p.Provider
+	}
+	class := s.classify(q, v, judge)
 	if class == ClassBody {
 		if !q.HasBody {
 			d.Outcome, d.NeedBody = Deny, true
 			d.Code, d.Reason = CodeScopeForbidden, "the body of the request says whether it is a read; it must be looked at first"
 			return d
 		}
-		class = s.classifyBody(q, v, d.Provider)
+		class = s.classifyBody(q, v, judge)
 	}
 	if class == ClassRead {
 		return d
