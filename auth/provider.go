@@ -147,6 +147,7 @@ type Answer struct {
 	// Request is what was asked of the upstream.
 	Method string
 	Target Target
+	// Status may be changed where the answer has no body (HEAD).
 	Status int
 	Header Header
 	// Return turns an absolute or relative URL of the upstream into the URL by

@@ -126,10 +126,16 @@ func (x *exchange) rewrite(out *outgoing, h answerHeader) (auth.BodyRewrite, err
 	if !ok {
 		return nil, nil
 	}
-	return rw.Rewrite(&auth.Answer{
+	a := auth.Answer{
 		Method: x.method, Target: x.target, Status: x.status, Header: h,
 		Return: x.returnURL, Reverse: x.mode == reverse,
-	})
+	}
+	body, err := rw.Rewrite(&a)
+	if err == nil && a.Status != x.status && x.bodiless() {
+		x.status = a.Status
+		x.line.setStatus(a.Status)
+	}
+	return body, err
 }
 
 // rewriteReferences leads the URLs in Location and Link back through us.

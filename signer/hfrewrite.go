@@ -31,6 +31,7 @@ func (huggingFace) Rewrite(a *auth.Answer) (auth.BodyRewrite, error) {
 	a.Header.Del("X-Xet-Hash")
 	a.Header.Del("X-Xet-Refresh-Route")
 	hideXetLinks(a.Header)
+	settleHead(a)
 	body := hubBodyOf(a.Method, a.Target.Path)
 	if body == hubBodyAsItIs || a.Status != 200 || !jsonType(a.Header.Get("Content-Type")) {
 		return nil, nil
@@ -43,6 +44,21 @@ func (huggingFace) Rewrite(a *auth.Answer) (auth.BodyRewrite, error) {
 		return func(dst io.Writer, src io.Reader) error { return editJSON(dst, src, batchEdit(back)) }, nil
 	}
 	return func(dst io.Writer, src io.Reader) error { return editJSON(dst, src, xetEdit) }, nil
+}
+
+// settleHead answers HEAD of a large file from what the Hub's redirect says of
+// it, as mirrors do. huggingface_hub 2.x follows a redirect that stays on its
+// endpoint's host, and in reverse mode the sealed URL does: the CDN's answer
+// there has another ETag and no X-Repo-Commit, and the client gives up.
+func settleHead(a *auth.Answer) {
+	size := a.Header.Get("X-Linked-Size")
+	if a.Method != "HEAD" || a.Status < 300 || a.Status > 399 || size == "" || a.Header.Get("X-Repo-Commit") == "" {
+		return
+	}
+	a.Status = 200
+	a.Header.Del("Location")
+	a.Header.Set("Content-Length", size)
+	a.Header.Set("Content-Type", "application/octet-stream")
 }
 
 // hubBody is what is done to a body.

@@ -52,6 +52,36 @@ func TestReverseModeHidesXetInHeaders(t *testing.T) {
 	}
 }
 
+// huggingface_hub 2.x follows a redirect that stays on its endpoint's host,
+// and a CDN's HEAD is no substitute for the Hub's own.
+func TestReverseModeSettlesTheHeadOfALargeFile(t *testing.T) {
+	redirect := func(method string, reverse bool, drop string) *auth.Answer {
+		a := hubAnswer(t, method, "/acme/weights/resolve/main/model.safetensors", reverse, xetHeaders...)
+		a.Status = 302
+		a.Header.Set("Location", "https://us.aws.cdn.hf.co/x?Signature=s")
+		a.Header.Set("ETag", `"sha"`)
+		a.Header.Del(drop)
+		return a
+	}
+	a := redirect("HEAD", true, "")
+	if _, err := (huggingFace{}).Rewrite(a); err != nil {
+		t.Fatal(err)
+	}
+	if a.Status != 200 || a.Header.Get("Location") != "" || a.Header.Get("Content-Length") != "7" || a.Header.Get("ETag") != `"sha"` || a.Header.Get("X-Repo-Commit") != commit {
+		t.Errorf("settled: %d %v", a.Status, a.Header)
+	}
+	for name, a := range map[string]*auth.Answer{
+		"GET":          redirect("GET", true, ""),
+		"forward mode": redirect("HEAD", false, ""),
+		"no size":      redirect("HEAD", true, "X-Linked-Size"),
+		"no commit":    redirect("HEAD", true, "X-Repo-Commit"),
+	} {
+		if _, err := (huggingFace{}).Rewrite(a); err != nil || a.Status != 302 || a.Header.Get("Location") == "" {
+			t.Errorf("%s: %d, %v", name, a.Status, err)
+		}
+	}
+}
+
 func TestReverseModeRewritesTheBodiesThatTellOfXet(t *testing.T) {
 	in := `{"sha":"x","siblings":[{"rfilename":"a","xetHash":"b"}],"xetEnabled":true}`
 	want := `{"sha":"x","siblings":[{"rfilename":"a"}]}`

@@ -151,7 +151,7 @@ func (l *listeners) serveAdmin(ln net.Listener, h http.Handler, report func(erro
 	l.servers = append(l.servers, srv)
 	l.mu.Unlock()
 	go func() {
-		if err := srv.Serve(ln); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		if err := srv.Serve(ln); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			report(err)
 		}
 	}()
@@ -187,13 +187,13 @@ func (l *listeners) own() []netip.AddrPort {
 func (l *listeners) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for _, s := range l.servers {
+		_ = s.Close()
+	}
+	l.servers = nil
 	for _, ln := range []net.Listener{l.proxy, l.admin, l.socket} {
 		if ln != nil {
 			_ = ln.Close()
 		}
 	}
-	for _, s := range l.servers {
-		_ = s.Close()
-	}
-	l.servers = nil
 }
