@@ -162,7 +162,7 @@ func (b *Body) release(reusable bool) {
 	reusable = b.unwatch() && reusable
 	// The read batch is taken away before anybody else may get the connection;
 	// its buffer goes back where it was lent.
-	reusable = u.base.giveBack() && reusable
+	reusable = u.base.endRead() && reusable
 	if !reusable {
 		u.close()
 	}

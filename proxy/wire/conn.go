@@ -294,24 +294,27 @@ func (w *progress) stalled(c *Conn, moved bool) bool {
 	return now.Sub(w.since) >= c.write.limit
 }
 
-// lend gives c batches for the time of a body: r or w may be nil. Nothing may
-// be buffered from before.
-func (c *Conn) lend(r, w []byte) {
-	c.rbuf, c.wbuf = r, w
-	c.r, c.w, c.n = 0, 0, 0
-}
+// lendRead gives c a read batch for the time of a body; nil gives none.
+func (c *Conn) lendRead(buf []byte) { c.rbuf, c.r, c.w, c.rerr = buf, 0, 0, nil }
+
+// lendWrite gives c a write batch for the time of a body; nil gives none.
+func (c *Conn) lendWrite(buf []byte) { c.wbuf, c.n = buf, 0 }
 
 // buffered is how many bytes the read batch holds.
 func (c *Conn) buffered() int { return c.w - c.r }
 
-// giveBack takes the batches away. It reports false where bytes were left in
-// one of them: the connection is then of no use any more, and is closed.
-func (c *Conn) giveBack() bool {
-	clean := c.r == c.w && c.n == 0 && c.rerr == nil
-	c.rbuf, c.wbuf, c.rerr = nil, nil, nil
-	c.r, c.w, c.n = 0, 0, 0
-	if !clean {
-		_ = c.Conn.Close()
-	}
+// endRead takes the read batch away. It reports false where bytes were left
+// in it: the connection is of no use any more.
+func (c *Conn) endRead() bool {
+	clean := c.r == c.w && c.rerr == nil
+	c.lendRead(nil)
+	return clean
+}
+
+// endWrite takes the write batch away. It reports false where bytes were left
+// in it: what the peer got is not whole.
+func (c *Conn) endWrite() bool {
+	clean := c.n == 0
+	c.lendWrite(nil)
 	return clean
 }

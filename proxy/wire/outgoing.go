@@ -106,20 +106,19 @@ type abandoner interface{ abandonBody() }
 func startUpload(u *upstream, out *outgoing, sent func()) *upload {
 	up := &upload{u: u, out: out, done: make(chan struct{})}
 	go func() {
-		defer close(up.done)
 		buf := u.c.o.Buffers.get(smallCopy)
-		defer u.c.o.Buffers.put(buf)
 		werr, rerr := up.copy(*buf)
-		if werr != nil || rerr != nil {
-			up.err = rerr
-			if rerr != nil {
-				// What was sent must not look whole.
-				Reset(u.base)
-			}
-			return
+		u.c.o.Buffers.put(buf)
+		up.err, up.ok = rerr, werr == nil && rerr == nil
+		close(up.done)
+		switch {
+		case up.ok:
+			sent()
+		case rerr != nil:
+			// What was sent must not look whole; who waits for the answer is
+			// woken by it, and finds why.
+			Reset(u.base)
 		}
-		up.ok = true
-		sent()
 	}()
 	return up
 }

@@ -72,14 +72,14 @@ func (b *Body) worker(err error) error {
 func (b *Body) pump(sink io.Writer, down *Conn, upTLS, downTLS bool) (err error) {
 	up := b.u.base
 	l := b.u.c.o.Buffers.lend(upTLS, downTLS)
-	up.lend(slice(l.read), nil)
+	up.lendRead(slice(l.read))
 	if downTLS {
-		down.lend(nil, slice(l.writ))
+		down.lendWrite(slice(l.writ))
 	}
 	defer func() {
 		// The read batch was taken away where the connection was let go of
 		// (see release): another stream may have it by now.
-		if downTLS && !down.giveBack() && err == nil {
+		if downTLS && !down.endWrite() && err == nil {
 			err = b.worker(io.ErrShortWrite)
 		}
 		l.giveBack()

@@ -287,7 +287,7 @@ func TestTLSHandshakeFailures(t *testing.T) {
 		code       auth.Code
 		want       string
 	}{
-		{"TLS 1.1", old.addr, auth.CodeUpstreamTLS, "handshake"},
+		{"TLS 1.1", old.addr, auth.CodeUpstreamTLS, "protocol version"},
 		{"another protocol", other.addr, auth.CodeUpstreamTLS, "alert"},
 		{"no TLS", plain.addr, auth.CodeUpstreamTLS, "does not speak TLS"},
 		{"closes", closing.addr, auth.CodeUpstreamUnreachable, "closed the connection"},
