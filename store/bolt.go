@@ -44,10 +44,21 @@ func openBolt(ctx context.Context, path string, o Options, at checkpoint) (*core
 	c, err := open(ctx, drv, o)
 	if err != nil {
 		_ = drv.close() // the first error tells what matters
-		return nil, err
+		return nil, inFile(path, err)
 	}
 	removeLeftovers(path)
 	return c, nil
+}
+
+// inFile makes an error about the store name its file.
+func inFile(path string, err error) error {
+	e, ok := errors.AsType[*Error](err)
+	if !ok || e.What != whatStore || e.Ref != "" {
+		return err
+	}
+	named := *e
+	named.Ref = path
+	return &named
 }
 
 // initBolt makes the first file. bbolt's own initialisation may leave a

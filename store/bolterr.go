@@ -39,7 +39,7 @@ func boltError(path string, err error) error {
 	if _, ok := errors.AsType[*Error](err); ok {
 		return err
 	}
-	e := &Error{Kind: KindUnavailable, What: "store", Ref: path, Cause: err}
+	e := &Error{Kind: KindUnavailable, What: whatStore, Ref: path, Cause: err}
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
 		e.Detail, e.Cause = "the file is in use by another process", ErrInUse
@@ -50,7 +50,8 @@ func boltError(path string, err error) error {
 		e.Detail, e.Cause = "the disk is full, or a quota or file size limit is reached; nothing was changed", joinCause(ErrNoSpace, err)
 		e.Next = "free some space; nothing needs a restart"
 	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum),
-		errors.Is(err, bolterrors.ErrVersionMismatch), errors.Is(err, errNotAStore), errors.Is(err, ErrDamaged):
+		errors.Is(err, bolterrors.ErrVersionMismatch), errors.Is(err, errNotAStore), errors.Is(err, ErrDamaged),
+		strings.Contains(err.Error(), "file size too small"): // bbolt has no value for it
 		return damagedFile(path, err)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		e.Detail = "it cannot be written: " + ioReason(err)
@@ -65,8 +66,8 @@ func damagedFile(path string, cause error) error {
 	if !errors.Is(cause, ErrDamaged) {
 		cause = joinCause(ErrDamaged, cause)
 	}
-	return &Error{Kind: KindUnavailable, What: "store", Ref: path, Detail: "the file is damaged, or it is not a weighbridge store",
-		Next: "keep a copy of it and restore it from a backup", Cause: cause}
+	return &Error{Kind: KindUnavailable, What: whatStore, Ref: path, Detail: "the file is damaged, or it is not a weighbridge store",
+		Next: restoreHint, Cause: cause}
 }
 
 // noSpace recognises a full disk. bbolt drops the cause of some errors and

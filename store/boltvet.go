@@ -156,20 +156,21 @@ func (v *boltVet) page(id uint64) ([]byte, error) {
 	return b, nil
 }
 
-// tree examines page id and all below it. Keys are at least low, and less than
-// high where high is not nil.
-func (v *boltVet) tree(id uint64, low, high []byte, depth int) error {
+// tree examines page id and all below it. Where first is not nil the first key
+// must be it: bbolt finds the element that leads to a page by that. Where high
+// is not nil all keys must be less.
+func (v *boltVet) tree(id uint64, first, high []byte, depth int) error {
 	b, err := v.page(id)
 	if err != nil {
 		return err
 	}
-	return v.node(b, id, low, high, depth)
+	return v.node(b, id, first, high, depth)
 }
 
-func (v *boltVet) node(b []byte, id uint64, low, high []byte, depth int) error {
+func (v *boltVet) node(b []byte, id uint64, first, high []byte, depth int) error {
 	e := binary.NativeEndian
 	flags, count := e.Uint16(b[8:]), uint64(e.Uint16(b[10:]))
-	if flags != boltLeaf && (flags != boltBranch || count == 0) {
+	if flags != boltLeaf && flags != boltBranch || count == 0 && (flags == boltBranch || first != nil) {
 		return damage("page %d is of no known kind", id)
 	}
 	end := boltHeader + count*boltElement
@@ -193,16 +194,16 @@ func (v *boltVet) node(b []byte, id uint64, low, high []byte, depth int) error {
 			return damage("element %d of page %d lies outside of it", i, id)
 		}
 		key := b[start : start+ksize]
-		if string(key) < string(low) || i > 0 && string(key) <= string(keys[i-1]) || high != nil && string(key) >= string(high) {
+		if i == 0 && first != nil && string(key) != string(first) || i > 0 && string(key) <= string(keys[i-1]) || high != nil && string(key) >= string(high) {
 			return damage("the keys of page %d are out of order", id)
 		}
 		keys = append(keys, key)
 		if flags != boltLeaf {
 			continue
 		}
-		switch e.Uint32(el) {
-		case 0:
-		case boltBucketEntry:
+		switch kind := e.Uint32(el); {
+		case kind == 0 && depth > 0: // a row; the root holds buckets alone
+		case kind == boltBucketEntry:
 			if err := v.bucket(b[start+ksize:start+ksize+vsize], id, depth+1); err != nil {
 				return err
 			}

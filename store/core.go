@@ -115,17 +115,16 @@ func (c *core) change(ctx context.Context, fn func(t *tx) error) error {
 	}
 	if err := c.drv.commit(ops); err != nil {
 		if _, ok := errors.AsType[*uncertainError](err); ok {
-			c.tripped = &Error{Kind: KindUnavailable, What: "store",
+			c.tripped = &Error{Kind: KindUnavailable, What: whatStore,
 				Detail: "a write failed half way, so that the disk may hold more than was acknowledged; no more changes are taken",
 				Next:   "repair the disk and restart weighbridge", Cause: err}
 			return c.tripped
 		}
 		return err
 	}
-	changed := t.b.changesState(c.m)
+	changed, state := t.b.changesState(c.m), c.m.next(t.b)
 	c.mu.Lock()
-	c.m.apply(t.b)
-	state := c.m.state
+	c.m.install(t.b, state)
 	c.mu.Unlock()
 	if changed && c.onChange != nil {
 		c.onChange(state)
@@ -160,13 +159,13 @@ func (c *core) Close() error {
 }
 
 func errClosed() error {
-	return &Error{Kind: KindUnavailable, What: "store", Detail: "it is closed"}
+	return &Error{Kind: KindUnavailable, What: whatStore, Detail: "it is closed"}
 }
 
 // checkCounts compares what was read with what the last commit counted.
 func checkCounts(h head, m *model) error {
 	if got := m.counts(); !maps.Equal(got, h.Rows) {
-		return &Error{Kind: KindUnavailable, What: "store",
+		return &Error{Kind: KindUnavailable, What: whatStore,
 			Detail: fmt.Sprintf("rows are missing or too many: there are %v, and there were %v", got, h.Rows),
 			Next:   restoreHint, Cause: ErrDamaged}
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/weighbridge/weighbridge/auth"
@@ -93,11 +94,12 @@ func (s *declaring) credential(ctx context.Context, d *DeclaredCredential) error
 	}
 	next.ID, next.Version, next.CreatedAt, next.UpdatedAt = old.ID, old.Version, old.CreatedAt, old.UpdatedAt
 	stored, err := s.t.openAll(ctx, old)
-	if err != nil {
+	damaged := errors.Is(err, ErrDamaged) // then what is declared repairs it
+	if err != nil && !damaged {
 		return err
 	}
 	switch {
-	case fieldsDiffer(old, &next) || !sameSecrets(stored, d.Secrets):
+	case damaged || fieldsDiffer(old, &next) || !sameSecrets(stored, d.Secrets):
 		next.Version++
 		next.UpdatedAt = s.t.at
 		if err := s.t.putCredential(ctx, next, d.Secrets); err != nil {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -51,18 +52,39 @@ func (c *core) load(ctx context.Context) error {
 		}
 		delete(rows, bucket) // the raw rows of one table at a time
 	}
-	c.m.apply(b)
-	return checkCounts(b.head, c.m)
+	c.m.install(b, c.m.next(b))
+	if err := checkCounts(b.head, c.m); err != nil {
+		return err
+	}
+	return c.checkLastEvent()
+}
+
+// checkLastEvent looks whether the record ends where the last commit left it.
+// The other events are checked when they are read.
+func (c *core) checkLastEvent() error {
+	last := c.m.head.LastEvent
+	if last == 0 {
+		return nil
+	}
+	rows, err := c.drv.scan(bucketEvents, eventKey(last), 2)
+	if err != nil {
+		return err
+	}
+	if len(rows) != 1 || rows[0].key != eventKey(last) {
+		return damagedRow(bucketEvents, eventKey(last), errors.New("it is missing, or not the last"))
+	}
+	var ev auth.Event
+	return c.codec.decode(bucketEvents, eventKey(last), rows[0].value, &ev)
 }
 
 func checkSchema(row []byte) error {
 	n, err := strconv.Atoi(string(row))
 	switch {
 	case err != nil || n < 1:
-		return &Error{Kind: KindUnavailable, What: "store", Detail: "it holds no schema number: it is not a weighbridge store, or it is damaged",
+		return &Error{Kind: KindUnavailable, What: whatStore, Detail: "it holds no schema number: it is not a weighbridge store, or it is damaged",
 			Next: restoreHint, Cause: ErrDamaged}
 	case n > schemaVersion:
-		return &Error{Kind: KindUnavailable, What: "store",
+		return &Error{Kind: KindUnavailable, What: whatStore,
 			Detail: fmt.Sprintf("its schema is %d, and this weighbridge knows %d at most", n, schemaVersion),
 			Next:   "use the weighbridge that wrote it, or a newer one", Cause: ErrNewer}
 	}

@@ -21,7 +21,7 @@ func OpenMemory(o Options) (Store, error) {
 	return open(ctx, &memoryDriver{first: rows}, o)
 }
 
-func errNoKEK() error { return invalid("store", "", "a KEK is required") }
+func errNoKEK() error { return invalid(whatStore, "", "a KEK is required") }
 
 // memoryDriver keeps the events; all other rows are in core's model already
 // and are read from there.

@@ -46,9 +46,45 @@ func newModel() *model {
 	}
 }
 
-// apply makes b part of m. Indexes lose all that goes before they gain what
-// comes, so that rows may exchange names or hashes within one batch.
-func (m *model) apply(b *batch) {
+// next is the state after b. It leaves m as it is, so that readers go on while
+// slices are built. b's head must be complete.
+func (m *model) next(b *batch) auth.State {
+	return auth.State{
+		Revision:    b.head.Revision,
+		Teams:       merge(m.state.Teams, b.teams, nil, func(t *auth.Team) string { return t.ID }),
+		Credentials: merge(m.state.Credentials, b.creds, b.delCreds, func(c *auth.Credential) string { return c.ID }),
+		Keys:        merge(m.state.Keys, b.keys, b.delKeys, func(k *auth.Key) string { return k.ID }),
+		Links:       m.nextLinks(b),
+	}
+}
+
+func (m *model) nextLinks(b *batch) []auth.Link {
+	links := m.state.Links
+	if len(b.delLinks) > 0 {
+		kept := make([]auth.Link, 0, len(links)+len(b.links))
+		for _, l := range links {
+			if !b.delLinks[linkKey{l.CredentialID, l.KeyID}] {
+				kept = append(kept, l)
+			}
+		}
+		links = kept
+	}
+	var fresh []auth.Link
+	for k, row := range b.links {
+		if _, old := m.links[k]; !old {
+			fresh = append(fresh, auth.Link{CredentialID: k.credentialID, KeyID: k.keyID, CreatedAt: row.CreatedAt})
+		}
+	}
+	slices.SortFunc(fresh, func(a, b auth.Link) int {
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.CredentialID, b.CredentialID), cmp.Compare(a.KeyID, b.KeyID))
+	})
+	return append(links, fresh...)
+}
+
+// install makes b, and the state that next made of it, part of m. Indexes lose
+// all that goes before they gain what comes, so that rows may exchange names or
+// hashes within one batch.
+func (m *model) install(b *batch, state auth.State) {
 	for id := range chain(maps.Keys(b.creds), maps.Keys(b.delCreds)) {
 		if c := m.credential(id); c != nil {
 			delete(m.credNames, nameKey{c.TeamID, c.Name})
@@ -74,44 +110,19 @@ func (m *model) apply(b *batch) {
 			m.hashes[k.URLKeyHash] = id
 		}
 	}
-	m.state.Teams = merge(m.state.Teams, b.teams, nil, func(t *auth.Team) string { return t.ID })
-	m.state.Credentials = merge(m.state.Credentials, b.creds, b.delCreds, func(c *auth.Credential) string { return c.ID })
-	m.state.Keys = merge(m.state.Keys, b.keys, b.delKeys, func(k *auth.Key) string { return k.ID })
-	m.applyLinks(b)
+	for k := range b.delLinks {
+		delete(m.links, k)
+	}
+	for k, row := range b.links {
+		m.links[k] = row.Declarative
+	}
 	for place := range b.delPlace {
 		delete(m.sealed, place)
 		delete(m.deks, place)
 	}
 	maps.Copy(m.sealed, b.sealed)
 	maps.Copy(m.deks, b.deks)
-	m.head = b.head
-	m.state.Revision = b.head.Revision
-}
-
-func (m *model) applyLinks(b *batch) {
-	if len(b.delLinks) > 0 {
-		kept := make([]auth.Link, 0, max(len(m.state.Links)-len(b.delLinks), 0)+len(b.links))
-		for _, l := range m.state.Links {
-			if !b.delLinks[linkKey{l.CredentialID, l.KeyID}] {
-				kept = append(kept, l)
-			}
-		}
-		m.state.Links = kept
-		for k := range b.delLinks {
-			delete(m.links, k)
-		}
-	}
-	var added []auth.Link
-	for k, row := range b.links {
-		if _, old := m.links[k]; !old {
-			added = append(added, auth.Link{CredentialID: k.credentialID, KeyID: k.keyID, CreatedAt: row.CreatedAt})
-		}
-		m.links[k] = row.Declarative
-	}
-	slices.SortFunc(added, func(a, b auth.Link) int {
-		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.CredentialID, b.CredentialID), cmp.Compare(a.KeyID, b.KeyID))
-	})
-	m.state.Links = append(m.state.Links, added...)
+	m.head, m.state = b.head, state
 }
 
 // merge returns old, which is sorted by id, with the rows of put in it and

@@ -18,6 +18,7 @@ const (
 	whatCredential = "credential"
 	whatKey        = "API key"
 	whatNamed      = "sealed value"
+	whatStore      = "store"
 )
 
 // idLen is the number of characters of an id after its prefix; see auth.NewID.

@@ -139,14 +139,15 @@ func decodeStrict(b []byte, v any) error {
 }
 
 func damagedRow(bucket, key string, cause error) error {
-	if bucket == bucketEvents {
-		key = fmt.Sprintf("%x", key)
+	if bucket == bucketEvents || len(key) > 2*MaxName || CheckName("", "x"+key) != nil {
+		// Not text, or no longer.
+		key = fmt.Sprintf("%x", key[:min(len(key), 16)])
 	}
-	return &Error{Kind: KindUnavailable, What: "row " + bucket, Ref: key, Detail: "it is not what was written",
+	return &Error{Kind: KindUnavailable, What: whatStore, Detail: fmt.Sprintf("the row %q of %s is not what was written", key, bucket),
 		Next: restoreHint, Cause: joinCause(ErrDamaged, cause)}
 }
 
-const restoreHint = "restore the store from a backup"
+const restoreHint = "keep a copy of it and restore it from a backup"
 
 func joinCause(sentinel, cause error) error {
 	if cause == nil {
