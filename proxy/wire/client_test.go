@@ -657,7 +657,7 @@ func TestT43_Interleavings(t *testing.T) {
 			case kind%2 == 0 && kind < 8:
 				_, err = fmt.Fprintf(c, "HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s", status, len(who), who)
 			case kind == 9:
-				_, err = fmt.Fprintf(c, "HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s", status, len(who)+5, who) // short
+				_, _ = fmt.Fprintf(c, "HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s", status, len(who)+5, who) // short
 				return
 			case kind == 10: // more than it says
 				_, err = fmt.Fprintf(c, "HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%sHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil", status, len(who), who)

@@ -114,9 +114,6 @@ func (b *Body) pump(sink io.Writer, down *Conn, upTLS, downTLS bool) (err error)
 	}
 }
 
-// spliceStep is how much is spliced between two reports of progress.
-const spliceStep = 4 << 20
-
 // splice moves a body of known length between two plain TCP connections inside
 // the kernel. It reports done == false, having moved nothing, where that is
 // not to be had.

@@ -1,0 +1,200 @@
+package wire
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func TestUnder(t *testing.T) {
+	a, b := pair(t)
+	c := NewConn(a)
+	if NewConn(c) != c {
+		t.Error("a Conn was wrapped again")
+	}
+	if Under(tls.Client(c, &tls.Config{})) != c || Under(tls.Server(tls.Client(c, &tls.Config{}), &tls.Config{})) != c {
+		t.Error("not found under TLS")
+	}
+	if Under(b) != nil || Under(nil) != nil {
+		t.Error("found where there is none")
+	}
+	if c.NetConn() != a || c.tcp == nil {
+		t.Error("not the connection below")
+	}
+}
+
+func TestReset(t *testing.T) {
+	a, b := pair(t)
+	_, _ = a.Write([]byte("x"))
+	Reset(tls.Client(NewConn(a), &tls.Config{}))
+	_, err := io.ReadAll(b)
+	if !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("%v, want a reset", err)
+	}
+	p, _ := net.Pipe()
+	Reset(p) // no TCP: just closed
+}
+
+func TestIdleDeadlines(t *testing.T) {
+	const limit = 80 * time.Millisecond
+	t.Run("nothing to read", func(t *testing.T) {
+		a, _ := pair(t)
+		c := NewConn(a)
+		c.SetIdle(limit, 0)
+		_, err := c.Read(make([]byte, 1))
+		var stall *stallError
+		if !errors.As(err, &stall) || !errors.Is(err, os.ErrDeadlineExceeded) || !stall.Timeout() {
+			t.Errorf("%v", err)
+		}
+	})
+	t.Run("nobody takes what is written", func(t *testing.T) {
+		a, _ := pair(t)
+		c := NewConn(a)
+		c.SetIdle(0, limit)
+		start := time.Now()
+		_, err := c.Write(make([]byte, 32<<20))
+		var stall *stallError
+		if !errors.As(err, &stall) {
+			t.Errorf("%v", err)
+		}
+		if time.Since(start) < limit {
+			t.Error("sooner than the limit")
+		}
+	})
+	t.Run("reading is given up", func(t *testing.T) {
+		a, _ := pair(t)
+		c := NewConn(a)
+		c.SetIdle(time.Hour, 0)
+		time.AfterFunc(5*time.Millisecond, c.abandonRead)
+		for range 2 {
+			if _, err := c.Read(make([]byte, 1)); !errors.Is(err, errAbandoned) {
+				t.Errorf("%v", err)
+			}
+		}
+	})
+	t.Run("off again", func(t *testing.T) {
+		a, b := pair(t)
+		c := NewConn(a)
+		_ = c.SetDeadline(time.Time{})
+		c.SetIdle(limit, limit)
+		c.pushRead()
+		c.pushWrite()
+		c.SetIdle(0, 0)
+		time.AfterFunc(3*limit, func() { _, _ = b.Write([]byte("x")) })
+		if n, err := c.Read(make([]byte, 1)); n != 1 {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+func TestGoneAndUnread(t *testing.T) {
+	a, b := pair(t)
+	c := NewConn(b)
+	if c.sys == nil {
+		return
+	}
+	if c.gone() || c.unread() {
+		t.Error("a quiet connection is neither")
+	}
+	_, _ = a.Write([]byte("x"))
+	eventually(t, "a byte is there", c.unread)
+	if c.gone() {
+		t.Error("gone")
+	}
+	if n, _ := c.Read(make([]byte, 2)); n != 1 {
+		t.Error("the byte was taken by looking")
+	}
+	_ = a.Close()
+	eventually(t, "gone", func() bool { return c.gone() && c.unread() })
+}
+
+// TestBatches: whatever the sizes, what goes in comes out.
+func TestBatches(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		pieces := rapid.SliceOfN(rapid.SliceOfN(rapid.Byte(), 0, 300), 0, 20).Draw(t, "pieces")
+		wbuf := rapid.IntRange(0, 200).Draw(t, "write batch")
+		rbuf := rapid.IntRange(0, 200).Draw(t, "read batch")
+		step := rapid.IntRange(1, 250).Draw(t, "step")
+		var wire bytes.Buffer
+		w := NewConn(memory{buf: &wire})
+		w.lendWrite(make([]byte, wbuf))
+		var want []byte
+		for _, p := range pieces {
+			if n, err := w.Write(p); n != len(p) || err != nil {
+				t.Fatal(n, err)
+			}
+			want = append(want, p...)
+		}
+		if err := w.Flush(); err != nil || !w.endWrite() {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(wire.Bytes(), want) {
+			t.Fatal("written differently")
+		}
+		r := NewConn(memory{buf: &wire})
+		r.lendRead(make([]byte, rbuf))
+		var got []byte
+		p := make([]byte, step)
+		for {
+			n, err := r.Read(p)
+			got = append(got, p[:n]...)
+			if err != nil {
+				break
+			}
+		}
+		if !bytes.Equal(got, want) || !r.endRead() {
+			t.Fatalf("read %d bytes, want %d", len(got), len(want))
+		}
+	})
+}
+
+// memory is a net.Conn over a buffer.
+type memory struct {
+	net.Conn
+	buf *bytes.Buffer
+}
+
+func (m memory) Read(p []byte) (int, error)  { return m.buf.Read(p) }
+func (m memory) Write(p []byte) (int, error) { return m.buf.Write(p) }
+
+func TestBuffersBudget(t *testing.T) {
+	b := NewBuffers(2 * (fullCopy + fullRead + fullWrite))
+	var loans []loan
+	for range 4 {
+		loans = append(loans, b.lend(true, true))
+	}
+	for i, want := range []int{fullCopy, fullCopy, smallCopy, smallCopy} {
+		if n := len(*loans[i].copy); n != want {
+			t.Errorf("loan %d copies through %d bytes, want %d", i, n, want)
+		}
+	}
+	if n := b.Lent(); n != 2*(fullCopy+fullRead+fullWrite)+2*(smallCopy+smallRead+smallWrite) {
+		t.Errorf("%d bytes lent", n)
+	}
+	for i := range loans {
+		loans[i].giveBack()
+		loans[i].giveBack() // again does nothing
+	}
+	if b.Lent() != 0 || b.full.Load() != 0 {
+		t.Errorf("%d bytes lent", b.Lent())
+	}
+	l := b.lend(false, false)
+	if len(*l.copy) != plainCopy || l.read != nil || l.writ != nil {
+		t.Error("plain to plain has one buffer of 1 MiB")
+	}
+	l.giveBack()
+	var none *Buffers
+	l = none.lend(true, false)
+	if len(*l.copy) != smallCopy || len(*l.read) != smallRead || l.writ != nil {
+		t.Error("without a pool there are small buffers")
+	}
+	l.giveBack()
+}
