@@ -9,6 +9,7 @@ import (
 )
 
 func TestConformanceMemory(t *testing.T) {
+	t.Parallel()
 	storetest.Run(t, func(t *testing.T, o store.Options) (store.Store, func() store.Store) {
 		s, err := store.OpenMemory(o)
 		if err != nil {
@@ -20,6 +21,7 @@ func TestConformanceMemory(t *testing.T) {
 }
 
 func TestConformanceBolt(t *testing.T) {
+	t.Parallel()
 	storetest.Run(t, func(t *testing.T, o store.Options) (store.Store, func() store.Store) {
 		path := filepath.Join(t.TempDir(), "weighbridge.db")
 		var s store.Store

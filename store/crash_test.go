@@ -84,6 +84,7 @@ func writerWorld(w, n int) (world map[string]string, events int) {
 // a mixed load; whatever was acknowledged is there after the next start, with
 // its event, and what was not is there whole or not at all.
 func TestR3_KilledUnderLoadLosesNothingAcknowledged(t *testing.T) {
+	t.Parallel()
 	const writers = 4
 	dir := t.TempDir()
 	done := make([]int, writers) // steps, by writer
@@ -174,6 +175,7 @@ func wantWriter(t *testing.T, c *core, w, n int) int {
 // TestR4_FirstStartKilledAnywhere: a first start may die at any point; the next
 // one starts well, with a KEK and a store that fit together.
 func TestR4_FirstStartKilledAnywhere(t *testing.T) {
+	t.Parallel()
 	points := 0
 	for at := 0; points == 0; at++ {
 		dir := t.TempDir()
@@ -193,6 +195,7 @@ func TestR4_FirstStartKilledAnywhere(t *testing.T) {
 
 // TestR4_FirstStartKilledAtAnyMoment is the same by the clock.
 func TestR4_FirstStartKilledAtAnyMoment(t *testing.T) {
+	t.Parallel()
 	for range scaled(20, 200) {
 		dir := t.TempDir()
 		cmd, out := startChild(t, "first", dir, "-1")

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -107,6 +108,7 @@ func pickPage(b []byte, page int, dice *rand.Rand) (at, n int) {
 // one either fails with one clear line, or gives what was in the file; and no
 // use of it panics, hangs or tells anything else.
 func TestR5_DamagedFile(t *testing.T) {
+	t.Parallel()
 	kek := newKEK(t)
 	path, last, before := populated(t, kek)
 	good, err := os.ReadFile(path)
@@ -119,71 +121,76 @@ func TestR5_DamagedFile(t *testing.T) {
 		seed = rand.Uint64()
 	}
 	t.Logf("seed %d, %d pages", seed, used)
-	dice := rand.New(rand.NewPCG(seed, 5))
-	refused := 0
-	rounds := scaled(105, 2000)
-	copied := filepath.Join(t.TempDir(), "copy.db")
-	round := ""
-	defer func() {
-		if t.Failed() {
-			t.Log(round)
+	var refused atomic.Int32
+	const shards = 3
+	rounds := scaled(105, 2001)
+	t.Run("copies", func(t *testing.T) {
+		for shard := range uint64(shards) {
+			t.Run("", func(t *testing.T) {
+				t.Parallel()
+				copied := filepath.Join(t.TempDir(), "copy.db")
+				dice := rand.New(rand.NewPCG(seed, shard))
+				for i := range rounds / shards {
+					damage := damages[i%len(damages)]
+					check(t, os.WriteFile(copied, damage.do(bytes.Clone(good), page, dice), 0o600))
+					opened, wrong := survives(t, copied, kek, last, before)
+					if wrong != nil {
+						t.Fatalf("round %d, %s: %v", i, damage.name, wrong)
+					}
+					if !opened {
+						refused.Add(1)
+					}
+				}
+			})
 		}
-	}()
-	for i := range rounds {
-		damage := damages[i%len(damages)]
-		round = fmt.Sprintf("round %d: %s", i, damage.name)
-		check(t, os.WriteFile(copied, damage.do(bytes.Clone(good), page, dice), 0o600))
-		if !survives(t, copied, kek, last, before) {
-			refused++
-		}
-		if t.Failed() {
-			return
-		}
-		check(t, os.Remove(copied))
-	}
-	t.Logf("%d of %d were refused", refused, rounds)
-	if refused < rounds/3 {
-		t.Fatalf("only %d of %d damaged files were noticed", refused, rounds)
+	})
+	t.Logf("%d of %d were refused", refused.Load(), rounds)
+	if int(refused.Load()) < rounds/3 {
+		t.Fatalf("only %d of %d damaged files were noticed", refused.Load(), rounds)
 	}
 }
 
-// survives opens a damaged file and uses it. It reports whether it opened.
-func survives(t *testing.T, path string, kek KEK, last, before string) bool {
+// survives opens a damaged file and uses it. It reports whether it opened, and
+// what went wrong.
+func survives(t *testing.T, path string, kek KEK, last, before string) (opened bool, wrong error) {
 	t.Helper()
 	s, err := OpenBolt(path, Options{KEK: kek})
 	if err != nil {
-		if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "backup") {
-			t.Errorf("refused with %v", err)
-		}
 		oneLine(t, err)
-		return false
+		if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "backup") {
+			return false, fmt.Errorf("refused with %w (%w)", err, errors.Unwrap(err))
+		}
+		return false, nil
 	}
+	defer s.Close()
 	state, err := s.State(t.Context())
 	check(t, err)
 	// Where the last meta page is gone, the one before it counts; power that
 	// fails in the midst of a commit looks the same.
 	if got := asJSON(state); got != last && got != before {
-		t.Error("it holds what was never stored")
+		return true, errors.New("it holds what was never stored")
 	}
 	for i := range state.Credentials {
 		c := &state.Credentials[i]
-		_, err := s.OpenFields(t.Context(), c.ID, c.Version)
-		check(t, err)
+		if _, err := s.OpenFields(t.Context(), c.ID, c.Version); err != nil {
+			return true, err
+		}
 	}
 	if err := s.Events(t.Context(), "", time.Time{}, func(auth.Event) bool { return true }); err != nil {
-		if !errors.Is(err, ErrDamaged) {
-			t.Errorf("events ended with %v", err)
-		}
 		oneLine(t, err)
+		if !errors.Is(err, ErrDamaged) {
+			return true, fmt.Errorf("events ended with %w", err)
+		}
 	}
 	for i := range 3 {
 		create(t, s, state.Teams[0].ID, fmt.Sprint("new", i), "t")
 	}
 	check(t, s.Close())
-	s, err = OpenBolt(path, Options{KEK: kek})
-	check(t, err)
-	check(t, s.Close())
-	return true
+	again, err := OpenBolt(path, Options{KEK: kek})
+	if err != nil {
+		return true, fmt.Errorf("after three more changes: %w (%w)", err, errors.Unwrap(err))
+	}
+	return true, again.Close()
 }
 
 func usedPages(t testing.TB, path string) int {
@@ -200,6 +207,7 @@ func usedPages(t testing.TB, path string) int {
 
 // What bbolt writes passes, at every step of a busy life.
 func TestR5_GoodFilesPass(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "x.db")
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second, FreelistType: bbolt.FreelistMapType, NoSync: true})
 	check(t, err)

@@ -18,6 +18,7 @@ import (
 // everybody may set it. Acts are refused in clear words, reading goes on, and
 // nothing needs a restart once there is room.
 func TestR6_FullDisk(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	cmd, out := startChild(t, "full", dir, "")
 	acknowledged := map[string]bool{}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -24,7 +25,14 @@ type plain struct {
 // model drives the store and the obvious one with the same acts and compares
 // what they hold after each.
 func model(t *testing.T, open Opener) {
+	runs, most := 0, 25 // a commit to a disk takes its time
+	if os.Getenv("WEIGHBRIDGE_SOAK") == "1" {
+		most = 1000
+	}
 	rapid.Check(t, func(r *rapid.T) {
+		if runs++; runs > most && !t.Failed() {
+			return
+		}
 		h := newHouse(t, open)
 		m := &plain{map[string]string{}, map[string]bool{}, map[[2]string]bool{}}
 		name := rapid.SampledFrom([]string{"a", "b", "c", "d"})

@@ -57,7 +57,10 @@ func Run(t *testing.T, open Opener) {
 		"DeclaredHashes":             declaredHashes,
 		"Reopen":                     reopened,
 	} {
-		t.Run(name, func(t *testing.T) { test(t, open) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // each has a store of its own, and disks are slow
+			test(t, open)
+		})
 	}
 }
 
