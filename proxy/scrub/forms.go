@@ -19,7 +19,8 @@ type needle struct {
 	base64, before, after bool
 }
 
-// appendForms appends value's forms, each text once.
+// appendForms appends value's forms, each text once. It is called for every
+// request with a credential, so all forms are written into one string.
 func appendForms(out []needle, value string) []needle {
 	add := func(n needle) {
 		n.twofold = strings.ContainsAny(n.text, introducers)
@@ -27,24 +28,39 @@ func appendForms(out []needle, value string) []needle {
 			out = append(out, n)
 		}
 	}
+	// Two zero bytes stand before the value: a base64 with shift bytes before
+	// it begins that much earlier.
+	padded := append(make([]byte, 2, 2+len(value)), value...)
+	encodings := [...]*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding}
+	size := hex.EncodedLen(len(value))
+	for _, enc := range encodings {
+		size += 3 * enc.EncodedLen(len(padded))
+	}
+	arena := hex.AppendEncode(make([]byte, 0, size), padded[2:])
+	var ends [3 * len(encodings)]int
+	for i := range ends {
+		arena = encodings[i/3].AppendEncode(arena, padded[2-i%3:])
+		ends[i] = len(arena)
+	}
+	all := string(arena)
+
 	add(needle{text: value})
-	lower := hex.EncodeToString([]byte(value))
-	add(needle{text: lower})
-	add(needle{text: strings.ToUpper(lower)})
-	for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-		for shift := range 3 {
-			add(base64Needle(enc, value, shift))
-		}
+	from := hex.EncodedLen(len(value))
+	add(needle{text: all[:from]})
+	add(needle{text: strings.ToUpper(all[:from])})
+	for i, end := range ends {
+		add(base64Needle(all[from:end], len(value), i%3))
+		from = end
 	}
 	return out
 }
 
-// base64Needle is what value looks like in the base64 of a larger text in
-// which shift bytes, modulo three, come before it: the characters that depend
-// on nothing but value. Each character holds six bits (RFC 4648, section 4).
-func base64Needle(enc *base64.Encoding, value string, shift int) needle {
-	text := enc.EncodeToString(append(make([]byte, shift), value...))
-	begin, end := 8*shift, 8*(shift+len(value)) // of value, in bits
+// base64Needle is what a value of size bytes looks like in the base64 of a
+// larger text in which shift bytes, modulo three, come before it: the
+// characters of text, which encodes just those, that depend on nothing but the
+// value. Each character holds six bits (RFC 4648, section 4).
+func base64Needle(text string, size, shift int) needle {
+	begin, end := 8*shift, 8*(shift+size) // of the value, in bits
 	return needle{
 		text:   text[(begin+5)/6 : end/6],
 		base64: true,

@@ -2,11 +2,15 @@ package scrub
 
 import (
 	"bytes"
-	"sort"
+	"slices"
 	"strings"
 
 	"github.com/weighbridge/weighbridge/auth"
 )
+
+// formsOfValue is how many forms a value has at most: itself, two of
+// hexadecimal, six of base64.
+const formsOfValue = 9
 
 // minValue is the shortest value that is looked for, in bytes.
 const minValue = 8
@@ -25,7 +29,7 @@ type Masker struct {
 // New makes a Masker of the values that were put on a request; nil where none
 // has eight bytes or more.
 func New(mask []auth.Secret) *Masker {
-	m := &Masker{fill: fillFor(mask)}
+	m := &Masker{fill: fillFor(mask), needles: make([]needle, 0, formsOfValue*len(mask))}
 	for _, s := range mask {
 		if v := s.Reveal(); len(v) >= minValue {
 			m.needles = appendForms(m.needles, v)
@@ -34,7 +38,7 @@ func New(mask []auth.Secret) *Masker {
 	if len(m.needles) == 0 {
 		return nil
 	}
-	sort.Slice(m.needles, func(i, j int) bool { return m.needles[i].text < m.needles[j].text })
+	slices.SortFunc(m.needles, func(a, b needle) int { return strings.Compare(a.text, b.text) })
 	for _, n := range m.needles {
 		m.from[int(n.text[0])+1]++
 	}
