@@ -70,3 +70,11 @@ type Ticket interface {
 	// known that it will not be, or when ctx ends first.
 	Wait(ctx context.Context) error
 }
+
+// Settled is a Ticket of which the answer was known at once: what it refuses
+// can be refused before anything is sent.
+type Settled interface {
+	Ticket
+	// Settled is what Wait returns.
+	Settled() error
+}

@@ -40,7 +40,12 @@ func (x *exchange) admit() (auth.Ticket, *auth.Error) {
 	if x.summarised() {
 		return nil, nil
 	}
-	return x.p.o.Recorder.Record(x.event(auth.ActionUsed)), nil
+	use := x.p.o.Recorder.Record(x.event(auth.ActionUsed))
+	if s, ok := use.(auth.Settled); ok && s.Settled() != nil {
+		x.admitted = false // there is nothing on record that would need an end
+		return nil, unrecordable(s.Settled())
+	}
+	return use, nil
 }
 
 // await waits until the use is durable.

@@ -14,12 +14,15 @@ import (
 type settled struct{ err error }
 
 var (
-	_ auth.Ticket = settled{}
-	_ auth.Ticket = (*batch)(nil)
+	_ auth.Settled = settled{}
+	_ auth.Ticket  = (*batch)(nil)
 )
 
 // Wait implements auth.Ticket.
 func (s settled) Wait(context.Context) error { return s.err }
+
+// Settled implements auth.Settled.
+func (s settled) Settled() error { return s.err }
 
 // Wait implements auth.Ticket. All events of a batch share its fate, so the
 // batch is the ticket of each.

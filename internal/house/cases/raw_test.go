@@ -59,6 +59,12 @@ func (c *raw) connect(key, authority string) reply {
 // openTunnel opens a tunnel and TLS inside it.
 func openTunnel(t testing.TB, h *house.House, key, authority string) *raw {
 	t.Helper()
+	return openTunnelAt(t, h, key, authority, time.Now)
+}
+
+// openTunnelAt is openTunnel by the clock of the house.
+func openTunnelAt(t testing.TB, h *house.House, key, authority string, now func() time.Time) *raw {
+	t.Helper()
 	c := dial(t, h)
 	if r := c.connect(key, authority); r.status != 200 {
 		t.Fatalf("CONNECT %s: %d %s", authority, r.status, r.code())
@@ -67,7 +73,7 @@ func openTunnel(t testing.TB, h *house.House, key, authority string) *raw {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c.inside(h, &tls.Config{ServerName: host, RootCAs: h.Roots(), MinVersion: tls.VersionTLS12})
+	return c.inside(h, &tls.Config{ServerName: host, RootCAs: h.Roots(), MinVersion: tls.VersionTLS12, Time: now})
 }
 
 // inside shakes hands in a tunnel.
