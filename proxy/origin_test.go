@@ -37,7 +37,7 @@ type request struct {
 
 // origin is an upstream that keeps every byte it gets.
 type origin struct {
-	t      *testing.T
+	t      testing.TB
 	ln     net.Listener
 	tls    *tls.Config
 	answer func(r *request) (keep bool)
@@ -64,7 +64,7 @@ func text(r *request, status, body string, extra ...string) bool {
 }
 
 // newOrigin starts an origin: TLS for the names, plain without any.
-func newOrigin(t *testing.T, answer func(r *request) bool, names ...string) *origin {
+func newOrigin(t testing.TB, answer func(r *request) bool, names ...string) *origin {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -192,7 +192,7 @@ var testRoot = sync.OnceValues(func() (*authority, error) {
 	return &authority{cert, der, key}, err
 })
 
-func testCA(t *testing.T) *authority {
+func testCA(t testing.TB) *authority {
 	t.Helper()
 	a, err := testRoot()
 	if err != nil {
@@ -206,7 +206,7 @@ func (a *authority) CertPEM() []byte {
 }
 
 // leaf makes a certificate for names.
-func (a *authority) leaf(t *testing.T, names ...string) tls.Certificate {
+func (a *authority) leaf(t testing.TB, names ...string) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

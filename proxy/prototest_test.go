@@ -43,7 +43,7 @@ const (
 
 // rig is a Proxy on loopback with everything around it.
 type rig struct {
-	t         *testing.T
+	t         testing.TB
 	proxy     *Proxy
 	addr      string
 	recorder  *memory
@@ -71,7 +71,7 @@ type rigOptions struct {
 	listen  string
 }
 
-func newRig(t *testing.T, o rigOptions) *rig {
+func newRig(t testing.TB, o rigOptions) *rig {
 	t.Helper()
 	r := &rig{
 		t: t, recorder: &memory{}, metrics: &samples{}, log: &lockedBuffer{}, clock: &clock{},
@@ -488,7 +488,7 @@ type countingDialer struct {
 	look  *noNames
 }
 
-func newDialer(*testing.T) *countingDialer {
+func newDialer(testing.TB) *countingDialer {
 	d := &countingDialer{table: map[string]string{}, look: &noNames{}}
 	d.own.Store(&[]netip.AddrPort{})
 	return d

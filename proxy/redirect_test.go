@@ -12,7 +12,7 @@ import (
 )
 
 // returning is a reverse exchange without any connection.
-func returning(t *testing.T, uri string) *exchange {
+func returning(t testing.TB, uri string) *exchange {
 	t.Helper()
 	pol, err := compilePolicy(Policy{Routes: map[string]string{"comfy": "http://10.0.0.5:8188/base"}})
 	if err != nil {

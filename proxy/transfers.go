@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/weighbridge/weighbridge/auth"
 )
 
 // Transfer is a request in progress.
@@ -32,6 +34,7 @@ type Transfer struct {
 // transfer is a request in the registry.
 type transfer struct {
 	shown  Transfer
+	target auth.Target
 	bytes  atomic.Int64
 	total  atomic.Int64
 	cancel context.CancelFunc
@@ -45,9 +48,9 @@ type registry struct {
 
 // add enters an exchange. cancel cuts it off.
 func (r *registry) add(x *exchange, cancel context.CancelFunc) *transfer {
-	t := &transfer{cancel: cancel, shown: Transfer{
+	t := &transfer{cancel: cancel, target: x.target, shown: Transfer{
 		ID: x.id, KeyID: x.identity.KeyID, KeyName: x.identity.KeyName, Worker: x.peer,
-		Mode: x.mode.String(), Method: x.method, URL: x.target.Redacted(), Started: x.started,
+		Mode: x.mode.String(), Method: x.method, Started: x.started,
 		Credential: x.decision.CredentialName,
 	}}
 	t.total.Store(-1)
@@ -73,7 +76,7 @@ func (r *registry) remove(t *transfer) {
 
 func (t *transfer) show() Transfer {
 	s := t.shown
-	s.Bytes, s.Total = t.bytes.Load(), t.total.Load()
+	s.URL, s.Bytes, s.Total = t.target.Redacted(), t.bytes.Load(), t.total.Load()
 	return s
 }
 
