@@ -9,7 +9,7 @@ FUZZTIME ?= 10s
 # How often the randomised tests repeat in `make soak`.
 SOAK    ?= 1
 
-.PHONY: all build test unit clients lint vet staticcheck format fuzz soak docs clean
+.PHONY: all build test unit clients lint vet staticcheck format fuzz soak bench docs clean
 
 all: lint test
 
@@ -49,6 +49,14 @@ fuzz:
 soak:
 	WEIGHBRIDGE_SOAK=$(SOAK) $(GO) test -race -count=1 -timeout 6h ./...
 	$(MAKE) fuzz FUZZTIME=10m
+
+# Weighbridge beside its peers; see docs/performance.md. The whole takes under
+# 20 minutes, `make bench ROUNDS=1 SCALE=8` about 2. MUST=1 prints the goals
+# alone. bench/setup.sh installs the peers that are Debian packages.
+ROUNDS ?= 5
+SCALE  ?= 1
+bench:
+	cd bench && $(GO) run . run -rounds $(ROUNDS) -scale $(SCALE) $(if $(MUST),-must)
 
 # Regenerate the pages that are made from the code.
 docs:
