@@ -14,3 +14,12 @@ func (s *Snapshot) Intercepts(teamID, host string, port uint16) (Provider, bool)
 	}
 	return p.Provider, true
 }
+
+// Owner is the provider among whose own hosts host is, or nil. Refusals that
+// come before anybody is identified are put into the words of its clients.
+func (s *Snapshot) Owner(host string) Provider {
+	if p := s.hosts.owner(host); p != nil {
+		return p.Provider
+	}
+	return nil
+}

@@ -46,7 +46,7 @@ func (x *exchange) relay(out *outgoing, body *wire.Body, mask *scrub.Masker) (ag
 		return false, auth.NewError(auth.CodeUpstreamProtocol, "the upstream answered a text in a content coding that was not asked for", nil)
 	case verdict == scrub.Scan && x.status == 206:
 		_ = body.Close()
-		if out.ranged {
+		if out.ranged || out.stream != nil {
 			return false, auth.NewError(auth.CodeUpstreamProtocol, "the upstream answered with a part where the whole was asked for", nil)
 		}
 		return true, nil
@@ -91,6 +91,8 @@ func (x *exchange) strip(h answerHeader) {
 		case same(name, "set-cookie"), same(name, "set-cookie2"):
 			// In reverse mode a cookie of one upstream would be sent to all.
 			return injected || x.mode == reverse
+		case same(name, "strict-transport-security"):
+			return x.mode == reverse // it speaks of another host than ours
 		}
 		for _, n := range named {
 			if same(name, n) {

@@ -6,6 +6,11 @@ import (
 	"github.com/weighbridge/weighbridge/auth"
 )
 
+// maxFields bounds the number of header fields, and of the names in a
+// Connection field: they are compared with one another, and a head of nothing
+// but tiny fields must not cost more time to refuse than to send.
+const maxFields = 256
+
 // dispatch tells the ways in apart. The error is what the request is refused
 // with; without one the answer stands.
 func (x *exchange) dispatch() *auth.Error {
@@ -38,6 +43,8 @@ func (x *exchange) early() *auth.Error {
 		// Its answer would show the request with everything put on it (RFC
 		// 9110, section 9.3.8).
 		return &auth.Error{Code: auth.CodeBadRequest, Status: 405, Reason: "the method " + x.method + " is not allowed"}
+	case len(x.fields) > maxFields:
+		return auth.NewError(auth.CodeHeaderTooLarge, "there are more than 256 header fields", nil)
 	case x.fields.has("Upgrade"):
 		return auth.NewError(auth.CodeUpgradeForbidden, "the request asks for another protocol by an Upgrade field", nil)
 	}

@@ -36,6 +36,9 @@ func (x *exchange) outgoing(whole bool) (*outgoing, *auth.Error) {
 	out := &outgoing{Outgoing: auth.Outgoing{Method: x.method, Target: x.target}}
 	out.Header = &out.fields
 	named := x.connectionNamed()
+	if len(named) > maxFields {
+		return nil, auth.NewError(auth.CodeBadRequest, "the Connection field names more than 256 fields", nil)
+	}
 	identity := false
 	if rw, ok := d.Provider.(auth.Rewriter); ok && rw.NeedsBody(x.method, x.target, x.mode == reverse) {
 		identity, whole = true, true
@@ -102,10 +105,8 @@ func (x *exchange) drops(f *field, named []string) bool {
 		if x.dropsSecret(f) {
 			return true
 		}
-	case reference_:
-		// In reverse mode these name our own base, and with it perhaps a
-		// sealed URL or a URL key.
-		if x.mode == reverse && strings.HasPrefix(f.value, x.base()) {
+	case referring:
+		if x.mode == reverse && x.isOurs(f.value) {
 			return true
 		}
 	}
@@ -115,6 +116,16 @@ func (x *exchange) drops(f *field, named []string) bool {
 		}
 	}
 	return false
+}
+
+// isOurs reports whether a URL is one of our own listener, which could hold a
+// sealed URL or a URL key.
+func (x *exchange) isOurs(url string) bool {
+	if strings.Contains(url, wellKnown) || strings.HasPrefix(url, x.base()) {
+		return true
+	}
+	_, rest, _ := strings.Cut(url, "://")
+	return x.authority != "" && strings.HasPrefix(rest, x.authority)
 }
 
 // dropsSecret decides about the worker's own Authorization and Cookie.
@@ -174,8 +185,8 @@ const (
 	position
 	// secret fields are the worker's own authorization.
 	secret
-	// reference_ fields name the URL of another request.
-	reference_
+	// referring fields name the URL of another request.
+	referring
 )
 
 // longestKnown is the longest name in kinds.
@@ -196,7 +207,7 @@ var kinds = map[string]fieldKind{
 
 	"authorization": secret, "cookie": secret, "cookie2": secret, "x-amz-security-token": secret,
 
-	"referer": reference_, "origin": reference_,
+	"referer": referring, "origin": referring,
 }
 
 // kindOf sorts a field name.

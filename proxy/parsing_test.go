@@ -333,6 +333,8 @@ func TestR14_HeaderLimits(t *testing.T) {
 		t.Error("a long head was changed")
 	}
 	n := len(hub.requests())
+	r.expect(r.reverse("/"+hubHost+"/a", strings.Split(strings.Repeat("a:\n", maxFields), "\n")[:maxFields]...), 431, auth.CodeHeaderTooLarge)
+	r.expect(r.reverse("/"+hubHost+"/a", "Connection: "+strings.Repeat("a,", maxFields+1)), 400, auth.CodeBadRequest)
 	r.expect(r.reverse("/"+hubHost+"/a", "X-Token: "+strings.Repeat("t", 64<<10)), 431, auth.CodeHeaderTooLarge)
 	r.expect(r.reverse("/"+hubHost+"/a?"+strings.Repeat("q", 64<<10)), 431, auth.CodeHeaderTooLarge)
 	if len(hub.requests()) != n {

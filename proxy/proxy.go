@@ -95,7 +95,11 @@ func (p *Proxy) Serve(ln net.Listener) error {
 	if _, ok := ln.(*wire.Listener); !ok {
 		ln = p.TLSListener(ln, nil)
 	}
-	return p.server.Serve(ln)
+	err := p.server.Serve(ln)
+	if errors.Is(err, wire.ErrServerClosed) {
+		return nil
+	}
+	return err
 }
 
 // TLSListener makes a listener for Serve that ends TLS with cfg.
@@ -120,19 +124,28 @@ func (p *Proxy) Drain(ctx context.Context) error {
 	return err
 }
 
-// Close cuts what is left and releases everything. It waits for what it
-// started.
-func (p *Proxy) Close() error {
+// closeTimeout bounds how long Close waits for requests that it has cut.
+const closeTimeout = 10 * time.Second
+
+// Close cuts what is left and releases everything. When it returns without an
+// error nothing of this proxy runs any more.
+func (p *Proxy) Close() (err error) {
 	p.closing.Do(func() {
 		p.draining.Store(true)
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		_ = p.server.Shutdown(ctx) // the error is that of ctx
+		_ = p.server.Shutdown(ctx) // resets every connection; the error is that of ctx
+		p.Cut(func(Transfer) bool { return true })
+		ctx, cancel = context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
+		if p.server.Shutdown(ctx) != nil {
+			err = errors.New("proxy: requests that were cut did not end in time")
+		}
 		close(p.closed)
 		p.client.Close()
 	})
 	p.watch.Wait()
-	return nil
+	return err
 }
 
 // Ready is nil while requests are served, and says why not otherwise.

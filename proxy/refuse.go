@@ -93,8 +93,12 @@ func (x *exchange) closes(err *auth.Error) bool {
 // a refusal.
 func (x *exchange) refuser() (auth.Refuser, bool) {
 	p := x.decision.Provider
-	if p == nil && x.tunnel != nil {
+	switch {
+	case p != nil:
+	case x.tunnel != nil:
 		p = x.tunnel.provider
+	case x.target.Host != "":
+		p = x.snap.Owner(x.target.Host)
 	}
 	r, ok := p.(auth.Refuser)
 	return r, ok

@@ -21,9 +21,7 @@ type line struct{ ctx *fasthttp.RequestCtx }
 
 func (l line) context() context.Context { return wire.Context(l.ctx) }
 func (l line) body() io.Reader          { return l.ctx.RequestBodyStream() }
-func (l line) conn() net.Conn           { return l.ctx.Conn() }
 func (l line) localAddr() net.Addr      { return l.ctx.LocalAddr() }
-func (l line) breakAfter()              { wire.BreakAfter(l.ctx) }
 func (l line) header() answerHeader     { return answerHeader{&l.ctx.Response.Header} }
 func (l line) status() int              { return l.ctx.Response.StatusCode() }
 
@@ -64,8 +62,14 @@ func (l line) make(fill func(w io.Writer) error, end func(sent int64, err error)
 // bytes sends a whole body with the header as it stands.
 func (l line) bytes(b []byte) { l.ctx.Response.SetBodyRaw(b) }
 
-// partial says that the answer, whose body is b, has another status.
-func (l line) setStatus(status int) { l.ctx.Response.SetStatusCode(status) }
+// setStatus changes the status, and with it the words that the upstream had
+// for its own.
+func (l line) setStatus(status int) {
+	if l.status() != status {
+		l.ctx.Response.SetStatusCode(status)
+		l.ctx.Response.Header.SetStatusMessage(nil)
+	}
+}
 
 // reply sends an answer of our own in place of whatever was there.
 func (l line) reply(r reply) {

@@ -1,7 +1,11 @@
 package proxy
 
 import (
+	"bufio"
 	"encoding/json"
+	"fmt"
+	"net"
+	"slices"
 	"strings"
 	"testing"
 
@@ -172,7 +176,13 @@ func TestRefusalsSayWhatAndWhatNext(t *testing.T) {
 	if len(denied) != 1 || denied[0].Code != auth.CodeNoCredentialMatched || denied[0].Host != otherHost || denied[0].Path != "/a" || denied[0].KeyName != "worker" {
 		t.Errorf("denied: %+v", denied)
 	}
-	// The provider of the host adds the fields that its clients read.
+	// The provider of the host adds the fields that its clients read, whoever
+	// asks.
+	a = r.worker().get("/"+hubHost+"/a", r.addr)
+	r.expect(a, 401, auth.CodeKeyMissing)
+	if a.header.Get("X-Error-Code") != "Weighbridge" {
+		t.Errorf("%q", a.header)
+	}
 	a = r.reverse("/" + hubHost + "/whoami")
 	r.expect(a, 403, auth.CodeScopeForbidden)
 	if a.header.Get("X-Error-Code") != "Weighbridge" || a.header.Get("X-Error-Message") == "" {
@@ -270,6 +280,118 @@ func TestAListenerBeyondLoopbackImpliesNoKey(t *testing.T) {
 	r.addr = "127.0.0.1:" + port
 	r.expect(r.worker().get("/"+hubHost+"/a", r.addr), 401, auth.CodeKeyMissing)
 	r.expect(r.worker().connect(hubHost+":443"), 407, auth.CodeKeyMissing)
+}
+
+func TestAUnixListenerImpliesTheDefaultKey(t *testing.T) {
+	r := newRig(t, rigOptions{policy: Policy{DefaultKeyID: "key_read"}})
+	hub := r.hub(ok)
+	path := t.TempDir() + "/wb.sock"
+	ln, err := net.Listen("unix", path)
+	r.must(err)
+	served := make(chan error, 1)
+	go func() { served <- r.proxy.Serve(ln) }()
+	c, err := net.Dial("unix", path)
+	r.must(err)
+	defer func() { _ = c.Close() }()
+	w := &worker{r, c, bufio.NewReader(c)}
+	if a := w.get("/"+hubHost+"/a", "localhost"); a.status != 200 || hub.last().fields.Get("Authorization") != "Bearer "+canary {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if e := r.recorder.of(auth.ActionUsed); len(e) != 1 || e[0].Address != "unix" {
+		t.Errorf("%+v", e)
+	}
+	r.must(r.proxy.Close())
+	r.must(<-served)
+}
+
+func TestATLSListenerServesEveryMode(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	hub := r.hub(func(q *request) bool { return text(q, "302 Found", "", "Location: https://"+hubHost+"/b") })
+	cfg, err := r.authority.ListenerConfig([]string{"127.0.0.1", "weights.internal"})
+	r.must(err)
+	raw, err := net.Listen("tcp", "127.0.0.1:0")
+	r.must(err)
+	served := make(chan error, 1)
+	go func() { served <- r.proxy.Serve(r.proxy.TLSListener(raw, cfg)) }()
+	dial := func() *worker {
+		c, err := net.Dial("tcp", raw.Addr().String())
+		r.must(err)
+		t.Cleanup(func() { _ = c.Close() })
+		w, err := (&worker{r, c, nil}).inside("weights.internal")
+		r.must(err)
+		return w
+	}
+	a := dial().get("/"+hubHost+"/a", "weights.internal", "Authorization: Bearer "+r.key.Reveal())
+	if a.status != 302 || a.header.Get("Location") != "https://weights.internal/"+hubHost+"/b" {
+		t.Errorf("%d %q", a.status, a.header.Get("Location"))
+	}
+	w := dial()
+	if a := w.connect(hubHost+":443", r.proxyAuth()); a.status != 200 {
+		t.Fatalf("%d", a.status)
+	}
+	in, err := w.inside(hubHost)
+	r.must(err)
+	if a := in.get("/a", hubHost); a.status != 302 || a.header.Get("Location") != "https://"+hubHost+"/b" {
+		t.Errorf("%d", a.status)
+	}
+	if n := len(hub.requests()); n != 2 {
+		t.Errorf("%d requests", n)
+	}
+	r.must(r.proxy.Close())
+	r.must(<-served)
+	if err := r.proxy.Serve(raw); err != nil {
+		t.Errorf("Serve after Close: %v", err)
+	}
+}
+
+func TestAKeyThatHasEndedIsToldSoWhereItsClientsShowIt(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	r.hub(ok)
+	r.revoke()
+	a := r.tunnel(hubHost).get("/a", hubHost)
+	r.expect(a, 403, auth.CodeKeyRevoked)
+	r.expect(r.worker().connect(otherHost+":443", r.proxyAuth()), 403, auth.CodeKeyRevoked)
+	r.expect(r.worker().connect(casHost+":443", r.proxyAuth()), 403, auth.CodeKeyRevoked)
+	r.expect(r.reverse("/"+hubHost+"/a"), 403, auth.CodeKeyRevoked)
+	for _, e := range r.recorder.eventually(auth.ActionDenied, 4) {
+		if e.Code != auth.CodeKeyRevoked || e.KeyName != "worker" {
+			t.Errorf("%+v", e)
+		}
+	}
+}
+
+func TestThePolicyCanChangeWhileRequestsRun(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	o := r.route(otherHost+":443", newOrigin(t, ok, otherHost))
+	r.expect(r.reverse("/"+otherHost+"/a"), 403, auth.CodeNoCredentialMatched)
+	r.must(r.proxy.SetPolicy(Policy{UnmatchedReverse: auth.UnmatchedPass, Routes: map[string]string{"o": "https://" + otherHost}}))
+	r.expect(r.reverse("/o/a"), 200, "")
+	if err := r.proxy.SetPolicy(Policy{PublicURL: "nonsense"}); err == nil {
+		t.Error("a bad policy was taken")
+	}
+	r.expect(r.reverse("/o/b"), 200, "")
+	if n := len(o.requests()); n != 2 {
+		t.Errorf("%d requests", n)
+	}
+}
+
+func TestMetricsAreToldOfEveryRequestOnce(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	r.hub(ok)
+	r.cdn()
+	r.expect(r.reverse("/"+hubHost+"/a"), 200, "")
+	r.expect(r.tunnel(cdnHost).get("/f?Expires=1&Signature=a&Key-Pair-Id=b", cdnHost), 200, "")
+	r.expect(r.reverse("/"+otherHost+"/a"), 403, auth.CodeNoCredentialMatched)
+	r.expect(r.worker().get("/"+hubHost+"/a", r.addr), 401, auth.CodeKeyMissing)
+	r.expect(r.worker().get("/.weighbridge/healthz", r.addr), 200, "")
+	var got []string
+	for _, s := range r.metrics.all() {
+		got = append(got, fmt.Sprint(s.Mode, " ", s.Outcome, " ", s.Provider, " ", s.Code, " ", s.Status, " ", s.Bytes))
+	}
+	want := []string{"reverse inject fake  200 5", "forward bare fake  200 7", "reverse refused  no_credential_matched 403 0", "reverse refused  key_missing 401 0", "own bare   200 16"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
+	}
 }
 
 func TestTheBodyDecidesAndTravels(t *testing.T) {
