@@ -34,7 +34,19 @@ func dial(t testing.TB, h *house.House) *raw {
 
 func dialTo(t testing.TB, h *house.House, addr string) *raw {
 	t.Helper()
-	c, err := net.DialTimeout("tcp", addr, patience)
+	return dialWith(t, h, net.Dialer{Timeout: patience}, addr)
+}
+
+// dialFrom dials from one of this machine's addresses.
+func dialFrom(t testing.TB, h *house.House, from string) *raw {
+	t.Helper()
+	d := net.Dialer{Timeout: patience, LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+	return dialWith(t, h, d, strings.TrimPrefix(h.Bridge.ProxyURL(), "http://"))
+}
+
+func dialWith(t testing.TB, h *house.House, d net.Dialer, addr string) *raw {
+	t.Helper()
+	c, err := d.DialContext(t.Context(), "tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
