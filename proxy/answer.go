@@ -232,7 +232,10 @@ func (x *exchange) scan(out *outgoing, h answerHeader, body *wire.Body, mask *sc
 		}
 		text = b.Bytes()
 		x.remade(h)
-	} else if out.ranged && x.status == 200 {
+	} else if out.ranged && x.status == 200 && !r.Decoded {
+		// Positions count in the coded text, where it is coded. A text that
+		// had to be decoded is sent whole, as any server may (RFC 9110,
+		// section 14.2).
 		text = x.part(h, text)
 	}
 	x.line.setStatus(x.status)

@@ -173,6 +173,38 @@ func TestT51_ARangeOfATextIsAnsweredFromTheWholeMaskedText(t *testing.T) {
 	}
 }
 
+func TestT51_ARangeOfACodedText(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	zip := func(s string) string {
+		var z bytes.Buffer
+		zw := gzip.NewWriter(&z)
+		_, _ = zw.Write([]byte(s))
+		_ = zw.Close()
+		return z.String()
+	}
+	texts := map[string]string{"/clean": zip("nothing of ours"), "/echo": zip("x " + canary)}
+	hub := r.hub(func(q *request) bool {
+		whole := texts[q.target]
+		extra := []string{"Content-Type: text/plain", "Content-Encoding: gzip", "ETag: \"e\""}
+		if q.fields.has("Range") {
+			return text(q, "206 Partial Content", whole[3:9], append(extra, fmt.Sprintf("Content-Range: bytes 3-8/%d", len(whole)))...)
+		}
+		return text(q, "200 OK", whole, extra...)
+	})
+	in := r.tunnel(hubHost)
+	a := in.get("/clean", hubHost, "Range: bytes=3-8", "Accept-Encoding: gzip, br")
+	if a.status != 206 || string(a.body) != texts["/clean"][3:9] || a.header.Get("Content-Encoding") != "gzip" || a.header.Get("Content-Range") != fmt.Sprintf("bytes 3-8/%d", len(texts["/clean"])) {
+		t.Errorf("%s %q", a.raw, a.body)
+	}
+	if ae := hub.last().fields.Values("Accept-Encoding"); len(ae) != 1 || ae[0] != "gzip" {
+		t.Errorf("asked for %q", ae)
+	}
+	a = in.get("/echo", hubHost, "Range: bytes=3-8", "Accept-Encoding: gzip")
+	if a.status != 200 || a.header.has("Content-Range") || a.header.has("Content-Encoding") || len(a.body) != len(canary)+2 || strings.HasPrefix(a.raw, "HTTP/1.1 200 Partial") {
+		t.Errorf("%s %q", a.raw, a.body)
+	}
+}
+
 func TestT52_WhatAnInjectedAnswerMayNotLeaveBehind(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	extra := []string{

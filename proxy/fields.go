@@ -86,17 +86,6 @@ func without(h fields, name string) fields {
 	return out
 }
 
-// keep removes in place every field for which drop says so.
-func (h *fields) remove(drop func(f *field) bool) {
-	out := (*h)[:0]
-	for i := range *h {
-		if f := &(*h)[i]; !drop(f) {
-			out = append(out, *f)
-		}
-	}
-	*h = out
-}
-
 // tokens calls yield with each member of the comma-separated lists that the
 // fields called name hold together (RFC 9110, section 5.6.1), without the
 // white space around it and without empty members.

@@ -70,11 +70,11 @@ func (x *exchange) outgoing(whole bool) (*outgoing, *auth.Error) {
 	case identity:
 		out.fields.Add("Accept-Encoding", "identity")
 	case inject:
+		// Of the codings that the worker takes, those whose texts can be
+		// looked into; for HEAD and for ranges the same, so that lengths and
+		// positions are those of what a GET would bring.
 		worker := strings.Join(x.fields.Values("Accept-Encoding"), ", ")
-		v := scrub.AcceptEncoding(x.method, worker, x.fields.has("Accept-Encoding"), !whole && x.fields.has("Range"))
-		if v != "" {
-			out.fields.Add("Accept-Encoding", v)
-		}
+		out.fields.Add("Accept-Encoding", scrub.AcceptEncoding("GET", worker, x.fields.has("Accept-Encoding"), false))
 	}
 	switch {
 	case x.hasBody:
