@@ -150,6 +150,15 @@ func cpu() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
+// peakRSS is VmHWM of proc(5), in MiB; 0 where there is none.
+func peakRSS() float64 {
+	text, _ := os.ReadFile("/proc/self/status")
+	_, line, _ := strings.Cut(string(text), "VmHWM:")
+	var kib float64
+	_, _ = fmt.Sscan(line, &kib)
+	return kib / 1024
+}
+
 func benchRig(b *testing.B, p *peer, upTLS, downTLS bool) *rig {
 	origin := p.plain
 	if upTLS {
@@ -164,7 +173,7 @@ func benchRig(b *testing.B, p *peer, upTLS, downTLS bool) *rig {
 
 func BenchmarkBody(b *testing.B) {
 	p := startPeer(b)
-	for _, streams := range []int{1, 8} {
+	for _, streams := range []int{1, 8, 128} {
 		for _, sides := range []string{"plain-plain", "tls-plain", "plain-tls", "tls-tls"} { // upstream-worker
 			upTLS, downTLS := sides[:3] == "tls", sides[len(sides)-3:] == "tls"
 			b.Run(fmt.Sprintf("%s/%d", sides, streams), func(b *testing.B) {
@@ -178,6 +187,7 @@ func BenchmarkBody(b *testing.B) {
 					p.run(b, r.addr, downTLS, streams, total/streams, 1)
 				}
 				b.ReportMetric((cpu()-before).Seconds()/(float64(b.N)*total/(1<<30)), "cpu-s/GiB")
+				b.ReportMetric(peakRSS(), "peak-RSS-MiB") // since the process began
 			})
 		}
 	}

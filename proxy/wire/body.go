@@ -99,10 +99,27 @@ func (b *Body) load() error {
 	return nil
 }
 
+// ahead is how many bytes the head's reader holds.
+func (b *Body) ahead() int {
+	if b.br == nil {
+		return 0
+	}
+	return b.br.Buffered()
+}
+
+// dropReader gives the head's reader back once it is empty and not needed to
+// decode: a long body holds none of it.
+func (b *Body) dropReader() {
+	if b.chunks == nil && b.br != nil && b.br.Buffered() == 0 {
+		putReader(b.br)
+		b.br = nil
+	}
+}
+
 // source is where undecoded bytes come from: what the head's reader still
 // holds, then the connection itself.
 func (b *Body) source() io.Reader {
-	if b.br != nil && b.br.Buffered() > 0 {
+	if b.ahead() > 0 {
 		return b.br
 	}
 	return b.u.net
@@ -116,7 +133,7 @@ func (b *Body) finish() {
 		return
 	}
 	// What the upstream sent beyond its answer makes the connection useless.
-	reusable := b.reusable && b.upload.finished() && b.br.Buffered() == 0 && b.u.base.buffered() == 0
+	reusable := b.reusable && b.upload.finished() && b.ahead() == 0 && b.u.base.buffered() == 0
 	b.release(reusable)
 }
 
@@ -167,7 +184,9 @@ func (b *Body) release(reusable bool) {
 		u.close()
 	}
 	b.upload.abort()
-	putReader(b.br)
+	if b.br != nil {
+		putReader(b.br)
+	}
 	b.br, b.chunks = nil, nil
 	if reusable {
 		u.c.keep(u, b.generation)

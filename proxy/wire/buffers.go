@@ -67,16 +67,19 @@ type loan struct {
 // lend gives the buffers of one stream: one to copy through, and batches for
 // the sides that are TLS.
 func (b *Buffers) lend(read, write bool) loan {
-	need := int64(fullCopy)
+	sizes := [3]int{fullCopy, fullRead, fullWrite}
+	switch {
+	case read && write: // the batches alone make system calls large
+		sizes[0] = smallCopy
+	case !read && !write:
+		sizes[0] = plainCopy
+	}
+	need := int64(sizes[0])
 	if read {
 		need += fullRead
 	}
 	if write {
 		need += fullWrite
-	}
-	sizes := [3]int{fullCopy, fullRead, fullWrite}
-	if !read && !write {
-		need, sizes[0] = plainCopy, plainCopy
 	}
 	if b == nil || b.full.Add(need) > b.budget {
 		if b != nil {

@@ -15,8 +15,8 @@ var (
 )
 
 // maxChunkExcess bounds what chunk lines and trailers may take beyond what an
-// honest sender needs, as net/http does (CVE-2023-39326): 16 bytes a line and
-// one for each two bytes of data are free.
+// honest sender needs, as net/http bounds it: 16 bytes a line and one for each
+// two bytes of data are free.
 const maxChunkExcess = 16 << 10
 
 // chunkReader decodes a chunked body (RFC 9112 section 7.1) strictly: a size

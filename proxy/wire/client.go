@@ -138,6 +138,10 @@ func (c *Client) Do(ctx context.Context, d Dest, req *fasthttp.Request, resp *fa
 	c.mu.Lock()
 	generation := c.generation
 	c.mu.Unlock()
+	if d.Scheme != "https" && d.Scheme != "http" {
+		resp.Reset() // never in clear by mistake
+		return nil, auth.NewError(auth.CodeInternal, "an internal error", errors.New("wire: the scheme is "+d.Scheme))
+	}
 	out, err := newOutgoing(req)
 	if err != nil {
 		resp.Reset()
@@ -253,7 +257,8 @@ func (x *exchange) readAnswer() (head, error) {
 		for _, n := range h.named {
 			named = append(named, string(n))
 		}
-		if err := x.resp.Header.Read(x.br); err != nil {
+		rest := x.br.Buffered() - len(raw)
+		if err := x.resp.Header.Read(x.br); err != nil || x.br.Buffered() != rest {
 			return head{}, &protocolError{errors.New("a field is not acceptable")}
 		}
 		dropHopByHop(&x.resp.Header, named)

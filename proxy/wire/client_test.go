@@ -294,7 +294,10 @@ func TestT43_UnaskedBytes(t *testing.T) {
 			}
 			close(poison)
 			<-poisoned
-			time.Sleep(10 * time.Millisecond) // loopback delivers at once; nothing fails where it does not
+			c.mu.Lock()
+			kept := c.dests[d].idle[0]
+			c.mu.Unlock()
+			eventually(t, "the bytes have arrived", kept.base.unread)
 			for range 3 {
 				if a := do(t, c, d, "GET", "/", nil); a.body != "good" {
 					t.Fatalf("%q, %v", a.body, a.err)
@@ -436,6 +439,7 @@ func TestPoolsAreSeparate(t *testing.T) {
 
 // TestPoolIsBounded: 10,000 hosts leave no more than the bounds.
 func TestPoolIsBounded(t *testing.T) {
+	t.Parallel()
 	s := newScript(t, nil, answers("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
 	c := newClient(t, s.addr, func(o *ClientOptions) { o.MaxIdle, o.MaxIdlePerDest = 16, 2 })
 	hosts := 3000
@@ -630,6 +634,7 @@ func TestT43_EarlyAnswer(t *testing.T) {
 // TestT43_Interleavings: two credentials, an upstream that misbehaves at
 // random, workers that leave at random: nobody ever gets another one's answer.
 func TestT43_Interleavings(t *testing.T) {
+	t.Parallel()
 	s := newScript(t, nil, func(c net.Conn, br *bufio.Reader) {
 		for {
 			req, err := http.ReadRequest(br)

@@ -44,6 +44,7 @@ func TestReset(t *testing.T) {
 }
 
 func TestIdleDeadlines(t *testing.T) {
+	t.Parallel()
 	const limit = 80 * time.Millisecond
 	t.Run("nothing to read", func(t *testing.T) {
 		a, _ := pair(t)
@@ -166,17 +167,17 @@ func (m memory) Read(p []byte) (int, error)  { return m.buf.Read(p) }
 func (m memory) Write(p []byte) (int, error) { return m.buf.Write(p) }
 
 func TestBuffersBudget(t *testing.T) {
-	b := NewBuffers(2 * (fullCopy + fullRead + fullWrite))
+	b := NewBuffers(2 * (smallCopy + fullRead + fullWrite))
 	var loans []loan
 	for range 4 {
 		loans = append(loans, b.lend(true, true))
 	}
-	for i, want := range []int{fullCopy, fullCopy, smallCopy, smallCopy} {
-		if n := len(*loans[i].copy); n != want {
-			t.Errorf("loan %d copies through %d bytes, want %d", i, n, want)
+	for i, want := range []int{fullWrite, fullWrite, smallWrite, smallWrite} {
+		if n := len(*loans[i].writ); n != want {
+			t.Errorf("loan %d writes batches of %d bytes, want %d", i, n, want)
 		}
 	}
-	if n := b.Lent(); n != 2*(fullCopy+fullRead+fullWrite)+2*(smallCopy+smallRead+smallWrite) {
+	if n := b.Lent(); n != 2*(smallCopy+fullRead+fullWrite)+2*(smallCopy+smallRead+smallWrite) {
 		t.Errorf("%d bytes lent", n)
 	}
 	for i := range loans {

@@ -7,10 +7,10 @@
 // providers. Together with one or two files of package proxy it is the only
 // place that imports fasthttp, and it uses of fasthttp the messages
 // (RequestCtx, Request, Response, their headers) and not the server or the
-// client: those cut long downloads by total timeouts, hold a buffer of the
-// header limit for every idle connection, accept framing that other
-// implementations read differently, and read the rest of a body that a
-// handler left unread as the next request.
+// client. A proxy of long downloads needs another trade: deadlines by progress
+// and not by message, connections that hold no buffer of the header limit
+// while they are idle, framing that every implementation reads alike, and
+// bodies that never pass through a buffer of 4 KiB.
 //
 // What always holds:
 //

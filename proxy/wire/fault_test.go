@@ -15,6 +15,7 @@ import (
 // sides; a worker gets exactly the right bytes or sees an error, never a part
 // that looks whole.
 func TestR18_RandomFaults(t *testing.T) {
+	t.Parallel()
 	ca := newAuthority(t, nil)
 	content := make([]byte, 3<<20)
 	random := rand.NewChaCha8([32]byte{1})

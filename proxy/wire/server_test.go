@@ -231,8 +231,9 @@ func TestKeepAliveAndPipelining(t *testing.T) {
 // closed, before and after TLS, on a first and on a later request; an honest
 // request meanwhile is served at once.
 func TestR13_Slowloris(t *testing.T) {
+	t.Parallel()
 	ca := newAuthority(t, nil)
-	const limit = 200 * time.Millisecond
+	const limit = 700 * time.Millisecond
 	r := serveTest(t, hello, func(o *ServerOptions) { o.HeaderTimeout = limit })
 	secure := newRig(t, rigOptions{ca: ca, downTLS: true, handler: func(*rig) fasthttp.RequestHandler { return hello },
 		server: func(o *ServerOptions) { o.HeaderTimeout = limit }})
@@ -274,9 +275,10 @@ func TestR13_Slowloris(t *testing.T) {
 			}
 		})
 	}
-	if got, err := talk(t, r, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); !strings.HasSuffix(got, "hello") {
-		t.Errorf("the honest one got %q, %v", got, err)
-	}
+	eventually(t, "an honest one is served", func() bool {
+		got, _ := talk(t, r, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+		return strings.HasSuffix(got, "hello")
+	})
 	wg.Wait()
 	eventually(t, "all are gone", func() bool { return r.server.Conns() == 0 && secure.server.Conns() == 0 })
 	got, _ := talk(t, r, "GET / HTTP/1.1\r\n")
@@ -522,6 +524,7 @@ func TestR17_WhatIsLeftIsReset(t *testing.T) {
 
 // TestWorkerGone: the context of a request ends when its worker hangs up.
 func TestWorkerGone(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS != "linux" {
 		return
 	}
@@ -715,6 +718,7 @@ func TestT43_AbortedUpload(t *testing.T) {
 // TestT71_T43_BrokenBodies: whatever breaks upstream, the worker sees a broken
 // connection, in every framing and with every combination of sides.
 func TestT71_BrokenBodies(t *testing.T) {
+	t.Parallel()
 	ca := newAuthority(t, nil)
 	big := strings.Repeat("x", 200_000)
 	for name, raw := range map[string]string{
@@ -751,5 +755,50 @@ func TestT71_BrokenBodies(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// TestT74_ThroughTheServer: what an upstream says about a body arrives as it
+// was said, whether there is a body or not.
+func TestT74_ThroughTheServer(t *testing.T) {
+	for _, tc := range []struct{ name, method, raw, want string }{
+		{"HEAD", "HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 40000000000\r\nETag: \"x\"\r\nAccept-Ranges: bytes\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n",
+			"HTTP/1.1 200 OK\r\nContent-Length: 40000000000\r\nETag: \"x\"\r\nAccept-Ranges: bytes\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\nConnection: close\r\n\r\n"},
+		{"206", "GET", "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-2/9\r\nContent-Length: 3\r\n\r\nabc",
+			"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-2/9\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc"},
+		{"multipart ranges", "GET", "HTTP/1.1 206 Partial Content\r\nContent-Type: multipart/byteranges; boundary=x\r\nContent-Length: 8\r\n\r\n--x--\r\n.",
+			"HTTP/1.1 206 Partial Content\r\nContent-Type: multipart/byteranges; boundary=x\r\nContent-Length: 8\r\nConnection: close\r\n\r\n--x--\r\n."},
+		{"304", "GET", "HTTP/1.1 304 Not Modified\r\nETag: W/\"x\"\r\nContent-Length: 99\r\n\r\n",
+			"HTTP/1.1 304 Not Modified\r\nContent-Length: 99\r\nETag: W/\"x\"\r\nConnection: close\r\n\r\n"},
+		{"416", "GET", "HTTP/1.1 416 Range Not Satisfiable\r\nContent-Range: bytes */9\r\nContent-Length: 0\r\n\r\n",
+			"HTTP/1.1 416 Range Not Satisfiable\r\nContent-Range: bytes */9\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"},
+		{"302", "GET", "HTTP/1.1 302 Found\r\nLocation: /a%2Fb?c=D%2b&&\r\nContent-Length: 0\r\n\r\n",
+			"HTTP/1.1 302 Found\r\nLocation: /a%2Fb?c=D%2b&&\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"},
+		{"gzip", "GET", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n\x1f\x8b\x08\r\n0\r\n\r\n",
+			"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n3\r\n\x1f\x8b\x08\r\n0\r\n\r\n"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := newScript(t, nil, answers(tc.raw))
+			r := newRig(t, rigOptions{origin: s.addr})
+			got, err := talk(t, r, tc.method+" / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+			if got != tc.want || err != nil {
+				t.Errorf("got %q, %v\nwant %q", got, err, tc.want)
+			}
+		})
+	}
+}
+
+// TestHalfClose: a worker that ends its own side after the request gets its
+// whole answer, however long that takes.
+func TestHalfClose(t *testing.T) {
+	t.Parallel()
+	s := newScript(t, nil, drip(15, strings.Repeat("x", 10_000), 100*time.Millisecond))
+	r := newRig(t, rigOptions{origin: s.addr})
+	c := r.raw(t)
+	_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	time.Sleep(50 * time.Millisecond)
+	_ = closeWrite(c)
+	if b, err := io.ReadAll(c); !strings.HasSuffix(string(b), strings.Repeat("x", 150_000)) || err != nil {
+		t.Errorf("%d bytes, %v", len(b), err)
 	}
 }

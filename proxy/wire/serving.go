@@ -103,11 +103,16 @@ func (x *serving) serve() {
 		if !x.request() {
 			return
 		}
-		// What a worker sent ahead (pipelining) stays in the reader.
-		if x.br.Buffered() == 0 {
-			putReader(x.br)
-			x.br = nil
-		}
+		x.dropReader()
+	}
+}
+
+// dropReader gives the request's reader back where nothing is in it: what a
+// worker sent ahead (pipelining) stays.
+func (x *serving) dropReader() {
+	if x.br != nil && x.br.Buffered() == 0 && len(x.pre) == 0 {
+		putReader(x.br)
+		x.br = nil
 	}
 }
 
@@ -138,7 +143,7 @@ func (x *serving) request() bool {
 	}
 	raw, err := readHead(x.br)
 	ctx := contexts.Get().(*fasthttp.RequestCtx)
-	ctx.Init2(x.c, silent{}, false)
+	ctx.Init2(x.c, silent{}, true) // true: buffers of bodies are not kept with ctx
 	x.body, x.hijack, x.broken = nil, nil, false
 	defer func() {
 		ctx.Request.Reset()
@@ -164,7 +169,8 @@ func (x *serving) request() bool {
 		return false
 	}
 	plainMessages(ctx)
-	if err := ctx.Request.Header.Read(x.br); err != nil {
+	rest := x.br.Buffered() - len(raw)
+	if err := ctx.Request.Header.Read(x.br); err != nil || x.br.Buffered() != rest {
 		x.refuse(ctx, auth.NewError(auth.CodeBadRequest, "the request is not acceptable", err))
 		return false
 	}
@@ -233,7 +239,13 @@ func (x *serving) handOver() {
 // answer writes the response. It reports whether the connection may serve
 // another request.
 func (x *serving) answer(ctx *fasthttp.RequestCtx, h *head) bool {
+	// From here on a worker that is gone shows by the writes that fail. One
+	// that only ended its own side (half-close) gets its whole answer.
+	x.watch.stop()
 	unread := !x.body.settle()
+	if !unread {
+		x.dropReader() // a long answer holds none of it
+	}
 	keep := h.persists() && !unread && !x.broken && !x.s.draining.Load() && !ctx.Response.ConnectionClose()
 	keep, err := x.respond(ctx, h.http10, keep)
 	if unread {

@@ -85,19 +85,23 @@ func (b *Body) pump(sink io.Writer, down *Conn, upTLS, downTLS bool) (err error)
 		l.giveBack()
 	}()
 	buf := *l.copy
+	// A write batch is sent when it has no room for another piece with its
+	// records, and when nothing more is here to be sent with it.
+	room := len(buf) + len(buf)>>8 + 1<<10
 	for {
-		n, rerr := 0, error(nil)
+		b.dropReader()
+		n, pause, rerr := 0, false, error(nil)
 		for n < len(buf) && rerr == nil {
 			var m int
 			m, rerr = b.next(buf[n:])
 			n += m
-			if rerr == nil && b.br.Buffered() == 0 && up.buffered() == 0 {
+			if pause = rerr != nil || b.ahead() == 0 && up.buffered() == 0; pause {
 				break // more would have to be waited for
 			}
 		}
 		if n > 0 {
 			m, werr := sink.Write(buf[:n])
-			if werr == nil && downTLS {
+			if werr == nil && downTLS && (pause || len(down.wbuf)-down.n < room) {
 				werr = down.Flush()
 			}
 			if werr != nil {
@@ -124,7 +128,7 @@ func (b *Body) splice(down *Conn) (done bool, err error) {
 	}
 	defer s.close()
 	// First what came with the head.
-	if k := int(min(int64(b.br.Buffered()), b.left)); k > 0 {
+	if k := int(min(int64(b.ahead()), b.left)); k > 0 {
 		p, _ := b.br.Peek(k)
 		n, err := down.Write(p)
 		_, _ = b.br.Discard(n)
@@ -134,6 +138,7 @@ func (b *Body) splice(down *Conn) (done bool, err error) {
 			return true, b.worker(err)
 		}
 	}
+	b.dropReader()
 	first := true
 	for b.left > 0 {
 		n, fromUpstream, err := s.step(b.left)

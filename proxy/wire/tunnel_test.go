@@ -95,6 +95,7 @@ func closeWrite(c net.Conn) error {
 }
 
 func TestTunnelEnds(t *testing.T) {
+	t.Parallel()
 	t.Run("by its context", func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		revoked := errors.New("the key was revoked")
@@ -116,9 +117,9 @@ func TestTunnelEnds(t *testing.T) {
 		}
 	})
 	t.Run("not while one side works", func(t *testing.T) {
-		const idle = 300 * time.Millisecond
+		const idle = time.Second
 		worker, upstream, done := tunnelled(t, t.Context(), false, TunnelOptions{Idle: idle})
-		for range 20 { // four times the limit, in one direction only
+		for range 12 { // more than twice the limit, in one direction only
 			time.Sleep(idle / 5)
 			if _, err := upstream.Write([]byte("x")); err != nil {
 				t.Fatal(err)

@@ -44,9 +44,9 @@ var (
 const lookEvery = time.Second
 
 // Context is a context that ends when the worker of ctx closed its connection
-// (noticed within a second, without reading from it; on Linux only), when the
-// server is killed, and when the response was written or the hijacking
-// function returned. Only for handlers of a Server.
+// before the response began (noticed within a second, without reading from it;
+// on Linux only), when the server is killed, and when the response was written
+// or the hijacking function returned. Only for handlers of a Server.
 func Context(ctx *fasthttp.RequestCtx) context.Context {
 	x := servingOf(ctx)
 	if x.ctx == nil {
@@ -95,7 +95,11 @@ func (w *watch) look() {
 	}
 }
 
+// stop may be called more than once, and on nil.
 func (w *watch) stop() {
+	if w == nil {
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.over = true
