@@ -24,6 +24,9 @@ func TestT01_InnerHostOtherThanTheTunnelIsMisdirected(t *testing.T) {
 	hub, evil := r.hub(ok), r.evil()
 	a := r.tunnel(hubHost).get("/a", evilHost)
 	r.expect(a, 421, auth.CodeMisdirected)
+	if e := r.recorder.eventually(auth.ActionDenied, 1); len(e) != 1 || e[0].Code != auth.CodeMisdirected || e[0].KeyName != "worker" {
+		t.Errorf("denied: %+v", e)
+	}
 	for _, host := range []string{hubHost + ":8443", "user@" + hubHost, hubHost + ".", "", hubHost + " " + evilHost} {
 		if a := r.tunnel(hubHost).get("/a", host); a.status != 421 && a.status != 400 {
 			t.Errorf("Host %q: %d", host, a.status)
@@ -120,8 +123,8 @@ func TestT04_EachRequestInATunnelIsDecidedAfresh(t *testing.T) {
 	if n := len(hub.requests()); n != 2 {
 		t.Errorf("the hub got %d requests", n)
 	}
-	denied := r.recorder.eventually(auth.ActionDenied, 1)
-	if len(denied) != 1 || denied[0].Code != auth.CodeKeyRevoked || denied[0].KeyID != "key_read" {
+	denied := r.recorder.eventually(auth.ActionDenied, 2)
+	if len(denied) != 2 || denied[1].Code != auth.CodeKeyRevoked || denied[1].KeyID != "key_read" {
 		t.Errorf("denied: %+v", denied)
 	}
 }
