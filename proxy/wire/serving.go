@@ -171,7 +171,8 @@ func (x *serving) request() bool {
 	plainMessages(ctx)
 	rest := x.br.Buffered() - len(raw)
 	if err := ctx.Request.Header.Read(x.br); err != nil || x.br.Buffered() != rest {
-		x.refuse(ctx, auth.NewError(auth.CodeBadRequest, "the request is not acceptable", err))
+		// err quotes what it read, an API key and all: it goes nowhere.
+		x.refuse(ctx, auth.NewError(auth.CodeBadRequest, "the request is not acceptable", nil))
 		return false
 	}
 	_ = x.c.SetReadDeadline(time.Time{})
