@@ -13,10 +13,10 @@ import (
 // The exchange knows its target and the evidence of who asks. The error is
 // what the request is refused with.
 func (x *exchange) road() *auth.Error {
-	if err := x.identify(); err != nil {
-		return err
-	}
 	for whole := false; ; whole = true {
+		if err := x.identify(); err != nil {
+			return err
+		}
 		if err := x.decide(); err != nil {
 			return err
 		}
@@ -43,7 +43,7 @@ func (x *exchange) road() *auth.Error {
 func (x *exchange) decide() *auth.Error {
 	q := auth.Question{
 		Identity: x.identity, Method: x.method, Target: x.target,
-		Unmatched: x.policy.unmatched(x.mode), Now: x.p.o.Now(),
+		Unmatched: x.policy.unmatched(x.mode), Now: x.at,
 	}
 	if x.box != nil {
 		q.Boxed, q.Origin = true, x.box.Origin
@@ -57,6 +57,12 @@ func (x *exchange) decide() *auth.Error {
 			if err := x.classifiable(); err != nil {
 				return err
 			}
+			// That may have taken its time.
+			x.refresh()
+			if err := x.identify(); err != nil {
+				return err
+			}
+			q.Identity, q.Now = x.identity, x.at
 		}
 		q.Body, q.HasBody, q.ContentEncoding = x.body, true, x.contentEncoding()
 		x.decision = x.snap.Decide(q)
@@ -136,7 +142,7 @@ func (x *exchange) sign(ctx context.Context, out *outgoing) (*scrub.Masker, *aut
 		}
 		return nil, e
 	}
-	return scrub.New(applied.Mask), nil
+	return x.p.masks.of(d, applied.Mask), nil
 }
 
 // unchanged verifies that a signer changed nothing but the header and the

@@ -64,7 +64,7 @@ func (x *exchange) connect() *auth.Error {
 		}
 		return e
 	}
-	d := x.snap.Connect(x.identity, host, port, x.policy.forward, x.p.o.Now())
+	d := x.snap.Connect(x.identity, host, port, x.policy.forward, x.at)
 	x.decision.Provider = d.Provider
 	switch d.Passage {
 	case auth.Intercept:

@@ -15,14 +15,15 @@ func (x *exchange) end(sent int64, cause error) {
 		return
 	}
 	x.ended = true
-	took := x.p.o.Now().Sub(x.started)
+	now := x.p.o.Now()
+	took := now.Sub(x.started)
 	if x.transfer != nil {
 		x.p.transfers.remove(x.transfer)
 	}
 	if cause != nil && x.failure == nil {
 		x.failure = brokenOff(cause)
 	}
-	x.recordEnd(sent, took)
+	x.recordEnd(sent, now)
 	if m := x.p.o.Metrics; m != nil {
 		s := Sample{Mode: x.modeName(), Outcome: x.outcome(), Status: x.status, Bytes: sent, FirstByte: x.firstByte, Duration: took}
 		if x.failure != nil {

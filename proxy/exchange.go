@@ -47,6 +47,8 @@ type exchange struct {
 
 	id      string
 	started time.Time
+	// at is the time by which everything about the request is decided.
+	at time.Time
 	// peer is the worker's address without port.
 	peer string
 	// secure says that the worker speaks TLS to our own listener.
@@ -89,6 +91,9 @@ type exchange struct {
 	ended     bool
 }
 
+// refresh takes the state of the moment to decide by.
+func (x *exchange) refresh() { x.snap, x.at = x.p.o.Snapshot(), x.p.o.Now() }
+
 // safe reports whether the method only reads (RFC 9110, section 9.2.1).
 func (x *exchange) safe() bool {
 	return x.method == "GET" || x.method == "HEAD" || x.method == "OPTIONS"
@@ -98,12 +103,11 @@ func (x *exchange) safe() bool {
 // upstream, from where it cannot be taken without changing what was asked for;
 // it is not recorded either.
 func (x *exchange) aim(t auth.Target) *auth.Error {
-	now := x.p.o.Now()
 	where := ""
-	if holdsKey(t.RawQuery, x.snap, now) {
+	if holdsKey(t.RawQuery, x.snap, x.at) {
 		where = "the query"
 	}
-	if holdsKey(t.Path, x.snap, now) {
+	if holdsKey(t.Path, x.snap, x.at) {
 		where = "the path"
 		t.Path = "/" + auth.Redacted
 	}

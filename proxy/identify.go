@@ -54,9 +54,8 @@ func (e *evidence) identify(s *auth.Snapshot, now time.Time) (auth.Identity, err
 // recognise takes what the request presents as evidence. Where nothing is
 // presented it is the listener's default key, if it may be implied.
 func (x *exchange) recognise(shown presented) *auth.Error {
-	now := x.p.o.Now()
 	implied := x.mayImply()
-	if err := shown.settle(x.snap, now, !shown.url.IsZero() || implied); err != nil {
+	if err := shown.settle(x.snap, x.at, !shown.url.IsZero() || implied); err != nil {
 		return err
 	}
 	switch {
@@ -80,7 +79,7 @@ func (x *exchange) recognise(shown presented) *auth.Error {
 
 // identify finds out who asks.
 func (x *exchange) identify() *auth.Error {
-	id, err := x.who.identify(x.snap, x.p.o.Now())
+	id, err := x.who.identify(x.snap, x.at)
 	x.identity = id
 	if err != nil {
 		e := auth.AsError(err)
@@ -96,7 +95,7 @@ func (x *exchange) identify() *auth.Error {
 // is answered: e, or that there were too many. Only wrong keys are ever
 // answered so: a right one passes from any address at any time.
 func (x *exchange) wrongKey(e *auth.Error) *auth.Error {
-	if wait := x.p.failures.add(x.peer, x.p.o.Now()); wait > 0 {
+	if wait := x.p.failures.add(x.peer, x.at); wait > 0 {
 		return auth.NewError(auth.CodeTooManyAttempts, "too many unknown API keys came from "+x.peer, &retryAfter{wait, e})
 	}
 	return e

@@ -151,19 +151,18 @@ func (x *exchange) dropsSecret(f *field) bool {
 // keys.
 func (x *exchange) isKey(value string) bool {
 	for _, t := range credentialTokens(value) {
-		if holdsKey(t, x.snap, x.p.o.Now()) {
+		if holdsKey(t, x.snap, x.at) {
 			return true
 		}
 	}
-	return holdsKey(value, x.snap, x.p.o.Now())
+	return holdsKey(value, x.snap, x.at)
 }
 
 // keepsKeys refuses a request that would carry a key of ours upstream in a
 // field that is not known to carry keys.
 func (x *exchange) keepsKeys(out *outgoing) *auth.Error {
-	now := x.p.o.Now()
 	for i := range out.fields {
-		if f := &out.fields[i]; holdsKey(f.value, x.snap, now) {
+		if f := &out.fields[i]; holdsKey(f.value, x.snap, x.at) {
 			return carriesKey("the header field " + f.name)
 		}
 	}

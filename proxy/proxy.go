@@ -31,6 +31,7 @@ type Proxy struct {
 	transfers registry
 	failures  failures
 	tunnels   tunnels
+	masks     masks
 
 	// implied are the listeners that may imply the default key, by address.
 	implied  sync.Map

@@ -8,10 +8,10 @@ import (
 
 // event is what every event about the exchange has in common. It never holds
 // a query.
-func (x *exchange) event(action string) auth.Event {
+func (x *exchange) event(action string, at time.Time) auth.Event {
 	d := &x.decision
 	e := auth.Event{
-		Action: action, Time: x.p.o.Now(), TeamID: x.identity.TeamID, RequestID: x.id,
+		Action: action, Time: at, TeamID: x.identity.TeamID, RequestID: x.id,
 		Address: x.peer, KeyID: x.identity.KeyID, KeyName: x.identity.KeyName,
 		CredentialID: d.CredentialID, CredentialName: d.CredentialName, Version: d.Version,
 		Rule: d.Rule, Mode: x.mode.String(), Method: x.method, Host: x.target.Authority(), Path: x.target.Path,
@@ -40,7 +40,7 @@ func (x *exchange) admit() (auth.Ticket, *auth.Error) {
 	if x.summarised() {
 		return nil, nil
 	}
-	use := x.p.o.Recorder.Record(x.event(auth.ActionUsed))
+	use := x.p.o.Recorder.Record(x.event(auth.ActionUsed, x.at))
 	if s, ok := use.(auth.Settled); ok && s.Settled() != nil {
 		x.admitted = false // there is nothing on record that would need an end
 		return nil, unrecordable(s.Settled())
@@ -67,13 +67,13 @@ func (x *exchange) recordDenial(err *auth.Error) {
 	if x.identity.KeyID == "" || x.admitted {
 		return
 	}
-	e := x.event(auth.ActionDenied)
+	e := x.event(auth.ActionDenied, x.p.o.Now())
 	e.Code, e.Reason = err.Code, err.Reason
 	x.p.o.Recorder.Record(e)
 }
 
 // recordEnd records how what was admitted ended.
-func (x *exchange) recordEnd(sent int64, took time.Duration) {
+func (x *exchange) recordEnd(sent int64, now time.Time) {
 	if !x.admitted {
 		return
 	}
@@ -81,8 +81,8 @@ func (x *exchange) recordEnd(sent int64, took time.Duration) {
 	if x.summarised() {
 		action = auth.ActionSummary
 	}
-	e := x.event(action)
-	e.Status, e.Bytes, e.Duration, e.Reason = x.status, sent, took, ""
+	e := x.event(action, now)
+	e.Status, e.Bytes, e.Duration, e.Reason = x.status, sent, now.Sub(x.started), ""
 	if x.failure != nil {
 		e.Code, e.Reason = x.failure.Code, x.failure.Reason
 	}
@@ -92,9 +92,9 @@ func (x *exchange) recordEnd(sent int64, took time.Duration) {
 // restart ends one request to the upstream and makes the exchange ready for
 // another.
 func (x *exchange) restart() {
-	took := x.p.o.Now().Sub(x.started)
-	x.recordEnd(0, took)
+	x.refresh()
+	x.recordEnd(0, x.at)
 	x.p.transfers.remove(x.transfer)
 	x.admitted, x.transfer, x.status = false, nil, 0
-	x.id = auth.NewID(auth.PrefixRequest, x.p.o.Now())
+	x.id = auth.NewID(auth.PrefixRequest, x.at)
 }

@@ -90,7 +90,7 @@ func (x *exchange) isSigned(t auth.Target) bool {
 	}
 	d := x.snap.Decide(auth.Question{
 		Identity: x.identity, Method: "GET", Target: t, Unmatched: auth.UnmatchedPass,
-		Boxed: true, Origin: x.origin(), Now: x.p.o.Now(),
+		Boxed: true, Origin: x.origin(), Now: x.at,
 	})
 	return d.Signed
 }
@@ -111,8 +111,7 @@ func (x *exchange) seal(t auth.Target) (string, bool) {
 	if x.p.o.Boxes == nil {
 		return "", false
 	}
-	now := x.p.o.Now()
-	expires := now.Add(boxLife)
+	expires := x.at.Add(boxLife)
 	if end, ok := signatureEnd(t.RawQuery); ok && end.Before(expires) {
 		expires = end
 	}

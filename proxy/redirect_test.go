@@ -30,7 +30,7 @@ func returning(t testing.TB, uri string) *exchange {
 	}
 	x := &exchange{
 		p: &Proxy{o: Options{Boxes: sealer, Now: time.Now, Logger: zerolog.Nop()}}, policy: pol, snap: snap,
-		mode: reverse, authority: "proxy:8080",
+		mode: reverse, authority: "proxy:8080", at: time.Now(),
 	}
 	if x.identity, err = snap.IdentifyID("key_1", time.Now()); err != nil {
 		t.Fatal(err)
@@ -88,6 +88,7 @@ func TestSignedReferencesAreSealed(t *testing.T) {
 	signed := "https://cdn.example/f?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=20260101T000000Z&X-Amz-Expires=3600&X-Amz-Signature=a%2Fb"
 	x := returning(t, "/huggingface.co/org/model/resolve/main/f?token=x")
 	x.p.o.Now = func() time.Time { return time.Date(2026, 1, 1, 0, 30, 0, 0, time.UTC) }
+	x.at = x.p.o.Now()
 	sealer, err := box.New(box.Options{Keys: [][]byte{box.NewKey()}, Now: x.p.o.Now})
 	if err != nil {
 		t.Fatal(err)

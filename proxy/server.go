@@ -216,7 +216,7 @@ func (p *Proxy) begin(ctx *fasthttp.RequestCtx, t *tunnel) *exchange {
 	h := &ctx.Request.Header
 	now := p.o.Now()
 	x := &exchange{
-		p: p, line: line{ctx}, policy: p.policy.Load(), snap: p.o.Snapshot(),
+		p: p, line: line{ctx}, policy: p.policy.Load(), snap: p.o.Snapshot(), at: now,
 		id: auth.NewID(auth.PrefixRequest, now), started: now,
 		peer: address(ctx.RemoteAddr()), secure: ctx.IsTLS(), tunnel: t,
 		method: string(h.Method()), uri: string(h.RequestURI()),

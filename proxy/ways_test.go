@@ -423,6 +423,22 @@ func TestTheBodyDecidesAndTravels(t *testing.T) {
 	}
 }
 
+func TestAKeyRevokedWhileItsBodyIsReadIsRefused(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	hub := r.hub(ok)
+	w := r.worker()
+	w.send("POST /" + hubHost + "/repo/batch HTTP/1.1\r\nHost: " + r.addr + "\r\nAuthorization: Bearer " + r.key.Reveal() + "\r\nExpect: 100-continue\r\nContent-Length: 24\r\n\r\n")
+	head, err := rawHead(w.br) // it waits for the body now
+	r.must(err)
+	if !strings.HasPrefix(head, "HTTP/1.1 100 ") {
+		t.Fatalf("%q", head)
+	}
+	r.revoke()
+	w.send(read)
+	r.expect(w.read("POST"), 403, auth.CodeKeyRevoked)
+	hub.none()
+}
+
 func TestSealedURLsCarryASignedTargetToAWorkerWithoutEgress(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	signed := "https://" + cdnHost + "/f%2Fx?X-Amz-Algorithm=A&X-Amz-Credential=C%2F1&X-Amz-Expires=600&X-Amz-Signature=s+%2B~"
