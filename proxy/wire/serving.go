@@ -151,6 +151,7 @@ func (x *serving) request() bool {
 		contexts.Put(ctx)
 	}()
 	if err != nil {
+		x.markHEAD(ctx)
 		switch {
 		case errors.Is(err, errHeadTooLarge):
 			x.refuse(ctx, auth.NewError(auth.CodeHeaderTooLarge, err.Error(), nil))
@@ -165,6 +166,7 @@ func (x *serving) request() bool {
 	}
 	h, err := parseRequestHead(raw)
 	if err != nil {
+		x.markHEAD(ctx)
 		x.refuse(ctx, auth.NewError(auth.CodeBadRequest, err.Error(), nil))
 		return false
 	}
@@ -192,6 +194,18 @@ func (x *serving) request() bool {
 		return false
 	}
 	return x.answer(ctx, &h)
+}
+
+// markHEAD notes the method of a request that could not be read where it is
+// HEAD: what refuses it has no body (RFC 9110 section 9.3.2).
+func (x *serving) markHEAD(ctx *fasthttp.RequestCtx) {
+	const method = "HEAD"
+	if x.br.Buffered() <= len(method) {
+		return
+	}
+	if b, _ := x.br.Peek(len(method) + 1); string(b) == method+" " {
+		ctx.Request.Header.SetMethod(method)
+	}
 }
 
 // plainMessages makes fasthttp leave names and values as they are.
