@@ -92,11 +92,11 @@ func (x *exchange) log(sent int64, cause error, seconds float64) {
 		e = e.Str("url", x.target.Redacted())
 	}
 	if x.identity.KeyID != "" {
-		e = e.Str("key", x.identity.KeyName)
+		e = e.Str("key_id", x.identity.KeyID).Str("key", x.identity.KeyName)
 	}
 	d := &x.decision
 	if d.CredentialID != "" {
-		e = e.Str("credential", d.CredentialName)
+		e = e.Str("credential_id", d.CredentialID).Str("credential", d.CredentialName)
 	}
 	if d.Rule != "" {
 		e = e.Str("rule", d.Rule)
