@@ -3,6 +3,9 @@ package cases
 import (
 	"net/url"
 	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -29,4 +32,20 @@ func portOf(rawURL string) string {
 		return ""
 	}
 	return u.Port()
+}
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+
+// auditLines are the lines of every file of the record.
+func auditLines(t *testing.T, dir string) []string {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(dir, "audit", "*.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, path := range paths {
+		lines = append(lines, strings.Split(string(readFile(t, path)), "\n")...)
+	}
+	return lines
 }

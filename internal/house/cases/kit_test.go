@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -24,11 +25,18 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	// Most of these tests wait most of the time: for disks, clocks, timeouts.
+	if n, err := strconv.Atoi(flag.Lookup("test.parallel").Value.String()); err == nil && n < sideBySide {
+		_ = flag.Set("test.parallel", strconv.Itoa(sideBySide))
+	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		removeProgram()
 		os.Exit(code)
 	}))
 }
+
+const sideBySide = 6
 
 // patience bounds every wait of these tests. What is waited for comes by
 // itself and soon: reaching the bound is a failure.

@@ -230,11 +230,25 @@ func (p *tap) serve(c net.Conn) {
 			}
 			head.WriteString(line)
 		}
+		if !readBody(br, head.String()) {
+			return
+		}
 		answer := p.answer(head.String())
 		if _, err := io.WriteString(c, answer); err != nil || answer == "" {
 			return
 		}
 	}
+}
+
+// readBody reads a request's body, if its head announces one, and reports
+// whether it was whole.
+func readBody(br *bufio.Reader, head string) bool {
+	r, err := http.ReadRequest(bufio.NewReader(io.MultiReader(strings.NewReader(head), br)))
+	if err != nil {
+		return true // a request for the answer to judge
+	}
+	_, err = io.Copy(io.Discard, r.Body)
+	return err == nil
 }
 
 // listening keeps what is read.
