@@ -66,7 +66,7 @@ func (f *File) Prune(before time.Time) ([]string, error) {
 	var gone []string
 	for _, name := range names {
 		month, _ := fileMonth(name)
-		if name == current || month.AddDate(0, 1, 0).After(before) {
+		if name >= current || month.AddDate(0, 1, 0).After(before) {
 			continue
 		}
 		if err := os.Remove(filepath.Join(f.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
