@@ -9,7 +9,7 @@ FUZZTIME ?= 10s
 # How often the randomised tests repeat in `make soak`.
 SOAK    ?= 1
 
-.PHONY: all build test unit clients lint vet staticcheck format fuzz soak bench docs clean
+.PHONY: all build test setup unit clients lint vet staticcheck format fuzz soak bench docs clean
 
 all: lint test
 
@@ -17,17 +17,20 @@ build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN) ./cmd/weighbridge
 
 # Every test under the race detector, then real clients against the whole house.
-test: unit clients
+test: setup unit clients
+
+# Installs what the tests need (pinned Python and Node packages in .cache, Debian
+# packages where it may) and says so; it fails where something is missing, and
+# never skips.
+setup:
+	bash testdata/clients/setup.sh
 
 unit:
 	CGO_ENABLED=1 $(GO) test -race -timeout 9m ./...
 
-# Installs what it needs (a virtual environment with pinned packages, Debian
-# packages where it may) and says so; with CI=true it fails where something is
-# missing, and it never skips.
-clients:
-	bash testdata/clients/setup.sh
-	$(GO) test -tags realclients -count=1 -timeout 9m ./internal/house/realclients/...
+# Clients wait more than they compute: more at a time than cores.
+clients: setup
+	$(GO) test -tags realclients -count=1 -timeout 9m -parallel 4 ./internal/house/realclients/...
 
 lint: format vet staticcheck
 
