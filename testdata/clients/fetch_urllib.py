@@ -1,4 +1,4 @@
-"""Download a URL with urllib: fetch_urllib.py URL FILE [TOKEN]
+"""Download a URL with urllib: fetch_urllib.py URL FILE [TOKEN [AGENT]]
 
 urllib sends the headers of the first request to every host it is redirected to.
 """
@@ -8,8 +8,13 @@ import sys
 import urllib.error
 import urllib.request
 
-url, path, *token = sys.argv[1:]
-headers = {"Authorization": "Bearer " + token[0]} if token else {}
+url, path, *more = sys.argv[1:]
+token, agent = (*more, "", "")[:2]
+headers = {}
+if token:
+    headers["Authorization"] = "Bearer " + token
+if agent:
+    headers["User-Agent"] = agent
 try:
     with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=60) as answer:
         with open(path, "wb") as out:

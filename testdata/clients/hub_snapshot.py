@@ -1,7 +1,8 @@
-"""Download a whole repository: hub_snapshot.py REPO DIR"""
+"""Download a repository, or what patterns name of it: hub_snapshot.py REPO DIR [PATTERN...]"""
 
 import sys
 
 from huggingface_hub import snapshot_download
 
-print(snapshot_download(sys.argv[1], local_dir=sys.argv[2]))
+repo, folder, *patterns = sys.argv[1:]
+print(snapshot_download(repo, local_dir=folder, allow_patterns=patterns or None))

@@ -1,6 +1,7 @@
 package clients_test
 
 import (
+	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
@@ -50,7 +51,11 @@ func TestRowsAreComplete(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		words := clients.Words{Python: "p", Scripts: "s", Repo: "r", File: "f", Dir: "d", URL: "u", KeyURL: "ku", Key: "k", Bundle: "b", Token: "t"}
+		words := clients.Words{Scripts: "s", Repo: "r", File: "f", Dir: "d", URL: "u", KeyURL: "ku", KeyBase: "kb", GitURL: "g",
+			Key: "k", Bundle: "b", Token: "t", Pythons: map[string]string{}}
+		for _, word := range clients.PythonWords() {
+			words.Pythons[word] = "p"
+		}
 		env, err := r.Environ(printed, words)
 		if err != nil {
 			t.Error(err)
@@ -63,16 +68,39 @@ func TestRowsAreComplete(t *testing.T) {
 
 // The versions that the page names are the ones that are installed.
 func TestVersionsAreThePinnedOnes(t *testing.T) {
-	pinned, err := os.ReadFile("../../../testdata/clients/requirements.txt")
-	if err != nil {
+	const dir = "../../../testdata/clients/"
+	// As requirements have it: lower case, an underscore where either stands.
+	pinned := map[string]bool{}
+	spell := strings.NewReplacer("-", "_").Replace
+	for _, name := range []string{"python0.txt", "python1.txt", "python2.txt", "xet.txt", "comfy.txt"} {
+		for line := range strings.Lines(read(t, dir+name)) {
+			pinned[strings.ToLower(spell(strings.TrimSpace(strings.Replace(line, "==", " ", 1))))] = true
+		}
+	}
+	var node struct{ Dependencies map[string]string }
+	if err := json.Unmarshal([]byte(read(t, dir+"package.json")), &node); err != nil {
 		t.Fatal(err)
 	}
-	have := strings.ReplaceAll(string(pinned), "-", "_")
+	for name, version := range node.Dependencies {
+		pinned[spell(name)+" "+version] = true
+	}
 	for _, r := range clients.Table() {
-		for _, m := range regexp.MustCompile(`([a-z_]+) (\d+\.\d+\.\d+)`).FindAllStringSubmatch(r.Client, -1) {
-			if !strings.Contains(have, m[1]+"=="+m[2]+"\n") {
-				t.Errorf("%s: requirements.txt does not pin %s %s", r.Name, m[1], m[2])
+		for _, m := range regexp.MustCompile(`([@A-Za-z_/-]+) (\d+(?:\.\d+)+)`).FindAllStringSubmatch(r.Client, -1) {
+			if !pinned[strings.ToLower(spell(m[1]))+" "+m[2]] {
+				t.Errorf("%s: %s %s is not what setup.sh installs", r.Name, m[1], m[2])
 			}
 		}
 	}
+	if lock := read(t, dir+"package-lock.json"); strings.Contains(lock, `"resolved"`) {
+		t.Error("package-lock.json names where packages come from: npm install --omit-lockfile-registry-resolved")
+	}
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }

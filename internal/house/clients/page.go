@@ -12,15 +12,15 @@ const pageHead = `# Clients
 <!-- Written from internal/house/clients by its test: change the table there and run
      go test ./internal/house/clients -update -->
 
-For each client and mode: the variables to set on the worker, and what to run. Nothing else is needed, and no token of the
-Hub ever stands on a worker. ` + "`weighbridge env`" + ` prints all variables of a mode at once, in the syntax of your shell, and
-setting them all does no harm; the tables say which of them a client really reads. Every row is run by ` + "`make test`" + ` against a
-hub that verifies what reaches it: with a gated repository, a worker without a token or with the placeholder, and every
+For each client and mode: the variables to set on the worker, and what to run. Nothing else is needed, and no token of an
+upstream ever stands on a worker. ` + "`weighbridge env`" + ` prints all variables of a mode at once, in the syntax of your shell, and
+setting them all does no harm; the tables say which of them a client really reads. Every row is run by ` + "`make test`" + ` against
+fakes that verify what reaches them: with a gated repository, a worker without a token or with the placeholder, and every
 byte compared by SHA-256.
 
 ` + "`PROXY`" + ` is weighbridge's host; ` + "`BUNDLE`" + ` is the file that ` + "`weighbridge env`" + ` writes, public roots and ours, because most
-of these variables *replace* a client's trust store; ` + "`PLACEHOLDER`" + ` is the token without meaning that it prints. The Python
-scripts are in ` + "`testdata/clients`" + ` and hold a few lines each.
+of these variables *replace* a client's trust store; ` + "`PLACEHOLDER`" + ` is the token without meaning that it prints. The scripts
+are in ` + "`testdata/clients`" + ` and hold a few lines each.
 
 `
 
@@ -40,11 +40,24 @@ certificate is needed, and the worker needs no way out but weighbridge. A client
 
 `
 
+// sectionHeads stand before the table of a section.
+var sectionHeads = map[Section]string{
+	Store: `A worker's image may carry our root in its own store instead of variables that name a bundle. On Debian and Ubuntu:
+
+    curl -fsS http://PROXY:8080/.weighbridge/ca.pem -o /usr/local/share/ca-certificates/weighbridge.crt
+    update-ca-certificates
+
+These clients then need no variable for their roots. Python's requests and httpx, huggingface_hub 1.x and Node bring
+their roots along and go on needing theirs.
+
+`,
+}
+
 const pageFoot = `
 ## What to know
 
-- huggingface_hub 2.x verifies by the operating system's store; ` + "`SSL_CERT_FILE`" + ` goes before it. ` + "`REQUESTS_CA_BUNDLE`" + ` means nothing
-  to it, nor to hf_xet.
+- huggingface_hub 2.x verifies by the operating system's store, 1.x by certifi's; ` + "`SSL_CERT_FILE`" + ` goes before both.
+  ` + "`REQUESTS_CA_BUNDLE`" + ` means nothing to them, nor to hf_xet; it is for requests, and so for huggingface_hub 0.x.
 - ` + "`HTTPS_PROXY`" + ` in upper case is read by all but wget and aria2, which want ` + "`https_proxy`" + `; set both, as ` + "`weighbridge env`" + ` does.
 - A global ` + "`http.extraHeader`" + ` of git is sent to every host; use ` + "`http.https://huggingface.co/.extraHeader`" + ` where you need one.
 - llama.cpp reads no proxy variable: use it in reverse mode.
@@ -54,29 +67,39 @@ const pageFoot = `
 func Page() string {
 	var b strings.Builder
 	b.WriteString(pageHead + forwardHead)
-	table(&b, workerenv.Forward)
+	sections(&b, workerenv.Forward)
 	b.WriteString(reverseHead)
-	table(&b, workerenv.Reverse)
+	sections(&b, workerenv.Reverse)
 	b.WriteString(pageFoot)
 	return b.String()
 }
 
-func table(b *strings.Builder, mode workerenv.Mode) {
-	b.WriteString("| client | variables | run | bytes come by | notes |\n|---|---|---|---|---|\n")
-	for _, r := range Table() {
-		if r.Mode != mode {
+// sections writes the tables of one mode, each under its heading.
+func sections(b *strings.Builder, mode workerenv.Mode) {
+	for _, s := range Sections() {
+		var rows []Row
+		for _, r := range Table() {
+			if r.Mode == mode && r.Section == s {
+				rows = append(rows, r)
+			}
+		}
+		if len(rows) == 0 {
 			continue
 		}
-		var vars []string
-		for _, name := range r.Env {
-			vars = append(vars, "`"+name+"`")
-		}
-		for _, v := range r.Set {
-			value := strings.ReplaceAll(v.Value, "{key}", "$WEIGHBRIDGE_KEY")
-			vars = append(vars, "`"+v.Name+"="+value+"`")
-		}
-		if len(vars) == 0 {
-			vars = []string{"none"}
+		fmt.Fprintf(b, "\n### %s\n\n%s", s, sectionHeads[s])
+		table(b, rows)
+	}
+}
+
+func table(b *strings.Builder, rows []Row) {
+	b.WriteString("| client | variables | run | bytes come by | notes |\n|---|---|---|---|---|\n")
+	for _, r := range rows {
+		vars := []string{"none"}
+		if shown := r.ShownVariables(); len(shown) > 0 {
+			vars = nil
+			for _, v := range shown {
+				vars = append(vars, "`"+v+"`")
+			}
 		}
 		notes := r.Notes
 		if len(r.Patterns) > 0 {

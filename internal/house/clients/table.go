@@ -1,6 +1,10 @@
 package clients
 
-import "github.com/weighbridge/weighbridge/internal/workerenv"
+import (
+	"slices"
+
+	"github.com/weighbridge/weighbridge/internal/workerenv"
+)
 
 // Way is how a large file's bytes reach a client.
 type Way string
@@ -11,14 +15,62 @@ const (
 	Xet Way = "xet"
 	// CDN is in one stream from a signed URL.
 	CDN Way = "signed URL"
+	// Blind is through a tunnel that weighbridge does not look into.
+	Blind Way = "blind tunnel"
 )
+
+// What is downloaded by a row.
+type What int
+
+// What there is to download.
+const (
+	// Weights is the one large file of a gated model.
+	Weights What = iota
+	// Whole is every file of that model.
+	Whole
+	// Plain is every file of a model whose names need no escaping.
+	Plain
+	// PullRequest is Weights as of refs/pr/1, a revision with slashes.
+	PullRequest
+	// Sharded is a model in shards with an index, as transformers loads it.
+	Sharded
+	// Pipeline is a model in parts, as diffusers loads it.
+	Pipeline
+	// Dataset is a dataset, as the datasets library loads it.
+	Dataset
+	// Civitai is a model on Civitai.
+	Civitai
+	// Comfy is a result of Comfy Cloud.
+	Comfy
+	// Package is a Python package from an index that has nothing to do with
+	// any credential.
+	Package
+)
+
+// Section is a heading of the page. The suite runs sections side by side.
+type Section string
+
+// The sections.
+const (
+	Hub2    Section = "huggingface_hub 2.x and what is built on it"
+	Hub1    Section = "huggingface_hub 1.x and before"
+	Tools   Section = "On the command line"
+	Scripts Section = "Python and Node"
+	ComfyUI Section = "ComfyUI, Civitai, Comfy Cloud"
+	Other   Section = "Other hosts"
+	Store   Section = "With our root in the operating system's store"
+)
+
+// Sections lists the sections in the order of the page.
+func Sections() []Section { return []Section{Hub2, Hub1, Tools, Scripts, ComfyUI, Other, Store} }
 
 // Row is one client in one mode.
 type Row struct {
 	// Name is short and unique: the name of its test.
-	Name   string
-	Client string
-	Mode   workerenv.Mode
+	Name    string
+	Client  string
+	Section Section
+	Mode    workerenv.Mode
 	// Env names the variables that the client needs of those that
 	// `weighbridge env` prints.
 	Env []string
@@ -26,102 +78,37 @@ type Row struct {
 	Set []workerenv.Var
 	// Command is what to run; see Words for what stands in braces.
 	Command []string
-	// Whole repositories are compared file by file, otherwise the one file
-	// that {url} and {file} name.
-	Whole bool
+	What    What
+	// Resume rows begin with a part of the file in place.
+	Resume bool
+	// Respells is set for clients that spell the query of a redirect anew, so
+	// that a signed URL does not arrive byte for byte; real stores allow that.
+	Respells bool
 	// Patterns of the credential; nil takes the provider's defaults.
 	Patterns []string
 	Way      Way
 	Notes    string
 }
 
-// Words are what stands in braces in a Command or in the Value of a variable.
-type Words struct {
-	Python  string // {python}
-	Scripts string // {scripts}: testdata/clients
-	Repo    string // {repo}
-	File    string // {file}
-	Dir     string // {dir}: where to download to
-	URL     string // {url}: the file on the Hub; in reverse mode below {base}
-	KeyURL  string // {key-url}: the file by URL key
-	Key     string // {key}
-	Bundle  string // {bundle}: public roots and ours
-	Token   string // {placeholder}: a token that stands for none
-}
-
 const orgPattern = "huggingface.co/acme/*"
+
+// What the rows have in common.
+var (
+	proxyAndRoots = []string{"HTTPS_PROXY", "SSL_CERT_FILE"}
+	endpoint      = []string{"HF_ENDPOINT", "HF_TOKEN"}
+	noXet         = []workerenv.Var{{Name: "HF_HUB_DISABLE_XET", Value: "1"}}
+)
 
 // Table lists every client in every mode that it can be used in.
 func Table() []Row {
-	const forward, reverse = workerenv.Forward, workerenv.Reverse
-	const (
-		hub    = "huggingface_hub 2.4.0"
-		hubXet = "huggingface_hub 2.4.0 with hf_xet 1.8.0"
-	)
-	proxyAndRoots := []string{"HTTPS_PROXY", "SSL_CERT_FILE"}
-	endpoint := []string{"HF_ENDPOINT", "HF_TOKEN"}
-	noXet := []workerenv.Var{{Name: "HF_HUB_DISABLE_XET", Value: "1"}}
-	download := []string{"{python}", "{scripts}/hub_download.py", "{repo}", "{dir}", "{file}"}
-	snapshot := []string{"{python}", "{scripts}/hub_snapshot.py", "{repo}", "{dir}"}
-	return []Row{
-		{Name: "hub-xet", Client: hubXet, Mode: forward, Env: proxyAndRoots, Command: download, Way: Xet,
-			Notes: "`hf_hub_download`; also what transformers and diffusers call. hf_xet takes proxy and roots from the same variables. No token is needed; where a library refuses to start without one, take the placeholder that `weighbridge env` prints."},
-		{Name: "hub-no-xet", Client: hub, Mode: forward, Env: proxyAndRoots, Set: noXet, Command: download, Way: CDN,
-			Notes: "`hf_hub_download` by the classic path: one stream for each file."},
-		{Name: "hub-snapshot-xet", Client: hubXet, Mode: forward, Env: proxyAndRoots, Command: snapshot, Whole: true, Way: Xet,
-			Notes: "`snapshot_download`."},
-		{Name: "hub-snapshot-no-xet", Client: hub, Mode: forward, Env: proxyAndRoots, Set: noXet, Command: snapshot, Whole: true, Way: CDN,
-			Notes: "`snapshot_download` by the classic path."},
-		{Name: "hub-org-xet", Client: hubXet, Mode: forward, Env: proxyAndRoots, Command: download, Patterns: []string{orgPattern}, Way: Xet,
-			Notes: "With a credential for one organisation only."},
-		{Name: "hub-org-snapshot", Client: hub, Mode: forward, Env: proxyAndRoots, Set: noXet, Command: snapshot, Whole: true, Patterns: []string{orgPattern}, Way: CDN,
-			Notes: "With a credential for one organisation only."},
-		{Name: "hub-placeholder", Client: hubXet, Mode: forward, Env: []string{"HTTPS_PROXY", "SSL_CERT_FILE", "HF_TOKEN"}, Command: download, Way: Xet,
-			Notes: "With the placeholder token, which weighbridge replaces."},
-		{Name: "curl", Client: "curl", Mode: forward, Env: []string{"HTTPS_PROXY", "CURL_CA_BUNDLE"}, Way: CDN,
-			Command: []string{"curl", "-fsSL", "-o", "{dir}/{file}", "{url}"}},
-		{Name: "curl-placeholder", Client: "curl", Mode: forward, Env: []string{"HTTPS_PROXY", "CURL_CA_BUNDLE"}, Way: CDN,
-			Command: []string{"curl", "-fsSL", "-H", "Authorization: Bearer {placeholder}", "-o", "{dir}/{file}", "{url}"},
-			Notes:   "For scripts that always send a token: it is replaced."},
-		{Name: "wget", Client: "wget", Mode: forward, Env: []string{"https_proxy"}, Way: CDN,
-			Command: []string{"wget", "-nv", "--ca-certificate={bundle}", "-O", "{dir}/{file}", "{url}"},
-			Notes:   "Reads the lower-case name only. Debian's wget takes no variable for its roots: `ca_certificate` in `~/.wgetrc` does the same as the option."},
-		{Name: "wget-placeholder", Client: "wget", Mode: forward, Env: []string{"https_proxy"}, Way: CDN,
-			Command: []string{"wget", "-nv", "--ca-certificate={bundle}", "--header=Authorization: Bearer {placeholder}", "-O", "{dir}/{file}", "{url}"},
-			Notes:   "wget repeats `--header` on the CDN, which would answer 400: weighbridge takes it off there."},
-		{Name: "requests", Client: "Python requests 2.34.2", Mode: forward, Env: []string{"HTTPS_PROXY", "REQUESTS_CA_BUNDLE"}, Way: CDN,
-			Command: []string{"{python}", "{scripts}/fetch_requests.py", "{url}", "{dir}/{file}"}},
-		{Name: "requests-placeholder", Client: "Python requests 2.34.2", Mode: forward, Env: []string{"HTTPS_PROXY", "REQUESTS_CA_BUNDLE"}, Way: CDN,
-			Command: []string{"{python}", "{scripts}/fetch_requests.py", "{url}", "{dir}/{file}", "{placeholder}"},
-			Notes:   "With a token in the request's headers: it is replaced."},
-		{Name: "urllib", Client: "Python urllib", Mode: forward, Env: proxyAndRoots, Way: CDN,
-			Command: []string{"{python}", "{scripts}/fetch_urllib.py", "{url}", "{dir}/{file}"},
-			Notes:   "Also what torch.hub and torchvision use."},
-		{Name: "urllib-placeholder", Client: "Python urllib", Mode: forward, Env: proxyAndRoots, Way: CDN,
-			Command: []string{"{python}", "{scripts}/fetch_urllib.py", "{url}", "{dir}/{file}", "{placeholder}"},
-			Notes:   "urllib repeats Authorization on the CDN, which would answer 400: weighbridge takes it off there."},
-		{Name: "git-lfs", Client: "git with git-lfs", Mode: forward, Env: []string{"HTTPS_PROXY", "GIT_SSL_CAINFO"}, Way: CDN, Whole: true,
-			Command: []string{"git", "clone", "--quiet", "https://huggingface.co/{repo}", "{dir}/clone"},
-			Notes:   "The token is put on as the password that git routes want."},
+	return slices.Concat(
+		in(Hub2, hub2Rows()), in(Hub1, hub1Rows()), in(Tools, toolRows()), in(Scripts, scriptRows()),
+		in(ComfyUI, comfyRows()), in(Other, otherRows()), in(Store, storeRows()))
+}
 
-		{Name: "reverse-hub", Client: hubXet, Mode: reverse, Env: endpoint, Command: download, Way: CDN,
-			Notes: "`hf_hub_download`; the API key in its `hf_` form, which is the form that other Hub clients insist on. xet is hidden, so bytes come by the classic path through weighbridge and the worker needs no other way out."},
-		{Name: "reverse-hub-wbk", Client: hubXet, Mode: reverse, Env: []string{"HF_ENDPOINT"}, Set: []workerenv.Var{{Name: "HF_TOKEN", Value: "{key}", Secret: true}}, Command: download, Way: CDN,
-			Notes: "The API key as it was shown."},
-		{Name: "reverse-hub-snapshot", Client: hub, Mode: reverse, Env: endpoint, Command: snapshot, Whole: true, Way: CDN,
-			Notes: "`snapshot_download`."},
-		{Name: "reverse-hub-org", Client: hub, Mode: reverse, Env: endpoint, Command: snapshot, Whole: true, Patterns: []string{orgPattern}, Way: CDN,
-			Notes: "With a credential for one organisation only."},
-		{Name: "reverse-curl", Client: "curl", Mode: reverse, Way: CDN,
-			Command: []string{"curl", "-fsSL", "-H", "Authorization: Bearer {key}", "-o", "{dir}/{file}", "{url}"},
-			Notes:   "A header on the command line shows in `ps`; `-H @FILE` reads it from a file."},
-		{Name: "reverse-curl-url-key", Client: "curl", Mode: reverse, Way: CDN,
-			Command: []string{"curl", "-fsSL", "-o", "{dir}/{file}", "{key-url}"}},
-		{Name: "reverse-wget-url-key", Client: "wget", Mode: reverse, Way: CDN,
-			Command: []string{"wget", "-nv", "-O", "{dir}/{file}", "{key-url}"}},
-		{Name: "reverse-requests-url-key", Client: "Python requests 2.34.2", Mode: reverse, Way: CDN,
-			Command: []string{"{python}", "{scripts}/fetch_requests.py", "{key-url}", "{dir}/{file}"}},
-		{Name: "reverse-urllib-url-key", Client: "Python urllib", Mode: reverse, Way: CDN,
-			Command: []string{"{python}", "{scripts}/fetch_urllib.py", "{key-url}", "{dir}/{file}"}},
+func in(s Section, rows []Row) []Row {
+	for i := range rows {
+		rows[i].Section = s
 	}
+	return rows
 }

@@ -8,9 +8,37 @@ import (
 	"github.com/weighbridge/weighbridge/internal/workerenv"
 )
 
+// Words are what stands in braces in a Command or in the Value of a variable.
+type Words struct {
+	// Pythons are interpreters by word: {python} has the newest huggingface_hub
+	// 2.x and hf_xet, {python1} the newest 1.x and hf_xet; {python-plain} and
+	// {python1-plain} are those without hf_xet; {python0} has the last 0.x.
+	Pythons map[string]string
+	Scripts string // {scripts}: testdata/clients
+	Repo    string // {repo}
+	File    string // {file}
+	Dir     string // {dir}: where to download to
+	URL     string // {url}: what is downloaded; in reverse mode below {base}
+	KeyURL  string // {key-url}: the same by URL key
+	KeyBase string // {key-base}: where hosts begin in a URL key's URLs
+	GitURL  string // {git-url}: the repository, with the key as the password where the mode wants it
+	Key     string // {key}
+	Bundle  string // {bundle}: public roots and ours
+	Token   string // {placeholder}: a token that stands for none
+}
+
+// PythonWords lists the words of interpreters.
+func PythonWords() []string {
+	return []string{"python", "python-plain", "python1", "python1-plain", "python0"}
+}
+
 func (w Words) replacer() *strings.Replacer {
-	return strings.NewReplacer("{python}", w.Python, "{scripts}", w.Scripts, "{repo}", w.Repo, "{file}", w.File,
-		"{dir}", w.Dir, "{url}", w.URL, "{key-url}", w.KeyURL, "{key}", w.Key, "{bundle}", w.Bundle, "{placeholder}", w.Token)
+	pairs := []string{"{scripts}", w.Scripts, "{repo}", w.Repo, "{file}", w.File, "{dir}", w.Dir, "{url}", w.URL,
+		"{key-url}", w.KeyURL, "{key-base}", w.KeyBase, "{git-url}", w.GitURL, "{key}", w.Key, "{bundle}", w.Bundle, "{placeholder}", w.Token}
+	for word, path := range w.Pythons {
+		pairs = append(pairs, "{"+word+"}", path)
+	}
+	return strings.NewReplacer(pairs...)
 }
 
 // Argv is the command with its words filled in.
@@ -44,25 +72,63 @@ func (r Row) Environ(printed []workerenv.Var, w Words) ([]string, error) {
 	return out, nil
 }
 
+// The words of the page.
+const (
+	shownProxy   = "http://PROXY:8080/"
+	shownKeyBase = shownProxy + ".weighbridge/k/URL-KEY"
+)
+
+// shownURL is what a row downloads, as a person would write it.
+func (w What) shownURL() string {
+	switch w {
+	case PullRequest:
+		return "https://huggingface.co/ORG/REPO/resolve/refs%2Fpr%2F1/FILE"
+	case Civitai:
+		return "https://civitai.com/api/download/models/VERSION"
+	case Comfy:
+		return "https://cloud.comfy.org/api/view?filename=FILE"
+	case Package:
+		return "https://INDEX/simple"
+	default:
+		return "https://huggingface.co/ORG/REPO/resolve/main/FILE"
+	}
+}
+
+// shownWords are the words as the page has them.
+func (r Row) shownWords() Words {
+	target, git := r.What.shownURL(), "https://huggingface.co/ORG/REPO"
+	below := strings.TrimPrefix(target, "https://")
+	if r.Mode == workerenv.Reverse {
+		target, git = shownProxy+below, "http://weighbridge:$WEIGHBRIDGE_KEY@PROXY:8080/huggingface.co/ORG/REPO"
+	}
+	w := Words{Pythons: map[string]string{}, Repo: "ORG/REPO", File: "FILE", Dir: "DIR", URL: target, GitURL: git,
+		KeyURL: shownKeyBase + "/" + below, KeyBase: shownKeyBase, Key: "$WEIGHBRIDGE_KEY", Bundle: "BUNDLE", Token: "PLACEHOLDER"}
+	for _, word := range PythonWords() {
+		w.Pythons[word] = "python"
+	}
+	return w
+}
+
 // Shown is the command as a person would write it.
 func (r Row) Shown() string {
-	target := "https://huggingface.co/ORG/REPO/resolve/main/FILE"
-	if r.Mode == workerenv.Reverse {
-		target = "http://PROXY:8080/huggingface.co/ORG/REPO/resolve/main/FILE"
-	}
-	argv := r.Argv(Words{
-		Python: "python", Scripts: "", Repo: "ORG/REPO", File: "FILE", Dir: "DIR", URL: target,
-		KeyURL: "http://PROXY:8080/.weighbridge/k/URL-KEY/huggingface.co/ORG/REPO/resolve/main/FILE",
-		Key:    "$WEIGHBRIDGE_KEY", Bundle: "BUNDLE", Token: "PLACEHOLDER",
-	})
+	argv := r.Argv(r.shownWords())
 	for i, arg := range argv {
 		if strings.HasPrefix(arg, "/") {
 			arg = path.Base(arg)
 		}
-		if strings.ContainsAny(arg, " $") {
+		if strings.ContainsAny(arg, " $*?") {
 			arg = `"` + arg + `"`
 		}
 		argv[i] = arg
 	}
 	return strings.Join(argv, " ")
+}
+
+// ShownVariables are the variables as a person would set them.
+func (r Row) ShownVariables() []string {
+	out := append([]string(nil), r.Env...)
+	for _, v := range r.Set {
+		out = append(out, v.Name+"="+r.shownWords().replacer().Replace(v.Value))
+	}
+	return out
 }

@@ -45,15 +45,23 @@ func (h *Hub) serveAPI(w http.ResponseWriter, r *http.Request, path string) {
 	}
 }
 
-// info is /api/KIND/ID[/revision/REV].
+// info is /api/KIND/ID[/revision/REV][?blobs=true].
 func (h *Hub) info(w http.ResponseWriter, r *http.Request, rt route) {
 	found, s := h.enterAt(w, r, rt, toList)
 	if found == nil {
 		return
 	}
-	siblings := make([]map[string]string, 0, len(s.paths))
+	siblings := make([]map[string]any, 0, len(s.paths))
 	for _, p := range s.paths {
-		siblings = append(siblings, map[string]string{"rfilename": p})
+		row := map[string]any{"rfilename": p}
+		if isTrue(r.URL.Query().Get("blobs")) {
+			e := s.entries[p]
+			row["size"], row["blobId"] = e.size, e.gitOID
+			if e.large {
+				row["lfs"] = map[string]any{"sha256": e.sha256, "size": e.size, "pointerSize": len(pointer(e.sha256, e.size))}
+			}
+		}
+		siblings = append(siblings, row)
 	}
 	var gated any = false
 	if found.Access == Gated {

@@ -28,6 +28,10 @@ func (h *Hub) signedURL(r *repo, e *entry) string {
 	}
 }
 
+// TakeRespelled says whether the CDN takes URLs whose query a client spelled
+// anew: see origin.Signer.
+func (h *Hub) TakeRespelled(take bool) { h.signer.TakeRespelled(take) }
+
 // serveCDN serves what signedURL names, to nobody who shows a token and only
 // for the very URL that was issued. Its ETag has nothing to do with the Hub's.
 func (h *Hub) serveCDN(w http.ResponseWriter, r *http.Request) {

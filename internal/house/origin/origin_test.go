@@ -238,3 +238,23 @@ func TestSignedURLs(t *testing.T) {
 		})
 	}
 }
+
+func TestSignedURLsRespelled(t *testing.T) {
+	s := origin.NewSigner(nil)
+	const host, path = "cdn.example.com", "/file"
+	query := func(signed string) string { return strings.SplitN(signed, "?", 2)[1] }
+	respelled := strings.NewReplacer("%3B", ";", "%27", "'").Replace
+	strict := query(s.CloudFront(host, path, "name=a%3Bb%27", time.Hour))
+	if err := s.Check(host, path, respelled(strict)); !errors.Is(err, origin.ErrSignature) {
+		t.Errorf("another spelling of a query passes: %v", err)
+	}
+	s.TakeRespelled(true)
+	for _, issued := range []string{query(s.CloudFront(host, path, "name=a%27b", time.Hour)), query(s.Presigned(host, path, "name=a%27b", time.Hour))} {
+		if err := s.Check(host, path, respelled(issued)); err != nil {
+			t.Errorf("another spelling that says the same: %v", err)
+		}
+		if err := s.Check(host, path, strings.Replace(issued, "a%27b", "a%27c", 1)); !errors.Is(err, origin.ErrSignature) {
+			t.Errorf("another query passes: %v", err)
+		}
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -29,6 +30,9 @@ var (
 type Signer struct {
 	key [32]byte
 	now func() time.Time
+
+	mu     sync.Mutex
+	issued map[string]string // what a query says to how it was spelled; nil unless TakeRespelled says so
 }
 
 // NewSigner makes a Signer with a key of its own. A nil now means time.Now.
@@ -39,6 +43,47 @@ func NewSigner(now func() time.Time) *Signer {
 	s := &Signer{now: now}
 	_, _ = rand.Read(s.key[:]) // crypto/rand.Read never fails since Go 1.24
 	return s
+}
+
+// TakeRespelled says whether URLs issued from here on may come back with their
+// query in another spelling that says the same, which the real stores do not
+// mind either. It is for clients that spell the query of a redirect anew.
+func (s *Signer) TakeRespelled(take bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.issued = nil
+	if take {
+		s.issued = map[string]string{}
+	}
+}
+
+// remember keeps how a query was spelled; respell gives that for one that says
+// the same.
+func (s *Signer) remember(query string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.issued != nil {
+		s.issued[said(query)] = query
+	}
+}
+
+func (s *Signer) respell(query string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if spelled, ok := s.issued[said(query)]; ok {
+		return spelled
+	}
+	return query
+}
+
+// said is what a query says, whatever its spelling. One that cannot be read
+// says itself.
+func said(query string) string {
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return query
+	}
+	return values.Encode()
 }
 
 // cloudFrontAlphabet is base64 with the three characters replaced that a URL
@@ -55,7 +100,9 @@ func (s *Signer) CloudFront(host, path, query string, life time.Duration) string
 		cloudFrontAlphabet.Replace(base64.StdEncoding.EncodeToString([]byte(policy)))))
 	mac := s.mac(host, path, unsigned)
 	signature := cloudFrontAlphabet.Replace(base64.StdEncoding.EncodeToString(append(mac, mac...)))
-	return "https://" + host + path + "?" + strings.Replace(unsigned, "Signature=", "Signature="+signature, 1)
+	signed := strings.Replace(unsigned, "Signature=", "Signature="+signature, 1)
+	s.remember(signed)
+	return "https://" + host + path + "?" + signed
 }
 
 // Presigned issues a URL in the form of an S3 presigned one (SigV4 in the
@@ -67,12 +114,15 @@ func (s *Signer) Presigned(host, path, query string, life time.Duration) string 
 		"&X-Amz-Signature=&X-Amz-SignedHeaders=host",
 		now.Format("20060102"), now.Format("20060102T150405Z"), int(life.Seconds())), query)
 	signature := hex.EncodeToString(s.mac(host, path, unsigned))
-	return "https://" + host + path + "?" + strings.Replace(unsigned, "X-Amz-Signature=", "X-Amz-Signature="+signature, 1)
+	signed := strings.Replace(unsigned, "X-Amz-Signature=", "X-Amz-Signature="+signature, 1)
+	s.remember(signed)
+	return "https://" + host + path + "?" + signed
 }
 
 // Check verifies a request for a URL that this Signer issued. The error is
 // ErrUnsigned, ErrSignature or ErrExpired.
 func (s *Signer) Check(host, path, query string) error {
+	query = s.respell(query)
 	name := "Signature="
 	if strings.Contains(query, "X-Amz-Signature=") {
 		name = "X-Amz-Signature="

@@ -93,9 +93,10 @@ func fixture(t *testing.T, o hub.Options) (*hub.Hub, []string, string) {
 // themselves: with a real token they download from it directly, and those that
 // show their token to the CDN are refused there.
 func TestFakeHubWithoutWeighbridge(t *testing.T) {
+	t.Parallel()
 	h, common, bundle := fixture(t, hub.Options{Git: true})
 	weights := "https://" + hub.Host + "/" + hub.SampleGated + "/resolve/main/" + hub.SampleWeights
-	python := filepath.Join(venv, "bin", "python")
+	python := python("python2-xet")
 	download := []string{python, filepath.Join(scriptDir, "hub_download.py"), hub.SampleGated, ".", hub.SampleWeights, hub.SampleConfig}
 	snapshot := []string{python, filepath.Join(scriptDir, "hub_snapshot.py"), hub.SampleGated, "."}
 	limited := hub.RateLimited(1, 0)
@@ -139,7 +140,7 @@ func TestFakeHubWithoutWeighbridge(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
-			if compareTree(t, dir, 1) == 0 {
+			if compareTree(t, dir, sampleFiles(t, 1)) == 0 {
 				t.Fatal("nothing was downloaded")
 			}
 			basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("alice:"+directToken))
@@ -158,6 +159,7 @@ func TestFakeHubWithoutWeighbridge(t *testing.T) {
 // TestFakeXetWithoutWeighbridge shows that hf_xet falls back to the first
 // version of reconstructions, and that it asks for a new token in time.
 func TestFakeXetWithoutWeighbridge(t *testing.T) {
+	t.Parallel()
 	for name, o := range map[string]hub.Options{
 		"v1 only":             {XetV1Only: true},
 		"short-lived tokens":  {XetLife: 20 * time.Second},
@@ -166,12 +168,12 @@ func TestFakeXetWithoutWeighbridge(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h, common, _ := fixture(t, o)
 			dir := t.TempDir()
-			out, err := run(t, dir, append(common, "HF_TOKEN="+directToken), []string{filepath.Join(venv, "bin", "python"),
+			out, err := run(t, dir, append(common, "HF_TOKEN="+directToken), []string{python("python2-xet"),
 				filepath.Join(scriptDir, "hub_download.py"), hub.SampleGated, ".", hub.SampleWeights, hub.SamplePlus})
 			if err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
-			if n := compareTree(t, dir, 1); n != 2 {
+			if n := compareTree(t, dir, sampleFiles(t, 1)); n != 2 {
 				t.Errorf("%d files", n)
 			}
 			first := len(h.Server.Record.Where(func(r *origin.Request) bool { return strings.HasPrefix(r.Path, "/v1/reconstructions/") }))

@@ -144,7 +144,7 @@ func (n *newcomer) configure(h *hub.Hub) {
 
 func (n *newcomer) environ() []string {
 	path := filepath.Join(n.dir, "bin") + ":" + os.Getenv("PATH")
-	return []string{"PATH=" + path, "HOME=" + n.t.TempDir(), "LANG=C.UTF-8", "HF_HUB_DISABLE_TELEMETRY=1", "PYTHON=" + filepath.Join(venv, "bin", "python"), "SCRIPTS=" + scriptDir}
+	return []string{"PATH=" + path, "HOME=" + n.t.TempDir(), "LANG=C.UTF-8", "HF_HUB_DISABLE_TELEMETRY=1", "PYTHON=" + python("python2-xet"), "SCRIPTS=" + scriptDir}
 }
 
 func (n *newcomer) serve() {

@@ -23,8 +23,8 @@ import (
 // client that hangs from taking the whole suite along.
 const patience = 3 * time.Minute
 
-// venv is the Python environment and scriptDir the directory of the scripts.
-var venv, scriptDir string
+// clientDir is where setup.sh put the clients, scriptDir has the scripts.
+var clientDir, scriptDir string
 
 func TestMain(m *testing.M) {
 	var err error
@@ -33,13 +33,18 @@ func TestMain(m *testing.M) {
 		setup := exec.Command(filepath.Join(scriptDir, "setup.sh"))
 		setup.Stderr = os.Stderr
 		out, err = setup.Output()
-		venv = strings.TrimSpace(string(out))
+		clientDir = strings.TrimSpace(string(out))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "the real clients cannot be made ready:", err)
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
+}
+
+// python is the interpreter of an environment of setup.sh.
+func python(environment string) string {
+	return filepath.Join(clientDir, environment, "bin", "python")
 }
 
 // run starts command in dir with nothing of our own environment but PATH: no
@@ -53,7 +58,9 @@ func run(t *testing.T, dir string, env, command []string) (string, error) {
 	cmd.Dir = dir
 	cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + home, "LANG=C.UTF-8",
-		"HF_HOME=" + filepath.Join(home, "hf"), "HF_HUB_DISABLE_TELEMETRY=1",
+		"NODE_PATH=" + filepath.Join(clientDir, "node_modules"),
+		// What a client would send on its own account, and no progress bars.
+		"HF_HOME=" + filepath.Join(home, "hf"), "HF_HUB_DISABLE_TELEMETRY=1", "DO_NOT_TRACK=1", "HF_HUB_DISABLE_PROGRESS_BARS=1",
 		// git must neither ask nor take the machine's configuration.
 		"GIT_TERMINAL_PROMPT=0", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + gitConfig(t),
 	}, env...)
@@ -75,16 +82,13 @@ func gitConfig(t *testing.T) string {
 	return path
 }
 
-// compareTree compares every file under dir by SHA-256 with the sample file of
-// the same path, and returns how many there were.
-func compareTree(t *testing.T, dir string, seed uint64) int {
+// compareTree compares every file under dir by SHA-256 with the one of the
+// same path in files, and returns how many there were. A file that is not in
+// files is an error.
+func compareTree(t *testing.T, dir string, files []hub.File) int {
 	t.Helper()
-	files, err := hub.SampleFiles(seed)
-	if err != nil {
-		t.Fatal(err)
-	}
 	n := 0
-	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -97,7 +101,7 @@ func compareTree(t *testing.T, dir string, seed uint64) int {
 		}
 		at := slices.IndexFunc(files, func(f hub.File) bool { return f.Path == filepath.ToSlash(name) })
 		if at < 0 {
-			t.Errorf("there is a file %q that the Hub does not have", name)
+			t.Errorf("there is a file %q that was not to come", name)
 			return nil
 		}
 		got, err := os.ReadFile(path)
@@ -105,7 +109,7 @@ func compareTree(t *testing.T, dir string, seed uint64) int {
 			return err
 		}
 		if origin.SHA256(origin.Bytes(got)) != origin.SHA256(files[at].Content) {
-			t.Errorf("%s has %d other bytes than the Hub's %d", name, len(got), files[at].Content.Size())
+			t.Errorf("%s has %d other bytes than the upstream's %d", name, len(got), files[at].Content.Size())
 		}
 		n++
 		return nil
@@ -114,4 +118,24 @@ func compareTree(t *testing.T, dir string, seed uint64) int {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// sampleFiles are hub.SampleFiles, which do not fail.
+func sampleFiles(t *testing.T, seed uint64) []hub.File {
+	t.Helper()
+	files, err := hub.SampleFiles(seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+func lastLines(s string, n int) string {
+	lines := strings.Split(strings.TrimSuffix(s, "\n"), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }

@@ -22,16 +22,17 @@ const (
 // Civitai is a fake of civitai.com: GET /api/download/models/ID redirects to
 // an R2-like store that answers 400 to any Authorization. Even ids are stored
 // on R2, odd ones on B2; the id 0 leads to the login page, as for assets whose
-// creator wants a login in the browser.
+// creator wants a login in the browser. GET /api/v1/model-versions/ID describes
+// a version and needs no key.
 type Civitai struct {
 	key    string
 	file   origin.Content
 	signer *origin.Signer
 }
 
-// MountCivitai puts Civitai on s.
-func MountCivitai(s *origin.Server, key string, file origin.Content, now func() time.Time) error {
-	c := &Civitai{key: key, file: file, signer: origin.NewSigner(now)}
+// MountCivitai puts Civitai on s; signer signs the URLs of its stores.
+func MountCivitai(s *origin.Server, key string, file origin.Content, signer *origin.Signer) error {
+	c := &Civitai{key: key, file: file, signer: signer}
 	return errors.Join(
 		s.Handle(CivitaiHost, http.HandlerFunc(c.site)),
 		s.Handle(CivitaiRed, http.HandlerFunc(c.site)),
@@ -49,6 +50,11 @@ func (c *Civitai) site(w http.ResponseWriter, r *http.Request) {
 	case strings.HasPrefix(r.URL.Path, "/login"):
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = w.Write([]byte("<!DOCTYPE html><title>Sign in</title>"))
+	case strings.HasPrefix(r.URL.Path, "/api/v1/model-versions/"):
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, `{"id":%s,"model":{"name":"sample","type":"LORA"},"baseModel":"SD 1.5","files":[{"name":"model-%[1]s.safetensors",`+
+			`"primary":true,"sizeKB":%d,"hashes":{"SHA256":"%s"},"downloadUrl":"https://%s/api/download/models/%[1]s"}]}`,
+			id, c.file.Size()/1024, strings.ToUpper(origin.SHA256(c.file)), CivitaiHost)
 	case !strings.HasPrefix(r.URL.Path, "/api/download/models/"):
 		http.NotFound(w, r)
 	case id == "0":

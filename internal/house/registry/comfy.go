@@ -22,10 +22,10 @@ type comfy struct {
 	signer *origin.Signer
 }
 
-// MountComfy puts Comfy on s: /api/view of the cloud redirects to a store that
+// MountComfy puts Comfy on s, with a signer for its store's URLs: /api/view of the cloud redirects to a store that
 // refuses the key, every other path answers 200 or 401 by X-API-Key.
-func MountComfy(s *origin.Server, key string, file origin.Content, now func() time.Time) error {
-	c := &comfy{key: key, file: file, signer: origin.NewSigner(now)}
+func MountComfy(s *origin.Server, key string, file origin.Content, signer *origin.Signer) error {
+	c := &comfy{key: key, file: file, signer: signer}
 	return errors.Join(
 		s.Handle(ComfyCloudHost, http.HandlerFunc(c.service)),
 		s.Handle(ComfyAPIHost, http.HandlerFunc(c.service)),

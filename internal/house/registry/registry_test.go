@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"archive/zip"
 	"io"
 	"net/http"
 	"strings"
@@ -99,9 +100,28 @@ func TestEchoReflects(t *testing.T) {
 	}
 }
 
+func TestIndex(t *testing.T) {
+	s, do := start(t)
+	wheel := registry.Wheel{Name: "some-package", Version: "1.2"}
+	if err := s.Handle("index.example.com", registry.Index(wheel)); err != nil {
+		t.Fatal(err)
+	}
+	_, page := do("GET", "https://index.example.com/simple/some-package/")
+	if !strings.Contains(page, `href="/files/some_package-1.2-py3-none-any.whl#sha256=`+origin.SHA256(wheel.Content())) {
+		t.Fatal(page)
+	}
+	_, body := do("GET", "https://index.example.com/files/some_package-1.2-py3-none-any.whl")
+	if z, err := zip.NewReader(strings.NewReader(body), int64(len(body))); err != nil || len(z.File) != 4 {
+		t.Error("not a wheel:", err)
+	}
+	if answer, _ := do("GET", "https://index.example.com/simple/other/"); answer.StatusCode != 404 {
+		t.Error(answer.Status)
+	}
+}
+
 func TestCivitai(t *testing.T) {
 	s, do := start(t)
-	if err := registry.MountCivitai(s, "key", origin.Text("weights"), nil); err != nil {
+	if err := registry.MountCivitai(s, "key", origin.Text("weights"), origin.NewSigner(nil)); err != nil {
 		t.Fatal(err)
 	}
 	for id, host := range map[string]string{"2": registry.CivitaiR2Host, "3": registry.CivitaiB2Host} {
@@ -127,6 +147,7 @@ func TestCivitai(t *testing.T) {
 		"urllib":         {"GET", "/api/download/models/2", "User-Agent", "Python-urllib/3.11", 403},
 		"login":          {"GET", "/api/download/models/0", "Authorization", "Bearer key", 307},
 		"the page":       {"GET", "/login?x=1", "X-A", "b", 200},
+		"a version":      {"GET", "/api/v1/model-versions/2", "X-A", "b", 200},
 		"something else": {"GET", "/models/1", "X-A", "b", 404},
 	} {
 		if answer, _ := do(c.method, "https://civitai.com"+c.path, c.name, c.value); answer.StatusCode != c.status {
@@ -137,7 +158,7 @@ func TestCivitai(t *testing.T) {
 
 func TestComfy(t *testing.T) {
 	s, do := start(t)
-	if err := registry.MountComfy(s, "key", origin.Text("picture"), nil); err != nil {
+	if err := registry.MountComfy(s, "key", origin.Text("picture"), origin.NewSigner(nil)); err != nil {
 		t.Fatal(err)
 	}
 	for _, host := range []string{registry.ComfyCloudHost, registry.ComfyAPIHost} {
