@@ -17,8 +17,6 @@ import (
 // field that carries the key, where one is needed.
 type payload struct {
 	name, text string
-	// code is what it is refused with; empty stands for bad_request.
-	code auth.Code
 	// late says that its fault is in the body: the upstream may have seen the
 	// head, but nothing that it could take for a whole request.
 	late bool

@@ -51,7 +51,11 @@ func TestT51_ReflectedSecretsAreMaskedWhateverTheWay(t *testing.T) {
 		for provider, secret := range secrets {
 			url := "https://" + mirrors[provider] + "/"
 			for _, way := range []string{"json", "base64", "percent", "gzip", "pieces", "header", "trailer", "error"} {
-				for _, coding := range []string{"", "gzip", "identity", "br, zstd, gzip;q=0.5", "*"} {
+				codings := []string{"gzip"}
+				if way == "json" || way == "gzip" {
+					codings = []string{"", "gzip", "identity", "br, zstd, gzip;q=0.5", "*"}
+				}
+				for _, coding := range codings {
 					h.Server.Record.Reset()
 					r := w.get(url+way, "Accept-Encoding", coding)
 					rows := h.Server.Record.All()
@@ -76,7 +80,7 @@ func slices(t *testing.T, w worker, url string) {
 	if whole.status != 200 {
 		t.Fatal(whole)
 	}
-	for _, step := range []int{1 + len(whole.body)/7, 1 + len(whole.body)/3, len(whole.body)} {
+	for _, step := range []int{1 + len(whole.body)/7, 1 + len(whole.body)/2} {
 		var all []byte
 		for at := 0; at < len(whole.body); at += step {
 			end := min(at+step, len(whole.body))
