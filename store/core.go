@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ type core struct {
 	drv      driver
 	kek      KEK
 	now      func() time.Time
+	check    func(auth.State) error
 	onChange func(auth.State)
 
 	// writing admits one change at a time, from reading what it rests on to
@@ -36,7 +38,7 @@ var _ Store = (*core)(nil)
 // open reads everything that drv keeps and checks it: the schema, the KEK, the
 // tag of every row, and that none is missing.
 func open(ctx context.Context, drv driver, o Options) (*core, error) {
-	c := &core{drv: drv, kek: o.KEK, now: o.Now, onChange: o.OnChange, m: newModel()}
+	c := &core{drv: drv, kek: o.KEK, now: o.Now, check: o.Check, onChange: o.OnChange, m: newModel()}
 	if c.now == nil {
 		c.now = time.Now
 	}
@@ -113,6 +115,12 @@ func (c *core) change(ctx context.Context, fn func(t *tx) error) error {
 	if err != nil {
 		return err
 	}
+	changed, state := t.b.changesState(c.m), c.m.next(t.b)
+	if changed && c.check != nil {
+		if err := c.check(state); err != nil {
+			return refused(err)
+		}
+	}
 	if err := c.drv.commit(ops); err != nil {
 		if _, ok := errors.AsType[*uncertainError](err); ok {
 			c.tripped = &Error{Kind: KindUnavailable, What: whatStore,
@@ -122,7 +130,6 @@ func (c *core) change(ctx context.Context, fn func(t *tx) error) error {
 		}
 		return err
 	}
-	changed, state := t.b.changesState(c.m), c.m.next(t.b)
 	c.mu.Lock()
 	c.m.install(t.b, state)
 	c.mu.Unlock()
@@ -130,6 +137,18 @@ func (c *core) change(ctx context.Context, fn func(t *tx) error) error {
 		c.onChange(state)
 	}
 	return nil
+}
+
+// maxRefusal bounds what is said of a state that was not accepted.
+const maxRefusal = 512
+
+// refused is the answer to a change whose outcome could not be decided by.
+func refused(err error) error {
+	detail := err.Error()
+	if len(detail) > maxRefusal {
+		detail = strings.ToValidUTF8(detail[:maxRefusal], "") + "…"
+	}
+	return &Error{Kind: KindInvalid, What: "change", Detail: "it would leave a state that no request can be decided by: " + detail, Cause: err}
 }
 
 func (c *core) isClosed() bool {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -146,5 +147,44 @@ func TestFullDiskIsRecognised(t *testing.T) {
 		if err := boltError("x.db", cause); errors.Is(err, ErrNoSpace) || !strings.Contains(err.Error(), "cannot be written") {
 			t.Errorf("%v became %v", cause, err)
 		}
+	}
+}
+
+// A state that no request could be decided by is refused before it is stored:
+// it would stop everybody, and stay so over a restart.
+func TestARefusedStateIsNotStored(t *testing.T) {
+	kek := newKEK(t)
+	path := filepath.Join(t.TempDir(), "weighbridge.db")
+	refuse := errors.New("the route of it does not expand")
+	bad := func(st auth.State) error {
+		for _, k := range st.Keys {
+			if k.Name == "bad" {
+				return refuse
+			}
+		}
+		return nil
+	}
+	var seen auth.State
+	c, err := openBolt(t.Context(), path, Options{KEK: kek, Check: bad, OnChange: func(st auth.State) { seen = st }}, nil)
+	check(t, err)
+	team, err := c.EnsureTeam(t.Context(), auth.DefaultTeam)
+	check(t, err)
+	create(t, c, team.ID, "hf", "old")
+	before, err := c.State(t.Context())
+	check(t, err)
+	_, err = c.CreateKey(t.Context(), sampleKey(team.ID, "bad"), []string{"hf"}, auth.Event{})
+	if !errors.Is(err, ErrInvalid) || !errors.Is(err, refuse) || !strings.Contains(err.Error(), "does not expand") {
+		t.Errorf("refused with %v", err)
+	}
+	if after, _ := c.State(t.Context()); after.Revision != before.Revision || len(after.Keys) != 0 || seen.Revision != before.Revision {
+		t.Errorf("revision %d became %d with %d keys", before.Revision, after.Revision, len(after.Keys))
+	}
+	if _, err := c.CreateKey(t.Context(), sampleKey(team.ID, "good"), []string{"hf"}, auth.Event{}); err != nil {
+		t.Errorf("the next change: %v", err)
+	}
+	check(t, c.Close())
+	again := reopen(t, path, kek)
+	if st, _ := again.State(t.Context()); len(st.Keys) != 1 || st.Keys[0].Name != "good" || len(st.Links) != 1 {
+		t.Errorf("after a restart: %d keys, %d links", len(st.Keys), len(st.Links))
 	}
 }

@@ -134,6 +134,11 @@ type Options struct {
 	// Now defaults to time.Now. CreatedAt, UpdatedAt and the ids never go
 	// backwards, whatever Now does.
 	Now func() time.Time
+	// Check, if set, is asked before a change of the state is committed, with
+	// the state as it would be. Where it answers an error the change is refused
+	// with ErrInvalid and nothing has changed: so nothing is stored that cannot
+	// be decided by. It must not keep the state's slices, nor call the store.
+	Check func(auth.State) error
 	// OnChange is called with the new state after every commit that changed
 	// it, before the changing call returns, in order of revision, one call at
 	// a time. It may read the store and must not change it.

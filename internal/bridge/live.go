@@ -10,8 +10,9 @@ import (
 )
 
 // live holds the snapshot that every decision is taken from. A change of the
-// store compiles a new one before the changing call returns, so that it holds
-// for the very next request.
+// store is compiled before it is committed, so that nothing is stored that no
+// request could be decided by, and holds before the changing call returns, for
+// the very next request.
 type live struct {
 	providers []auth.Provider
 	log       zerolog.Logger
@@ -20,39 +21,60 @@ type live struct {
 
 	mu       sync.Mutex
 	revision uint64
-	// changed is closed and replaced with every new snapshot.
-	changed chan struct{}
+	// checked is what check compiled last, of the revision checkedAs.
+	checked   *auth.Snapshot
+	checkedAs uint64
 }
 
 func newLive(providers []auth.Provider, log zerolog.Logger) *live {
-	return &live{providers: providers, log: log, changed: make(chan struct{})}
+	return &live{providers: providers, log: log}
 }
 
 // Snapshot returns the current snapshot; it is never nil once the store is
 // open.
 func (l *live) Snapshot() *auth.Snapshot { return l.current.Load() }
 
-// update compiles st. The store has checked what it holds, so a failure is a
-// defect or a row written by a newer weighbridge: what was decided so far is
-// then no longer allowed to stand, and everything is refused until a state
-// compiles again.
+// check compiles the state that a change would leave, and keeps the snapshot
+// for update. The error names everything that is wrong with it.
+func (l *live) check(st auth.State) error {
+	snap, err := auth.Compile(st, auth.Options{Providers: l.providers})
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.checked, l.checkedAs = snap, st.Revision
+	return nil
+}
+
+// update takes over st. What check has compiled is taken as it is. A state
+// that was stored before and does not compile is a defect or a row of another
+// weighbridge: what was decided so far is then no longer allowed to stand, and
+// everything is refused until a state compiles again.
 func (l *live) update(st auth.State) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.current.Load() != nil && st.Revision <= l.revision {
 		return
 	}
-	snap, err := auth.Compile(st, auth.Options{Providers: l.providers})
-	if err != nil {
-		l.log.Error().Err(err).Uint64("revision", st.Revision).Msg("the stored state cannot be compiled: every request is refused until it can")
-		empty, emptyErr := auth.Compile(auth.State{Revision: st.Revision}, auth.Options{Providers: l.providers})
-		if emptyErr != nil {
-			return
-		}
-		snap = empty
+	snap := l.checked
+	if l.checked = nil; snap == nil || l.checkedAs != st.Revision {
+		snap = l.compile(st)
 	}
 	l.revision = st.Revision
 	l.current.Store(snap)
-	close(l.changed)
-	l.changed = make(chan struct{})
+}
+
+// compile compiles st, or nothing at all where it does not compile.
+func (l *live) compile(st auth.State) *auth.Snapshot {
+	snap, err := auth.Compile(st, auth.Options{Providers: l.providers})
+	if err == nil {
+		return snap
+	}
+	l.log.Error().Err(err).Uint64("revision", st.Revision).Msg("the stored state cannot be compiled: every request is refused until it can")
+	snap, err = auth.Compile(auth.State{Revision: st.Revision}, auth.Options{Providers: l.providers})
+	if err != nil { // the providers themselves: no state compiles
+		return l.current.Load()
+	}
+	return snap
 }
