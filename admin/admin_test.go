@@ -25,10 +25,12 @@ const canary = "Canary-7c1f0c5b9e/+secret=value"
 // fixture is an API over a real store, with everything it answered kept.
 type fixture struct {
 	t    *testing.T
+	o    admin.Options
 	api  *admin.API
 	st   store.Store
 	rec  *audit.Memory
 	seen bytes.Buffer
+	log  []error
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -46,7 +48,10 @@ func newFixture(t *testing.T) *fixture {
 		}
 		snap.Store(s)
 	}
-	st, err := store.OpenMemory(store.Options{KEK: kek, OnChange: compile})
+	st, err := store.OpenMemory(store.Options{KEK: kek, OnChange: compile, Check: func(st auth.State) error {
+		_, err := auth.Compile(st, auth.Options{Providers: signer.Providers()})
+		return err
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,14 +61,16 @@ func newFixture(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	f := &fixture{t: t, st: st, rec: audit.NewMemory(nil)}
-	f.api = admin.New(admin.Options{
+	f.o = admin.Options{
 		Store: st, TeamID: team.ID, Snapshot: snap.Load, Providers: signer.Providers(), Record: f.rec,
 		Transfers: func() []admin.Transfer { return nil },
 		System:    func() admin.System { return admin.System{Version: "test", Team: team.Name, TeamID: team.ID} },
 		Unmatched: func() (auth.UnmatchedPolicy, auth.UnmatchedPolicy) { return auth.UnmatchedPass, auth.UnmatchedDeny },
 		Ready:     func() error { return nil },
 		Bundle:    func() ([]byte, error) { return nil, errors.New("none") },
-	})
+		Log:       func(err error) { f.log = append(f.log, err) },
+	}
+	f.api = admin.New(f.o)
 	return f
 }
 

@@ -68,11 +68,17 @@ type Options struct {
 	System    func() System
 	// Unmatched are the listener's policies now, for forward and reverse mode.
 	Unmatched func() (forward, reverse auth.UnmatchedPolicy)
+	// Passable tells what the proxy refuses to connect to, whoever asks: an
+	// *auth.Error, or nil. blind says that it would be a blind tunnel. It looks
+	// up no name, and may be nil.
+	Passable func(host string, port uint16, blind bool) error
 	// Ready is nil when the data plane can serve.
 	Ready func() error
 	// Metrics serves /metrics.
 	Metrics http.Handler
-	Now     func() time.Time
+	// Log is told of errors that an answer says nothing of. It may be nil.
+	Log func(error)
+	Now func() time.Time
 }
 
 // API serves the administrative side.

@@ -51,7 +51,7 @@ type CredentialPatch struct {
 	Name      *string           `json:"name,omitempty" minLength:"1" maxLength:"128"`
 	Fields    map[string]string `json:"fields,omitempty" doc:"Replaces all fields at once."`
 	Patterns  []string          `json:"patterns,omitempty" doc:"Replaces all patterns. A change that reaches a new host must carry fields as well."`
-	ExpiresAt *time.Time        `json:"expires_at,omitempty"`
+	ExpiresAt *time.Time        `json:"expires_at,omitempty" doc:"When the secret ends. The zero time means never."`
 }
 
 type credentialOutput struct{ Body Credential }
@@ -76,7 +76,7 @@ func (a *API) credentials() {
 	}, func(ctx context.Context, _ *struct{}) (*credentialsOutput, error) {
 		st, err := a.o.Store.State(ctx)
 		if err != nil {
-			return nil, public(err)
+			return nil, a.public(err)
 		}
 		out := &credentialsOutput{}
 		out.Body.Credentials = []Credential{}
@@ -110,7 +110,7 @@ func (a *API) credentials() {
 		Summary: "Delete a credential and destroy its sealed fields", Tags: tags,
 		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, func(ctx context.Context, in *RefInput) (*struct{}, error) {
-		return nil, public(a.o.Store.DeleteCredential(ctx, a.o.TeamID, in.Ref, a.event(ctx, auth.ActionCredentialDelete)))
+		return nil, a.public(a.o.Store.DeleteCredential(ctx, a.o.TeamID, in.Ref, a.event(ctx, auth.ActionCredentialDelete)))
 	})
 }
 
@@ -141,7 +141,7 @@ func (a *API) createCredential(ctx context.Context, in NewCredential) (*credenti
 	for _, ref := range in.Keys {
 		k, err := a.o.Store.Key(ctx, a.o.TeamID, ref)
 		if err != nil {
-			return nil, public(err)
+			return nil, a.public(err)
 		}
 		keys = append(keys, k.ID)
 	}
@@ -158,7 +158,7 @@ func (a *API) createCredential(ctx context.Context, in NewCredential) (*credenti
 	}
 	c, err = a.o.Store.CreateCredential(ctx, c, secrets, keys, a.event(ctx, auth.ActionCredentialCreate))
 	if err != nil {
-		return nil, public(err)
+		return nil, a.public(err)
 	}
 	return a.credential(ctx, c.ID)
 }
@@ -166,7 +166,7 @@ func (a *API) createCredential(ctx context.Context, in NewCredential) (*credenti
 func (a *API) updateCredential(ctx context.Context, ref string, in CredentialPatch) (*credentialOutput, error) {
 	c, err := a.o.Store.Credential(ctx, a.o.TeamID, ref)
 	if err != nil {
-		return nil, public(err)
+		return nil, a.public(err)
 	}
 	p, err := a.provider(c.Provider)
 	if err != nil {
@@ -184,23 +184,21 @@ func (a *API) updateCredential(ctx context.Context, ref string, in CredentialPat
 		if patterns, err = a.patterns(p, in.Patterns); err != nil {
 			return nil, err
 		}
-		if in.Fields == nil {
-			gained, err := gainedHosts(p, c.Patterns, patterns)
-			if err != nil {
-				return nil, err
-			}
-			if len(gained) > 0 {
-				return nil, problem(http.StatusConflict, "secret_required",
-					fmt.Sprintf("credential %q: the new patterns reach %s, where its secret has not been allowed so far", c.Name, strings.Join(gained, ", ")),
-					"Give the secret fields again in the same request (--set FIELD=…).")
-			}
-		}
+	}
+	if in.ExpiresAt != nil && !in.ExpiresAt.IsZero() && !in.ExpiresAt.After(a.o.Now()) {
+		return nil, invalid("body.expires_at", "lies in the past", "")
 	}
 	c, err = a.o.Store.UpdateCredential(ctx, a.o.TeamID, c.ID, func(row *auth.Credential) error {
 		if in.Name != nil {
 			row.Name = *in.Name
 		}
 		if patterns != nil {
+			// Asked of the row itself: it may have changed since it was read.
+			if in.Fields == nil {
+				if err := keepsHosts(p, row, patterns); err != nil {
+					return err
+				}
+			}
 			row.Patterns = patterns
 		}
 		if in.Fields != nil {
@@ -214,7 +212,7 @@ func (a *API) updateCredential(ctx context.Context, ref string, in CredentialPat
 		return nil
 	}, secrets, a.event(ctx, auth.ActionCredentialUpdate))
 	if err != nil {
-		return nil, public(err)
+		return nil, a.public(err)
 	}
 	return a.credential(ctx, c.ID)
 }
@@ -222,11 +220,11 @@ func (a *API) updateCredential(ctx context.Context, ref string, in CredentialPat
 func (a *API) credential(ctx context.Context, ref string) (*credentialOutput, error) {
 	c, err := a.o.Store.Credential(ctx, a.o.TeamID, ref)
 	if err != nil {
-		return nil, public(err)
+		return nil, a.public(err)
 	}
 	st, err := a.o.Store.State(ctx)
 	if err != nil {
-		return nil, public(err)
+		return nil, a.public(err)
 	}
 	return &credentialOutput{a.show(&c, &st)}, nil
 }
@@ -325,12 +323,7 @@ func (a *API) patterns(p auth.Provider, texts []string) ([]string, error) {
 			_, err = p.Expand(pat)
 		}
 		if err != nil {
-			e := auth.AsError(err)
-			msg := e.Reason
-			if e.Code == auth.CodeInternal {
-				msg = err.Error()
-			}
-			return nil, invalid(fmt.Sprintf("body.patterns[%d]", i), msg, e.Next)
+			return nil, badPattern(fmt.Sprintf("body.patterns[%d]", i), err)
 		}
 		if s := pat.String(); !seen[s] {
 			seen[s] = true
@@ -338,6 +331,18 @@ func (a *API) patterns(p auth.Provider, texts []string) ([]string, error) {
 		}
 	}
 	return out, nil
+}
+
+// keepsHosts refuses patterns by which the secret of row, which is not given
+// again, would reach a host that it has not reached so far.
+func keepsHosts(p auth.Provider, row *auth.Credential, patterns []string) error {
+	gained, err := gainedHosts(p, row.Patterns, patterns)
+	if err != nil || len(gained) == 0 {
+		return err
+	}
+	return problem(http.StatusConflict, "secret_required",
+		fmt.Sprintf("credential %q: the new patterns reach %s, where its secret has not been allowed so far", row.Name, strings.Join(gained, ", ")),
+		"Give the secret fields again in the same request (--set FIELD=…).")
 }
 
 // gainedHosts lists the scheme, host and port of each injecting rule that
@@ -366,11 +371,11 @@ func injectionHosts(p auth.Provider, patterns []string) (map[string]bool, error)
 	for _, t := range patterns {
 		pat, err := auth.ParsePattern(t)
 		if err != nil {
-			return nil, public(err)
+			return nil, err
 		}
 		rules, err := p.Expand(pat)
 		if err != nil {
-			return nil, public(err)
+			return nil, err
 		}
 		for _, r := range rules {
 			if !r.Bare {

@@ -38,16 +38,17 @@ func (a *API) explain() {
 		}
 		target, err := auth.ParseURL(raw)
 		if err != nil {
-			return nil, public(err)
+			return nil, a.public(err)
 		}
 		k, err := a.o.Store.Key(ctx, a.o.TeamID, in.Body.Key)
 		if err != nil {
-			return nil, public(err)
+			return nil, a.public(err)
 		}
 		snap, now := a.o.Snapshot(), a.o.Now()
+		// The error of a key that has ended is a decision, and told as one.
 		id, err := snap.IdentifyID(k.ID, now)
-		if err != nil {
-			return nil, public(err)
+		if err != nil && id.KeyID == "" {
+			return nil, a.public(err)
 		}
 		method := in.Body.Method
 		if method == "" {
@@ -59,6 +60,27 @@ func (a *API) explain() {
 		}
 		out := Explained{URL: target.Redacted(), Key: k.Name, Method: method}
 		out.Explanation = snap.Explain(auth.Question{Identity: id, Method: method, Target: target, Unmatched: unmatched, Now: now})
+		if a.o.Passable != nil {
+			a.wayOut(&out.Explanation, target, in.Body.Mode == "reverse")
+		}
 		return &struct{ Body Explained }{out}, nil
 	})
+}
+
+// wayOut adds what the proxy refuses whatever was decided: a port that CONNECT
+// may not name, an address that is never connected to.
+func (a *API) wayOut(e *auth.Explanation, t auth.Target, reverse bool) {
+	if e.Outcome == auth.Deny.String() {
+		return
+	}
+	blind := !reverse && strings.HasPrefix(e.Connect, "tunnelled")
+	err := a.o.Passable(t.Host, t.Port, blind)
+	if err == nil {
+		return
+	}
+	refusal := auth.AsError(err)
+	e.Outcome, e.Code, e.Reason = auth.Deny.String(), refusal.Code, refusal.Reason
+	if t.Scheme == "https" {
+		e.Connect = "refused (" + string(refusal.Code) + "): " + refusal.Reason
+	}
 }

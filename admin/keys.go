@@ -76,7 +76,7 @@ func (a *API) keys() {
 	}, func(ctx context.Context, _ *struct{}) (*keysOutput, error) {
 		st, err := a.o.Store.State(ctx)
 		if err != nil {
-			return nil, public(err)
+			return nil, a.public(err)
 		}
 		out := &keysOutput{}
 		out.Body.Keys = []Key{}
@@ -112,7 +112,7 @@ func (a *API) keys() {
 			return nil
 		}, a.event(ctx, auth.ActionKeyRevoke))
 		if err != nil {
-			return nil, public(err)
+			return nil, a.public(err)
 		}
 		return a.key(ctx, k.ID)
 	})
@@ -126,7 +126,7 @@ func (a *API) keys() {
 		Summary: "Delete an API key and its links", Tags: tags,
 		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, func(ctx context.Context, in *RefInput) (*struct{}, error) {
-		return nil, public(a.o.Store.DeleteKey(ctx, a.o.TeamID, in.Ref, a.event(ctx, auth.ActionKeyDelete)))
+		return nil, a.public(a.o.Store.DeleteKey(ctx, a.o.TeamID, in.Ref, a.event(ctx, auth.ActionKeyDelete)))
 	})
 }
 
@@ -149,7 +149,7 @@ func (a *API) createKey(ctx context.Context, in NewKey) (*keyOutput, error) {
 	for _, ref := range in.Credentials {
 		c, err := a.o.Store.Credential(ctx, a.o.TeamID, ref)
 		if err != nil {
-			return nil, public(err)
+			return nil, a.public(err)
 		}
 		credentials = append(credentials, c.ID)
 	}
@@ -163,7 +163,7 @@ func (a *API) createKey(ctx context.Context, in NewKey) (*keyOutput, error) {
 	}
 	k, err = a.o.Store.CreateKey(ctx, k, credentials, a.event(ctx, auth.ActionKeyCreate))
 	if err != nil {
-		return nil, public(err)
+		return nil, a.public(err)
 	}
 	return a.reveal(ctx, k.ID, secret, urlKey)
 }
@@ -205,7 +205,7 @@ func (a *API) updateKey(ctx context.Context, ref string, in KeyPatch) (*keyOutpu
 		return nil
 	}, a.event(ctx, auth.ActionKeyUpdate))
 	if err != nil {
-		return nil, public(err)
+		return nil, a.public(err)
 	}
 	return a.reveal(ctx, k.ID, auth.Secret{}, urlKey)
 }
@@ -226,18 +226,24 @@ func (a *API) regenerateKey(ctx context.Context, ref string) (*keyOutput, error)
 		return nil
 	}, a.event(ctx, auth.ActionKeyRegenerate))
 	if err != nil {
-		return nil, public(err)
+		return nil, a.public(err)
 	}
 	return a.reveal(ctx, k.ID, secret, urlKey)
 }
 
+// routes parses every route, and expands it as it will be where a provider's
+// host is meant.
 func (a *API) routes(texts []string) ([]string, error) {
 	out := make([]string, 0, len(texts))
 	for i, t := range texts {
 		p, err := auth.ParsePattern(t)
+		if err == nil {
+			if owner := a.o.Snapshot().Owner(p.Host()); owner != nil {
+				_, err = owner.Expand(p)
+			}
+		}
 		if err != nil {
-			e := auth.AsError(err)
-			return nil, invalid(fmt.Sprintf("body.routes[%d]", i), e.Reason, e.Next)
+			return nil, badPattern(fmt.Sprintf("body.routes[%d]", i), err)
 		}
 		out = append(out, p.String())
 	}
@@ -251,11 +257,11 @@ func (a *API) key(ctx context.Context, ref string) (*keyOutput, error) {
 func (a *API) reveal(ctx context.Context, ref string, key, urlKey auth.Secret) (*keyOutput, error) {
 	k, err := a.o.Store.Key(ctx, a.o.TeamID, ref)
 	if err != nil {
-		return nil, public(err)
+		return nil, a.public(err)
 	}
 	st, err := a.o.Store.State(ctx)
 	if err != nil {
-		return nil, public(err)
+		return nil, a.public(err)
 	}
 	out := a.showKey(&k, &st)
 	out.Key, out.URLKey = key.Reveal(), urlKey.Reveal()

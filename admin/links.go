@@ -31,20 +31,20 @@ func (a *API) links() {
 		Summary: "Let an API key use a credential", Tags: tags, Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, func(ctx context.Context, in *linkInput) (*linkOutput, error) {
 		changed, err := a.o.Store.Link(ctx, a.o.TeamID, in.Credential, in.Key, a.event(ctx, auth.ActionLinkCreate))
-		return linked(in, changed, err)
+		return a.linked(in, changed, err)
 	})
 	huma.Register(a.doc, huma.Operation{
 		OperationID: "unlink", Method: http.MethodDelete, Path: path,
 		Summary: "Stop an API key from using a credential", Tags: tags, Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, func(ctx context.Context, in *linkInput) (*linkOutput, error) {
 		changed, err := a.o.Store.Unlink(ctx, a.o.TeamID, in.Credential, in.Key, a.event(ctx, auth.ActionLinkDelete))
-		return linked(in, changed, err)
+		return a.linked(in, changed, err)
 	})
 }
 
-func linked(in *linkInput, changed bool, err error) (*linkOutput, error) {
+func (a *API) linked(in *linkInput, changed bool, err error) (*linkOutput, error) {
 	if err != nil {
-		return nil, public(err)
+		return nil, a.public(err)
 	}
 	return &linkOutput{LinkResult{Credential: in.Credential, Key: in.Key, Changed: changed}}, nil
 }

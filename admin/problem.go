@@ -102,9 +102,28 @@ func invalid(location, message, next string) *Problem {
 	return p
 }
 
+// badPattern says what is wrong with a pattern or route, which is written by
+// an operator and quoted by the error as far as it may be shown.
+func badPattern(location string, err error) *Problem {
+	var ae *auth.Error
+	if errors.As(err, &ae) {
+		return invalid(location, ae.Reason, ae.Next)
+	}
+	return invalid(location, err.Error(), "")
+}
+
 // public maps an error of the layers below to its public face. What it does
-// not know is an internal error of which nothing is shown.
-func public(err error) error {
+// not know is an internal error of which nothing is shown; that, and what the
+// store cannot do now, goes to the log, at which the answer points.
+func (a *API) public(err error) error {
+	face := faceOf(err)
+	if p, ok := face.(*Problem); ok && p.Status >= http.StatusInternalServerError && a.o.Log != nil {
+		a.o.Log(err)
+	}
+	return face
+}
+
+func faceOf(err error) error {
 	var p *Problem
 	var ae *auth.Error
 	switch {

@@ -43,7 +43,7 @@ func (a *API) record() {
 	}, func(ctx context.Context, in *recordInput) (*recordOutput, error) {
 		events, err := a.events(ctx, in)
 		if err != nil {
-			return nil, public(err)
+			return nil, a.public(err)
 		}
 		out := &recordOutput{}
 		out.Body.Events = events

@@ -70,7 +70,7 @@ func (a *API) system() {
 	}, func(context.Context, *struct{}) (*bundleOutput, error) {
 		b, err := a.o.Bundle()
 		if err != nil {
-			return nil, public(err)
+			return nil, a.public(err)
 		}
 		return &bundleOutput{ContentType: "application/x-pem-file", Body: b}, nil
 	})
@@ -79,10 +79,14 @@ func (a *API) system() {
 		Summary: "Make a new signing root; old and new are published together", Tags: []string{"ca"},
 	}, func(ctx context.Context, _ *struct{}) (*rootsOutput, error) {
 		if !a.o.System().Intercept {
-			return nil, problem(http.StatusConflict, "no_authority", "this weighbridge has no root of its own to rotate", "Replace ca.cert_file and ca.key_file and reload.")
+			return nil, problem(http.StatusConflict, "no_authority", "this weighbridge has no root of its own to rotate", "Replace ca.cert_file and ca.key_file and restart.")
+		}
+		// On record before the act: what cannot be recorded is not done.
+		if err := a.o.Store.Record(ctx, a.event(ctx, auth.ActionCARotate)); err != nil {
+			return nil, a.public(err)
 		}
 		if err := a.o.Authority.Rotate(ctx); err != nil {
-			return nil, public(err)
+			return nil, a.public(err)
 		}
 		return a.roots(), nil
 	})

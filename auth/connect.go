@@ -74,13 +74,14 @@ func (s *Snapshot) InterceptHosts(teamID string) []string {
 
 // opens reports whether a tunnel to host:port is opened: a rule that puts
 // something on could match, or the host is a signed companion, or a bare rule
-// could match and the host is not a companion that brings its own token.
-func (x *interception) opens(host string, port uint16) (p *provider, ok bool) {
+// could match and the host is not a companion that brings its own token. why
+// says which, for explain.
+func (x *interception) opens(host string, port uint16) (p *provider, why string, ok bool) {
 	t := Target{Scheme: schemeHTTPS, Host: host, Port: port, Path: "/"}
 	var bare *provider
 	for _, r := range x.rules.every(&sight{Target: t}) {
 		if _, companion := r.cred.provider.companion(host); !r.bare && !companion {
-			return r.cred.provider, true
+			return r.cred.provider, "a credential of the team could apply to the host, so each request is decided", true
 		}
 		bare = r.cred.provider
 	}
@@ -89,16 +90,16 @@ func (x *interception) opens(host string, port uint16) (p *provider, ok bool) {
 		for _, p := range x.provider {
 			if c, ok := p.companion(host); ok {
 				if c.Signed {
-					return p, true
+					return p, "the host serves signed URLs of " + p.name + ", so that an Authorization of the worker can be removed", true
 				}
 				own = true
 			}
 		}
 		if own {
-			return nil, false
+			return nil, "", false
 		}
 	}
-	return bare, bare != nil
+	return bare, "a pattern of the team allows URLs of the host and puts nothing on, so each request is decided", bare != nil
 }
 
 // Connect answers what to do with a CONNECT to host:port.
@@ -115,8 +116,8 @@ func (s *Snapshot) Connect(id Identity, host string, port uint16, unmatched Unma
 	if reason := t.check(); reason != "" {
 		return ConnectDecision{Code: CodeBadTarget, Reason: reason}
 	}
-	if p, ok := k.team.ready().intercept.opens(host, port); ok {
-		return ConnectDecision{Passage: Intercept, Provider: p.Provider, Reason: "a credential of the team could apply to the host, so each request is decided"}
+	if p, why, ok := k.team.ready().intercept.opens(host, port); ok {
+		return ConnectDecision{Passage: Intercept, Provider: p.Provider, Reason: why}
 	}
 	d := ConnectDecision{Provider: s.hostProvider(k, &t)}
 	if k.restricted && !s.wholeHostRouted(k, host, port) {

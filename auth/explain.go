@@ -37,8 +37,8 @@ type Candidate struct {
 	Pattern string `json:"pattern"`
 	Rule    string `json:"rule"`
 	Bare    bool   `json:"bare,omitempty"`
-	// Lost says why it was not chosen, Shadowed that it can never be chosen
-	// for any URL while the winner is linked.
+	// Lost says why it was not chosen, Shadowed that it is never chosen for any
+	// URL while the winner is linked and its credential can be used.
 	Lost     string `json:"lost,omitempty"`
 	Shadowed bool   `json:"shadowed,omitempty"`
 }
@@ -59,6 +59,13 @@ func (s *Snapshot) Explain(q Question) Explanation {
 	}
 	e.Connect = s.explainConnect(&q)
 	v := see(&q.Target)
+	if d.NeedBody {
+		// Refused only as long as nobody has looked: what the request gets
+		// where its body is a read.
+		d = s.reach(k, &q, &v)
+		e.Outcome, e.Code = d.Outcome.String(), ""
+		e.Reason = d.Reason + "; its body is looked at first: an upload needs scope write, and what cannot be told is refused"
+	}
 	winner, ambiguous := k.table.best(&v, q.Now)
 	for _, r := range k.candidates(&v, q.Now) {
 		c := r.candidate(k.isLinked(r.cred))

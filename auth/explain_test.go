@@ -55,6 +55,40 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// A request that its body decides is not called refused because nobody has
+// looked at the body: what is said is what the proxy would do with a read.
+func TestExplainWhatTheBodyDecides(t *testing.T) {
+	y := newYard(t).
+		credential("all", "hub", []string{"hub.example/*"}).
+		credential("spent", "hub", []string{"hub.example/old/*"}, expires(testNow)).
+		key("w", []string{"all", "spent"})
+	q := y.ask("w", "POST", "https://hub.example/org/repo/objects/batch")
+	e := y.snapshot().Explain(q)
+	if !e.Decision.NeedBody || e.Outcome != "allow" || e.Code != "" || !strings.Contains(e.Reason, "its body is looked at first") || e.Chosen == nil {
+		t.Errorf("%+v", e)
+	}
+	// What no body could change is refused as ever.
+	e = y.snapshot().Explain(y.ask("w", "POST", "https://hub.example/old/repo/objects/batch"))
+	if e.Outcome != "deny" || e.Code != CodeCredentialNotUsable {
+		t.Errorf("%s %s: %s", e.Outcome, e.Code, e.Reason)
+	}
+}
+
+// Why a tunnel is opened is said of each kind of host in words of its own.
+func TestExplainWhyATunnelIsOpened(t *testing.T) {
+	y := newYard(t).credential("all", "hub", []string{"hub.example/*", "*.hb.example/*"}).key("w", []string{"all"})
+	for url, want := range map[string]string{
+		"https://hub.example/x":        "a credential of the team could apply",
+		"https://eu.cdn.hb.example/x":  "signed URLs of hub",
+		"https://other.hb.example/x":   "puts nothing on",
+		"https://cas.store.hb.example": "companion of hub",
+	} {
+		if e := y.snapshot().Explain(y.ask("w", "GET", url)); !strings.Contains(e.Connect, want) {
+			t.Errorf("%s: %s", url, e.Connect)
+		}
+	}
+}
+
 func TestExplainRefusals(t *testing.T) {
 	y := newYard(t).
 		credential("bad", "hub", []string{"hub.example/org/*"}, expires(testNow)).

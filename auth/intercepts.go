@@ -8,7 +8,7 @@ func (s *Snapshot) Intercepts(teamID, host string, port uint16) (Provider, bool)
 	if t == nil {
 		return nil, false
 	}
-	p, ok := t.ready().intercept.opens(host, port)
+	p, _, ok := t.ready().intercept.opens(host, port)
 	if !ok {
 		return nil, false
 	}
