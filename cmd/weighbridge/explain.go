@@ -80,7 +80,7 @@ var candidateHeader = []string{"CREDENTIAL", "PROVIDER", "STATUS", "PATTERN", "R
 func candidateRow(c *auth.Candidate) []string {
 	lost := c.Lost
 	if c.Shadowed {
-		lost += " (shadowed: never chosen while the winner is linked)"
+		lost += " (shadowed: never chosen while the winner is linked and usable)"
 	}
 	return []string{c.CredentialName, c.Provider, string(c.Status), c.Pattern, c.Rule, lost}
 }

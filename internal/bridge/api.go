@@ -1,9 +1,11 @@
 package bridge
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/weighbridge/weighbridge/admin"
@@ -16,6 +18,8 @@ func (b *Bridge) openAPI() {
 		Store: b.store, TeamID: b.team.ID, Snapshot: b.live.Snapshot, Providers: b.providers,
 		Record: b.record, Transfers: b.transfers, System: b.system, Ready: b.ready,
 		Unmatched: b.unmatched, Metrics: b.metrics.handler(), Now: b.o.Now,
+		Passable: b.passable,
+		Log:      func(err error) { b.log.Error().Err(err).Msg("an administrative request failed") },
 		Bundle: func() ([]byte, error) {
 			return nil, auth.NewError(auth.CodeBadRequest, "interception is off: there is no root of ours", nil)
 		},
@@ -29,6 +33,14 @@ func (b *Bridge) openAPI() {
 func (b *Bridge) unmatched() (forward, reverse auth.UnmatchedPolicy) {
 	u := &b.loaded.Load().Config.Unmatched
 	return u.Forward, u.Reverse
+}
+
+// passable is what the proxy asks before it connects, without any lookup.
+func (b *Bridge) passable(host string, port uint16, blind bool) error {
+	if blind && !slices.Contains(b.loaded.Load().Config.Upstream.ConnectPorts, port) {
+		return auth.NewError(auth.CodePortForbidden, fmt.Sprintf("CONNECT to port %d is not allowed", port), nil)
+	}
+	return b.dialer.Check(host, port)
 }
 
 // ready says why the data plane cannot serve.

@@ -132,7 +132,7 @@ func Open(ctx context.Context, loaded *config.Loaded, o Options) (b *Bridge, err
 }
 
 func (b *Bridge) openStore(cfg *config.Config) error {
-	so := store.Options{Now: b.o.Now, OnChange: b.live.update}
+	so := store.Options{Now: b.o.Now, Check: b.live.check, OnChange: b.live.update}
 	if cfg.Store.Driver == "memory" {
 		kek, err := store.NewMemoryKEK()
 		if err != nil {
