@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // SocketName is the file of the local API in the data directory.
@@ -127,5 +128,11 @@ func (c *Client) send(ctx context.Context, method, path string, in any) (*http.R
 	return resp, nil
 }
 
-// Segment escapes a name for use as one path segment.
-func Segment(s string) string { return url.PathEscape(s) }
+// Segment escapes a name for use as one path segment; also the names that a
+// path would resolve.
+func Segment(s string) string {
+	if s == "." || s == ".." {
+		return strings.ReplaceAll(s, ".", "%2E")
+	}
+	return url.PathEscape(s)
+}

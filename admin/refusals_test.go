@@ -93,6 +93,18 @@ func TestExplainTheWayOut(t *testing.T) {
 	f.clean()
 }
 
+// Every name that the store takes leads to its thing, whatever stands in it.
+func TestNamesInPaths(t *testing.T) {
+	f := newFixture(t)
+	for _, name := range []string{".", "..", "../x", "a/b", "a b", "%2F", "?q#f", "模型"} {
+		f.must(201, "POST", "/api/v1/keys", fmt.Sprintf(`{"name":%q}`, name))
+		if k := f.must(200, "GET", "/api/v1/keys/"+admin.Segment(name), ""); k["name"] != name {
+			t.Errorf("%q leads to %v", name, k["name"])
+		}
+		f.must(204, "DELETE", "/api/v1/keys/"+admin.Segment(name), "")
+	}
+}
+
 // The end of a secret can be set later than now, and lifted.
 func TestCredentialExpiry(t *testing.T) {
 	f := newFixture(t)

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+
+	"github.com/weighbridge/weighbridge/auth"
 )
 
 // Kind is the class of an *Error.
@@ -112,7 +114,12 @@ func (e *Error) Unwrap() error { return e.Cause }
 // Is reports whether target is the sentinel of e's kind.
 func (e *Error) Is(target error) bool { return target == e.Kind.sentinel() }
 
+// notFound does not repeat a key that somebody gave in place of its name.
 func notFound(what, ref string) *Error {
+	if isKey(ref) {
+		return &Error{Kind: KindNotFound, What: what, Ref: auth.NewSecret(ref).Preview(),
+			Detail: "this is a key itself, and nothing is called so", Next: "give its id or name"}
+	}
 	return &Error{Kind: KindNotFound, What: what, Ref: ref, Detail: "there is none of this id or name"}
 }
 

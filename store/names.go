@@ -26,12 +26,15 @@ const idLen = 26
 
 // CheckName says whether name may be the name of a what ("credential", …):
 // 1 to 128 printable characters, no space at either end, and not the form of
-// an id, because a ref is either. Names are compared byte for byte.
+// an id, because a ref is either, nor of a key, which names are too public for.
+// Names are compared byte for byte.
 func CheckName(what, name string) error {
 	bad := func(detail string) error { return invalid(what, name, "the name "+detail) }
 	switch {
 	case name == "":
 		return invalid(what, "", "a name is required")
+	case isKey(name):
+		return invalid(what, "", "what was given as its name is a key itself; take a word that people know it by")
 	case !utf8.ValidString(name):
 		return bad("is not UTF-8")
 	case utf8.RuneCountInString(name) > MaxName:
@@ -47,6 +50,13 @@ func CheckName(what, name string) error {
 		}
 	}
 	return nil
+}
+
+// isKey reports whether s has the form of an API key or a URL key.
+func isKey(s string) bool {
+	_, key := auth.HashAPIKey(s)
+	_, urlKey := auth.HashURLKey(s)
+	return key || urlKey
 }
 
 // findCredential resolves a ref within a team.

@@ -43,6 +43,25 @@ func names(t *testing.T, open Opener) {
 	wantErr(t, err, store.ErrExists, "a")
 }
 
+// keyAsName: a key given in place of a name is no name, and no error repeats
+// it.
+func keyAsName(t *testing.T, open Opener) {
+	h := newHouse(t, open)
+	h.credential("hf", "t")
+	for _, key := range []string{auth.NewAPIKey().Reveal(), auth.NewURLKey().Reveal(),
+		auth.KeyAliasPrefix + strings.TrimPrefix(auth.NewAPIKey().Reveal(), auth.KeyPrefix)} {
+		_, create := h.CreateKey(h.ctx, newKey(h.team, key), nil, actor())
+		_, rename := h.UpdateCredential(h.ctx, h.team, "hf", func(c *auth.Credential) error { c.Name = key; return nil }, nil, actor())
+		_, show := h.Key(h.ctx, h.team, key)
+		_, link := h.Link(h.ctx, h.team, "hf", key, actor())
+		for err, kind := range map[error]error{create: store.ErrInvalid, rename: store.ErrInvalid, show: store.ErrNotFound, link: store.ErrNotFound} {
+			if !errors.Is(err, kind) || strings.Contains(err.Error(), key) {
+				t.Errorf("a key as name: %v, want one that is %q", err, kind)
+			}
+		}
+	}
+}
+
 func refs(t *testing.T, open Opener) {
 	h := newHouse(t, open)
 	c, k := h.credential("hf", "t"), h.key("worker")

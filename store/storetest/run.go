@@ -25,6 +25,7 @@ func Run(t *testing.T, open Opener) {
 	for name, test := range map[string]func(*testing.T, Opener){
 		"Names":                      names,
 		"Refs":                       refs,
+		"KeyAsName":                  keyAsName,
 		"TeamsAreApart":              teamsAreApart,
 		"CredentialCreate":           credentialCreate,
 		"CredentialUpdate":           credentialUpdate,
