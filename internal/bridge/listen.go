@@ -96,12 +96,19 @@ func listenSocket(ctx context.Context, path string) (net.Listener, error) {
 			return nil, err
 		}
 	}
-	// The socket is made in a directory of mode 0700; the umask closes the
-	// moment before chmod for unix:PATH listeners elsewhere.
-	old := syscall.Umask(0o177)
+	// In a directory that nobody else may enter nobody can connect in the
+	// moment before chmod. Elsewhere the umask closes that moment; it is the
+	// whole process's, so it stays as it is where it is not needed.
 	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "unix", path)
-	syscall.Umask(old)
+	var l net.Listener
+	var err error
+	if dir, statErr := os.Stat(filepath.Dir(path)); statErr == nil && dir.Mode().Perm()&0o077 == 0 {
+		l, err = lc.Listen(ctx, "unix", path)
+	} else {
+		old := syscall.Umask(0o177)
+		l, err = lc.Listen(ctx, "unix", path)
+		syscall.Umask(old)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
