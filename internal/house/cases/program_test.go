@@ -74,12 +74,12 @@ func (o *output) String() string {
 
 // process is a weighbridge of its own.
 type process struct {
-	t      *testing.T
-	cmd    *exec.Cmd
-	dir    string
-	stdout output
-	stderr output
-	done   chan error
+	t   *testing.T
+	cmd *exec.Cmd
+	dir string
+	// out is both outputs, in the order in which they were written.
+	out  output
+	done chan error
 }
 
 // start runs `weighbridge serve` on a data directory. env and args are added.
@@ -98,7 +98,7 @@ func run(t *testing.T, dir string, env []string, args ...string) *process {
 	p := &process{t: t, dir: dir, done: make(chan error, 1)}
 	p.cmd = exec.Command(path, args...)
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TMPDIR=" + os.TempDir(), "WEIGHBRIDGE_DATA_DIR=" + dir, "WEIGHBRIDGE_LOG_FORMAT=json"}, env...)
-	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
+	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -106,8 +106,8 @@ func run(t *testing.T, dir string, env []string, args ...string) *process {
 	t.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
 		<-p.done
-		if strings.Contains(p.stderr.String(), "DATA RACE") {
-			t.Errorf("the program has a race:\n%s", p.stderr.String())
+		if strings.Contains(p.out.String(), "DATA RACE") {
+			t.Errorf("the program has a race:\n%s", p.out.String())
 		}
 	})
 	return p
@@ -128,7 +128,7 @@ func (p *process) wait() int {
 		}
 		return 0
 	case <-time.After(patience):
-		p.t.Fatalf("it does not end:\n%s", p.stderr.String())
+		p.t.Fatalf("it does not end:\n%s", p.out.String())
 		return -1
 	}
 }
@@ -157,7 +157,7 @@ func (p *process) until(what string, ready func() bool) {
 	p.t.Helper()
 	for end := time.Now().Add(patience); !ready(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) || p.ended() && !ready() {
-			p.t.Fatalf("%s: never\n%s\n%s", what, p.stdout.String(), p.stderr.String())
+			p.t.Fatalf("%s: never\n%s", what, p.out.String())
 		}
 	}
 }
@@ -172,15 +172,26 @@ func (p *process) serving() (proxy, admin string) {
 	p.t.Helper()
 	var m []string
 	p.until("it serves", func() bool {
-		m = servingLine.FindStringSubmatch(p.stderr.String())
+		m = servingLine.FindStringSubmatch(p.out.String())
 		return m != nil
 	})
 	return m[1], m[2]
 }
 
+// log is what is logged, without what is shown once.
+func (p *process) log() string {
+	var b strings.Builder
+	for line := range strings.Lines(p.out.String()) {
+		if strings.HasPrefix(line, "{") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
 // key is the key that was shown, or empty.
 func (p *process) key() string {
-	if m := keyLine.FindStringSubmatch(p.stdout.String()); m != nil {
+	if m := keyLine.FindStringSubmatch(p.out.String()); m != nil {
 		return m[1]
 	}
 	return ""

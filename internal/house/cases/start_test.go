@@ -49,7 +49,7 @@ func TestR04_AFirstStartKilledAtAnyMoment(t *testing.T) {
 				t.Errorf("round %d: two keys were shown and both are good", round)
 			}
 		case first == "":
-			t.Fatalf("round %d: no key was ever shown:\n%s", round, second.stderr.String())
+			t.Fatalf("round %d: no key was ever shown:\n%s", round, second.log())
 		default:
 			usable(t, proxy, first)
 			key = first
@@ -61,14 +61,14 @@ func TestR04_AFirstStartKilledAtAnyMoment(t *testing.T) {
 
 		third := start(t, dir, nil)
 		proxy, _ = third.serving()
-		if out := third.stdout.String(); strings.Contains(out, "wbk_") {
+		if out := third.out.String(); strings.Contains(out, "wbk_") {
 			t.Errorf("round %d: a secret was shown again", round)
 		}
 		usable(t, proxy, key)
 		third.kill()
 		for _, p := range []*process{p, second, third} {
-			if strings.Contains(p.stderr.String(), "panic") || strings.Contains(p.stderr.String(), "wbk_") {
-				t.Errorf("round %d: %s", round, p.stderr.String())
+			if strings.Contains(p.out.String(), "panic") || strings.Contains(p.log(), "wbk_") {
+				t.Errorf("round %d: %s", round, p.log())
 			}
 		}
 	}
@@ -146,12 +146,12 @@ func TestStartingOnWhatIsBroken(t *testing.T) {
 // refused asserts that a program does not start, and says why in a line.
 func refused(t *testing.T, what string, p *process, says string) {
 	t.Helper()
-	code, err := p.wait(), p.stderr.String()
+	code, err := p.wait(), p.out.String()
 	lines := strings.Split(strings.TrimSpace(err), "\n")
 	if code == 0 || code == 2 || !strings.Contains(err, says) {
 		t.Errorf("%s: exit code %d, %q", what, code, err)
 	}
-	if len(lines) > 4 || strings.Contains(err, "goroutine ") || strings.Contains(err, "panic") || strings.Contains(p.stdout.String(), "wbk_") {
+	if len(lines) > 4 || strings.Contains(err, "goroutine ") || strings.Contains(err, "panic") || strings.Contains(err, "wbk_") {
 		t.Errorf("%s: more than a clear line: %s", what, err)
 	}
 }

@@ -73,7 +73,7 @@ func TestR01_AFullDiskRefusesAndHeals(t *testing.T) {
 	}
 	p.signal(unix.SIGTERM)
 	if code := p.wait(); code != 0 {
-		t.Errorf("exit code %d: %s", code, p.stderr.String())
+		t.Errorf("exit code %d: %s", code, p.out.String())
 	}
 	used := 0
 	for _, line := range auditLines(t, p.dir) {
@@ -82,8 +82,8 @@ func TestR01_AFullDiskRefusesAndHeals(t *testing.T) {
 	if used != served {
 		t.Errorf("%d uses on record, %d were served", used, served)
 	}
-	if !strings.Contains(p.stderr.String(), "takes events again") || strings.Contains(p.stderr.String(), "panic") {
-		t.Errorf("the log: %s", p.stderr.String())
+	if !strings.Contains(p.out.String(), "takes events again") || strings.Contains(p.out.String(), "panic") {
+		t.Errorf("the log: %s", p.out.String())
 	}
 }
 
@@ -110,12 +110,12 @@ func TestR16_OutOfDescriptors(t *testing.T) {
 		}
 		crowd = append(crowd, c)
 	}
-	p.until("it tells of it", func() bool { return strings.Contains(p.stderr.String(), "cannot accept connections") })
+	p.until("it tells of it", func() bool { return strings.Contains(p.out.String(), "cannot accept connections") })
 	for _, c := range crowd {
 		_ = c.Close()
 	}
 	p.until("it serves again", func() bool { return web(t, proxy+"/"+guarded+"/x", x.key).status == 200 })
-	if strings.Contains(p.stderr.String(), "panic") {
-		t.Errorf("the log: %s", p.stderr.String())
+	if strings.Contains(p.out.String(), "panic") {
+		t.Errorf("the log: %s", p.out.String())
 	}
 }

@@ -115,10 +115,10 @@ func TestR17_TERMDrains(t *testing.T) {
 		reset(t, "by a second signal", d)
 	}
 	if code := p.wait(); code != 0 {
-		t.Errorf("exit code %d: %s", code, p.stderr.String())
+		t.Errorf("exit code %d: %s", code, p.out.String())
 	}
-	if !strings.Contains(p.stderr.String(), "stopping at once") {
-		t.Errorf("the log says nothing of it: %s", p.stderr.String())
+	if !strings.Contains(p.out.String(), "stopping at once") {
+		t.Errorf("the log says nothing of it: %s", p.out.String())
 	}
 }
 
@@ -142,7 +142,7 @@ func TestR17_TheDrainHasAnEnd(t *testing.T) {
 		reset(t, "at the end of the drain", d)
 	}
 	if code := p.wait(); code != 0 {
-		t.Errorf("exit code %d: %s", code, p.stderr.String())
+		t.Errorf("exit code %d: %s", code, p.out.String())
 	}
 	// Everything that was used is on record, with its end, at the next start.
 	p = start(t, p.dir, x.env, "--config", x.file)
@@ -196,7 +196,7 @@ func TestR32_HUPUnderLoad(t *testing.T) {
 			}
 		})
 	}
-	count := func(what string) int { return strings.Count(p.stderr.String(), what) }
+	count := func(what string) int { return strings.Count(p.out.String(), what) }
 	for round := range soak(6) {
 		good := round%2 == 0
 		more := "unmatched: {reverse: deny}\nroutes: {again" + itoa(int64(round)) + ": \"https://" + guarded + "\"}\n"
@@ -220,8 +220,8 @@ func TestR32_HUPUnderLoad(t *testing.T) {
 	}
 	close(stop)
 	load.Wait()
-	if !strings.Contains(p.stderr.String(), "weighbridge.yaml:") || !strings.Contains(p.stderr.String(), "unmatchd") {
-		t.Errorf("the log does not say where the mistake is: %s", p.stderr.String())
+	if !strings.Contains(p.out.String(), "weighbridge.yaml:") || !strings.Contains(p.out.String(), "unmatchd") {
+		t.Errorf("the log does not say where the mistake is: %s", p.out.String())
 	}
 	close(held.open)
 	for _, d := range under {
@@ -230,7 +230,7 @@ func TestR32_HUPUnderLoad(t *testing.T) {
 			t.Errorf("the download under way: %d bytes, %v", len(body), err)
 		}
 	}
-	if bytes.Contains([]byte(p.stderr.String()), []byte(x.secret.Value())) || strings.Contains(p.stderr.String(), x.key) {
+	if bytes.Contains([]byte(p.out.String()), []byte(x.secret.Value())) || strings.Contains(p.out.String(), x.key) {
 		t.Error("the log holds a secret")
 	}
 	p.signal(syscall.SIGTERM)
