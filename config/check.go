@@ -78,10 +78,25 @@ func (l *loader) checkListeners() {
 		}
 	}
 	if c.PublicURL != "" {
-		if m := checkBase(c.PublicURL); m != nil {
+		m := checkBase(c.PublicURL)
+		if m != nil {
 			l.wrong("public_url", m.message, m.hint)
 		}
+		if m == nil && c.DefaultKey != "" {
+			l.checkImplied()
+		}
 	}
+}
+
+// checkImplied looks at a default key beside a public URL: where something in
+// front of the listener hands on what comes to that URL, all of it comes from
+// loopback, and counts as the key.
+func (l *loader) checkImplied() {
+	t, err := auth.ParseURL(l.config.PublicURL)
+	if err != nil || local(net.JoinHostPort(t.Host, "0")) || slices.ContainsFunc(l.config.AllowedHosts, func(h string) bool { return strings.EqualFold(h, t.Host) }) {
+		return
+	}
+	l.wrong("default_key", "would let everybody who reaches "+show(l.config.PublicURL)+" use this key", "leave one of the two out; or list "+t.Host+" in allowed_hosts if only your own workers reach it")
 }
 
 // checkListen checks host:port or unix:PATH.

@@ -46,7 +46,7 @@ func (l *loader) checkKeys() {
 		}
 		l.checkKeyValue(path+".value", k.Value, auth.HashAPIKey, auth.KeyPrefix, values)
 		l.checkKeyValue(path+".url_key", k.URLKey, auth.HashURLKey, auth.URLKeyPrefix, values)
-		l.checkPatterns(path+".routes", k.Routes, nil)
+		l.checkPatterns(path+".routes", k.Routes, l.owner)
 		if !k.Expires.IsZero() && k.Expires.Before(l.o.Now()) {
 			l.warn(path+".expires", fmt.Sprintf("the key %q expired at %s", show(k.Name), k.Expires.Format(time.RFC3339)), "")
 		}
@@ -101,8 +101,22 @@ func (l *loader) secret(path string, s Source, secret bool) (v auth.Secret, ok b
 	return v, true
 }
 
-// checkPatterns parses patterns; provider, where known, expands them.
-func (l *loader) checkPatterns(path string, patterns []string, provider auth.Provider) {
+// owner is the provider among whose own hosts that of p is, or nil: routes are
+// expanded by it.
+func (l *loader) owner(p auth.Pattern) auth.Provider {
+	for _, name := range slices.Sorted(maps.Keys(l.providers)) {
+		for _, h := range l.schemas[name].Hosts {
+			if h == p.Host() || strings.HasPrefix(h, ".") && strings.HasSuffix(p.Host(), h) {
+				return l.providers[name]
+			}
+		}
+	}
+	return nil
+}
+
+// checkPatterns parses patterns; the provider that by names, where it names
+// one, expands them.
+func (l *loader) checkPatterns(path string, patterns []string, by func(auth.Pattern) auth.Provider) {
 	seen := map[string]int{}
 	for i, text := range patterns {
 		at := item(path, i)
@@ -123,7 +137,7 @@ func (l *loader) checkPatterns(path string, patterns []string, provider auth.Pro
 			l.wrong(at, fmt.Sprintf("the pattern %q is also %s", p, item(path, first)), "keep one of the two")
 		}
 		seen[p.String()] = i
-		if provider != nil {
+		if provider := by(p); provider != nil {
 			if _, err := provider.Expand(p); err != nil {
 				l.wrong(at, fmt.Sprintf("the pattern %q does not fit the provider: %v", p, err), "")
 			}
@@ -144,7 +158,7 @@ func (l *loader) checkCredentials() {
 		case !known:
 			l.wrong(path+".provider", fmt.Sprintf("there is no provider %q", show(c.Provider)), didYouMean(c.Provider, slices.Sorted(maps.Keys(l.schemas)), "providers"))
 		}
-		l.checkPatterns(path+".patterns", c.Patterns, l.providers[c.Provider])
+		l.checkPatterns(path+".patterns", c.Patterns, func(auth.Pattern) auth.Provider { return l.providers[c.Provider] })
 		if !known {
 			continue
 		}

@@ -22,7 +22,7 @@ type Config struct {
 	TLS          TLS               `yaml:"tls" env:"TLS" doc:"TLS on the proxy listener. A listener beyond loopback without it gets a warning, because API keys then cross the network in the clear."`
 	AdminListen  string            `yaml:"admin_listen" env:"ADMIN_LISTEN" default:"127.0.0.1:8081" doc:"Address of the admin listener (REST API, metrics, health): host:port, unix:PATH, or empty for none beside admin.sock."`
 	PublicURL    string            `yaml:"public_url" env:"PUBLIC_URL" example:"https://weights.example.com" doc:"Base of the URLs that reverse mode writes into answers, where workers reach the listener by another name than the one in their request. Empty takes scheme and Host of each request."`
-	AllowedHosts []string          `yaml:"allowed_hosts" env:"ALLOWED_HOSTS" example:"weighbridge.internal" doc:"Host names, beside loopback ones, under which the listener may be called without a key (see default_key). Protects against DNS rebinding."`
+	AllowedHosts []string          `yaml:"allowed_hosts" env:"ALLOWED_HOSTS" example:"weighbridge.internal" doc:"Host names, beside loopback ones, under which the listener may be called without a key (see default_key), and the admin listener on loopback at all. Protects against DNS rebinding."`
 	Log          Log               `yaml:"log" env:"LOG" doc:"The log on standard error."`
 	Unmatched    Unmatched         `yaml:"unmatched" env:"UNMATCHED" doc:"What happens to a URL that no linked credential matches. An API key may be stricter."`
 	DefaultKey   string            `yaml:"default_key" env:"DEFAULT_KEY" example:"sidecar" doc:"Name of the API key that callers without a key count as. Only for a listener on loopback or a unix socket (sidecar)."`

@@ -1,12 +1,14 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -53,7 +55,7 @@ func TestEveryFieldIsAVariable(t *testing.T) {
 	tmp := files(t)
 	environ := []string{
 		"DATA_DIR=/d", "LISTEN=unix:/s", "TLS_CERT_FILE=" + tmp + "/leaf.crt", "TLS_KEY_FILE=" + tmp + "/leaf.key", "TLS_OWN_CA=false",
-		"ADMIN_LISTEN=127.0.0.1:9", "PUBLIC_URL=https://w.example.com", "ALLOWED_HOSTS=a.internal, b.internal", "LOG_LEVEL=warn", "LOG_FORMAT=json",
+		"ADMIN_LISTEN=127.0.0.1:9", "PUBLIC_URL=https://w.example.com", "ALLOWED_HOSTS=a.internal, w.example.com", "LOG_LEVEL=warn", "LOG_FORMAT=json",
 		"UNMATCHED_FORWARD=deny", "UNMATCHED_REVERSE=pass", "DEFAULT_KEY=trainer", "CA_CERT_FILE=" + tmp + "/ca.crt", "CA_KEY_FILE=" + tmp + "/ca.key",
 		"KEK=env:X", "STORE_DRIVER=memory", "AUDIT_RETENTION=30d", "AUDIT_TEAM_QUOTA=1MiB", "DRAIN=5m",
 		"UPSTREAM_CA_FILE=" + tmp + "/ca.crt", "UPSTREAM_RESOLVE=huggingface.co:443=127.0.0.1:9443,hf.co:443=[::1]:9443", "UPSTREAM_PROXY=http://p:1",
@@ -71,7 +73,7 @@ func TestEveryFieldIsAVariable(t *testing.T) {
 	l := mustLoad(t, options(append(environ, "URLKEY="+testURLKey)...), "")
 	want := Config{
 		DataDir: "/d", Listen: "unix:/s", TLS: TLS{CertFile: tmp + "/leaf.crt", KeyFile: tmp + "/leaf.key"}, AdminListen: "127.0.0.1:9",
-		PublicURL: "https://w.example.com", AllowedHosts: []string{"a.internal", "b.internal"}, Log: Log{"warn", "json"},
+		PublicURL: "https://w.example.com", AllowedHosts: []string{"a.internal", "w.example.com"}, Log: Log{"warn", "json"},
 		Unmatched: Unmatched{"deny", "pass"}, DefaultKey: "trainer", CA: CA{tmp + "/ca.crt", tmp + "/ca.key"}, KEK: "env:X",
 		Store: Store{"memory"}, Audit: Audit{30 * 24 * time.Hour, 1 << 20}, Drain: 5 * time.Minute,
 		Upstream: Upstream{
@@ -260,4 +262,34 @@ func TestUnusedProvidersAreNoMistake(t *testing.T) {
 	if _, err := Load(LoadOptions{Override: func(c *Config) { c.Listen, c.AdminListen = "127.0.0.1:0", "" }}); err != nil {
 		t.Error(err)
 	}
+}
+
+// owning is a provider of hub.example.com of whose paths only short ones
+// expand.
+type owning struct{ strict }
+
+func (owning) Schema() auth.Schema {
+	return auth.Schema{Name: "owning", Hosts: []string{"hub.example.com", ".hub.example.com"}}
+}
+
+func (owning) Expand(p auth.Pattern) ([]auth.Rule, error) {
+	if len(p.Path()) > 20 {
+		return nil, errors.New("its path is too long to be expanded")
+	}
+	return []auth.Rule{{Pattern: p}}, nil
+}
+
+// A route is expanded by the owner of its host when a request is decided: one
+// that cannot be is a mistake here, and not the end of every decision.
+func TestRoutesAreExpanded(t *testing.T) {
+	tmp := files(t)
+	o := options()
+	o.Providers = append(o.Providers, owning{})
+	text := func(host string) string {
+		return "keys:\n  - {name: a, value: {file: " + tmp + "/key}, routes: [" + host + "/a/rather/long/path/of/it/*]}\n"
+	}
+	for _, host := range []string{"hub.example.com", "eu.hub.example.com"} {
+		wantProblem(t, problemsOf(t, o, text(host)), "test.yaml:2:"+strconv.Itoa(strings.Index(text(host), host)-len("keys:\n")+1)+": keys[0].routes[0]: the pattern \""+host+"/a/rather/long/path/of/it/*\" does not fit the provider")
+	}
+	mustLoad(t, o, text("other.example.com"))
 }
