@@ -173,6 +173,11 @@ func (c *compiler) key(r *Key) {
 	default:
 		c.fail("API key %q: unknown policy for unmatched URLs %q; it is pass or deny", r.Name, r.Unmatched)
 	}
+	switch r.Xet {
+	case XetInherit, XetPass, XetHide:
+	default:
+		c.fail("API key %q: unknown policy for xet %q; it is pass or hide", r.Name, r.Xet)
+	}
 	for _, text := range r.Routes {
 		pattern, err := ParsePattern(text)
 		if err != nil {

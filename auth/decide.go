@@ -28,6 +28,7 @@ func (s *Snapshot) Decide(q Question) Decision {
 	if d.Outcome == Deny {
 		return d
 	}
+	d.Xet = k.record.Xet
 	return s.inScope(k, &q, &v, d)
 }
 
@@ -79,7 +80,7 @@ func (s *Snapshot) origin(k *keyEntry, q *Question) Decision {
 // matched decides by the most specific rule.
 func matched(r *rule, t *Target, signed signature, now time.Time) Decision {
 	c := r.cred
-	d := Decision{Rule: r.pattern.text, Written: r.written, Provider: c.provider.Provider}
+	d := Decision{Rule: r.pattern.text, Written: r.written, Provider: c.provider.Provider, Params: c.record.Params}
 	_, d.Companion = c.provider.companion(t.Host)
 	switch {
 	case d.Companion:

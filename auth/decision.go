@@ -80,6 +80,11 @@ type Decision struct {
 	// Provider is the provider of the deciding rule, or of the host where no
 	// rule decided; nil where there is none.
 	Provider Provider
+	// Params are the fields, not secret, of the credential whose rule decided;
+	// nil where none did. They are shared and not to be changed.
+	Params map[string]string
+	// Xet is the key's own policy.
+	Xet XetPolicy
 	// Companion says that the host is a companion of a linked provider.
 	Companion bool
 	// Signed says that the URL carries a complete foreign signature: nothing

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -164,7 +165,7 @@ func TestR27_DecisionEqualsReference(t *testing.T) {
 			if d.Reason == "" || (d.Outcome == Deny) != (d.Code != "") {
 				t.Fatalf("outcome %v with code %q and reason %q", d.Outcome, d.Code, d.Reason)
 			}
-			if again := snap.Explain(q); again.Decision != d {
+			if again := snap.Explain(q); !reflect.DeepEqual(again.Decision, d) {
 				t.Fatalf("explain decides %+v, decide %+v", again.Decision, d)
 			}
 			seen[fmt.Sprint(d.Outcome, " ", d.Code)]++

@@ -30,6 +30,13 @@ type Field struct {
 	Secret bool `json:"secret,omitempty"`
 	// Preview allows Secret.Preview of this field; never for passwords.
 	Preview bool `json:"preview,omitempty"`
+	// Options are the values that the field may have, the first being what it
+	// means where it is empty; none allow any value.
+	Options []string `json:"options,omitempty"`
+	// Policy says that the field changes what answers tell a worker and has no
+	// bearing on where the secret goes or how it is sent: it may be changed
+	// without giving the secret fields again.
+	Policy bool `json:"policy,omitempty"`
 }
 
 // Fields are the values of a credential's fields by name, secret or not.
@@ -141,12 +148,22 @@ type Outgoing struct {
 	Header Header
 }
 
+// Asked is a request as the optional response half of a provider sees it.
+type Asked struct {
+	Method string
+	Target Target
+	// Reverse tells the modes apart.
+	Reverse bool
+	// Params and Xet are those of the decision: what the credential and the key
+	// say about answers.
+	Params map[string]string
+	Xet    XetPolicy
+}
+
 // Answer is an upstream's answer on its way to the worker, as the optional
 // response half of a provider sees it.
 type Answer struct {
-	// Request is what was asked of the upstream.
-	Method string
-	Target Target
+	Request Asked
 	// Status may be changed where the answer has no body (HEAD).
 	Status int
 	Header Header
@@ -154,25 +171,44 @@ type Answer struct {
 	// which the worker reaches it through us (reverse mode); in forward mode
 	// it returns its argument.
 	Return func(ref string) string
-	// Reverse tells the modes apart.
-	Reverse bool
+	// ReturnPrefix is Return for a URL below which the worker makes others
+	// itself, with requests that carry no key of ours: what it returns is
+	// sealed, ends without a slash, and stands for ref and everything below
+	// it. Nothing is ever put on such a request, and the worker's own
+	// Authorization travels. write says that requests which write may come
+	// that way too, if the key may write at all. Where the key could not go to
+	// ref by itself, or would be given a credential there, it is Return.
+	ReturnPrefix func(ref string, write bool) string
 }
 
 // BodyRewrite copies src to dst, changed. An error means that what was
 // written must not end cleanly.
 type BodyRewrite func(dst io.Writer, src io.Reader) error
 
+// Wants is what Rewrite may want of the body of an answer.
+type Wants int
+
+const (
+	// WantsNothing lets the body stream as it is.
+	WantsNothing Wants = iota
+	// WantsPlain asks for the body without a content coding.
+	WantsPlain
+	// WantsWhole asks for it whole as well: the request travels without Range.
+	WantsWhole
+)
+
 // Rewriter is a provider with a response half.
 type Rewriter interface {
+	// Prepare says, before the request is sent, what Rewrite may want of the
+	// answer's body. h is the header that goes upstream, before a credential is
+	// put on; Prepare may take from Accept what Rewrite would have to take
+	// back, and changes nothing else.
+	Prepare(q Asked, h Header) Wants
 	// Rewrite changes the header fields in place and returns how to rewrite
 	// the body, or nil to stream it untouched. Where it returns a rewrite the
-	// caller drops Content-Length, ETag-independent range fields and asks the
-	// upstream for identity encoding; see NeedsBody.
+	// caller drops Content-Length and the fields that speak of ranges and of
+	// the bytes the upstream sent.
 	Rewrite(a *Answer) (BodyRewrite, error)
-	// NeedsBody says, before the request is sent, whether Rewrite may want the
-	// body: the request then travels with Accept-Encoding: identity and
-	// without Range.
-	NeedsBody(method string, t Target, reverse bool) bool
 }
 
 // Applied says what a signer put on a request.

@@ -78,6 +78,19 @@ const (
 	UnmatchedDeny    UnmatchedPolicy = "deny"
 )
 
+// XetPolicy says whether the Hub's answers may lead a worker to xet, its
+// chunked transfer protocol. It only ever hides what the Hub offers: clients
+// then take the classic path, one signed URL for each file. The zero value
+// leaves it to the credential.
+type XetPolicy string
+
+// The policies for xet.
+const (
+	XetInherit XetPolicy = ""
+	XetPass    XetPolicy = "pass"
+	XetHide    XetPolicy = "hide"
+)
+
 // Key is an API key's record. The key itself is shown once and never stored.
 type Key struct {
 	ID     string `json:"id"`
@@ -93,8 +106,10 @@ type Key struct {
 	Routes []string `json:"routes,omitempty"`
 	// Unmatched can only make the listener's policy stricter.
 	Unmatched UnmatchedPolicy `json:"unmatched,omitempty"`
-	CreatedAt time.Time       `json:"created_at"`
-	UpdatedAt time.Time       `json:"updated_at"`
+	// Xet can only make the credential's policy stricter.
+	Xet       XetPolicy `json:"xet,omitempty"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
 	// ExpiresAt zero means never.
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
 	// RevokedAt not zero means revoked, for good.

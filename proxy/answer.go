@@ -122,6 +122,12 @@ func foldPrefix(b []byte, prefix string) bool {
 	return len(b) >= len(prefix) && same(b[:len(prefix)], prefix)
 }
 
+// asked is the request as a provider's response half sees it.
+func (x *exchange) asked() auth.Asked {
+	d := &x.decision
+	return auth.Asked{Method: x.method, Target: x.target, Reverse: x.mode == reverse, Params: d.Params, Xet: d.Xet}
+}
+
 // rewrite lets the provider's response half work.
 func (x *exchange) rewrite(out *outgoing, h answerHeader) (auth.BodyRewrite, error) {
 	rw, ok := x.decision.Provider.(auth.Rewriter)
@@ -129,8 +135,8 @@ func (x *exchange) rewrite(out *outgoing, h answerHeader) (auth.BodyRewrite, err
 		return nil, nil
 	}
 	a := auth.Answer{
-		Method: x.method, Target: x.target, Status: x.status, Header: h,
-		Return: x.returnURL, Reverse: x.mode == reverse,
+		Request: x.asked(), Status: x.status, Header: h,
+		Return: x.returnURL, ReturnPrefix: x.returnPrefix,
 	}
 	body, err := rw.Rewrite(&a)
 	if err == nil && a.Status != x.status && x.bodiless() {

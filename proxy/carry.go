@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/proxy/box"
 	"github.com/weighbridge/weighbridge/proxy/scrub"
 	"github.com/weighbridge/weighbridge/proxy/wire"
 )
@@ -67,8 +68,13 @@ func (x *exchange) decide() *auth.Error {
 		q.Body, q.HasBody, q.ContentEncoding = x.body, true, x.contentEncoding()
 		x.decision = x.snap.Decide(q)
 	}
-	if x.decision.Outcome == auth.Deny {
+	switch {
+	case x.decision.Outcome == auth.Deny:
 		return x.decision.Denial()
+	case x.decision.Outcome == auth.Inject && x.box != nil && x.box.Kind != box.KindURL:
+		// A prefix lets the worker choose the path, so it never leads to where
+		// a credential is put on.
+		return auth.NewError(auth.CodeBoxInvalid, "the sealed URL leads to where a credential is put on by now", nil)
 	}
 	return nil
 }

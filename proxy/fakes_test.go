@@ -45,6 +45,8 @@ func (fakeProvider) Classify(method string, t auth.Target) auth.Class {
 		return auth.ClassForbidden
 	case method == "GET" || method == "HEAD" || method == "OPTIONS":
 		return auth.ClassRead
+	case method == "POST" && t.Path == "/telemetry":
+		return auth.ClassRead
 	case method == "POST" && strings.HasSuffix(t.Path, "/batch"):
 		return auth.ClassBody
 	}
@@ -67,16 +69,26 @@ func (fakeProvider) RefusalFields(e *auth.Error) []auth.HeaderField {
 	return []auth.HeaderField{{Name: "X-Error-Code", Value: "Weighbridge"}, {Name: "X-Error-Message", Value: e.Reason}}
 }
 
-func (fakeProvider) NeedsBody(_ string, t auth.Target, reverse bool) bool {
-	return reverse && strings.HasPrefix(t.Path, "/rewrite")
+func (fakeProvider) Prepare(q auth.Asked, h auth.Header) auth.Wants {
+	switch {
+	case q.Reverse && strings.HasPrefix(q.Target.Path, "/rewrite"):
+		return auth.WantsWhole
+	case q.Reverse && strings.HasPrefix(q.Target.Path, "/part"):
+		h.Del("X-Unwanted")
+		return auth.WantsPlain
+	}
+	return auth.WantsNothing
 }
 
 func (p fakeProvider) Rewrite(a *auth.Answer) (auth.BodyRewrite, error) {
-	if !p.NeedsBody(a.Method, a.Target, a.Reverse) {
+	if base := a.Header.Get("X-Base"); base != "" {
+		a.Header.Set("X-Base", a.ReturnPrefix(base, a.Header.Get("X-Write") != ""))
+	}
+	if p.Prepare(a.Request, &fields{}) == auth.WantsNothing {
 		return nil, nil
 	}
 	a.Header.Del("X-Hidden")
-	if strings.HasPrefix(a.Target.Path, "/rewrite/fails") {
+	if strings.HasPrefix(a.Request.Target.Path, "/rewrite/fails") {
 		return func(dst io.Writer, src io.Reader) error {
 			_, _ = io.CopyN(dst, src, 3)
 			return errors.New("cannot rewrite")

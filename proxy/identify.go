@@ -16,8 +16,9 @@ type evidence struct {
 	// implied says that id is the listener's default key, with scope.
 	implied bool
 	scope   auth.Scope
-	// boxed says that id stands in a sealed URL.
-	boxed bool
+	// boxed says that id stands in a sealed URL, writes that the URL may be
+	// written to.
+	boxed, writes bool
 }
 
 // identify looks the caller up. The error is that of the lookup, or
@@ -26,8 +27,10 @@ func (e *evidence) identify(s *auth.Snapshot, now time.Time) (auth.Identity, err
 	switch {
 	case e.boxed:
 		id, err := s.IdentifyID(e.id, now)
-		// A sealed URL is a capability to read one thing, whatever its key may.
-		id.Scope, id.ViaURLKey = auth.ScopeRead, true
+		if !e.writes {
+			// Most sealed URLs are a capability to read, whatever their key may.
+			id.Scope, id.ViaURLKey = auth.ScopeRead, true
+		}
 		return id, err
 	case e.implied:
 		id, err := s.IdentifyID(e.id, now)

@@ -18,8 +18,8 @@ type outgoing struct {
 	bytes  []byte
 	stream io.Reader
 	length int64
-	// ranged says that the worker's Range was left out, because the answer is
-	// looked into as a whole.
+	// ranged says that a Range of the worker was left out, because the answer
+	// is looked into as a whole.
 	ranged bool
 }
 
@@ -39,10 +39,6 @@ func (x *exchange) outgoing(whole bool) (*outgoing, *auth.Error) {
 	if len(named) > maxFields {
 		return nil, auth.NewError(auth.CodeBadRequest, "the Connection field names more than 256 fields", nil)
 	}
-	identity := false
-	if rw, ok := d.Provider.(auth.Rewriter); ok && rw.NeedsBody(x.method, x.target, x.mode == reverse) {
-		identity, whole = true, true
-	}
 	inject := d.Outcome == auth.Inject
 	out.fields = make(fields, 0, len(x.fields)+2)
 	for i := range x.fields {
@@ -50,31 +46,29 @@ func (x *exchange) outgoing(whole bool) (*outgoing, *auth.Error) {
 		if x.drops(f, named) {
 			continue
 		}
-		switch {
-		case f.is("Range") || f.is("If-Range"):
-			if whole {
-				out.ranged = true
-				continue
-			}
-		case f.is("Accept-Encoding"):
-			if inject || identity {
-				continue
-			}
-		}
 		out.fields = append(out.fields, *f)
 	}
 	if err := x.keepsKeys(out); err != nil {
 		return nil, err
 	}
+	wants := auth.WantsNothing
+	if rw, ok := d.Provider.(auth.Rewriter); ok {
+		wants = rw.Prepare(x.asked(), &out.fields)
+	}
+	if whole || wants == auth.WantsWhole {
+		out.ranged = true
+		out.fields.Del("Range")
+		out.fields.Del("If-Range")
+	}
 	switch {
-	case identity:
-		out.fields.Add("Accept-Encoding", "identity")
+	case wants != auth.WantsNothing:
+		out.fields.Set("Accept-Encoding", "identity")
 	case inject:
 		// Of the codings that the worker takes, those whose texts can be
 		// looked into; for HEAD and for ranges the same, so that lengths and
 		// positions are those of what a GET would bring.
 		worker := strings.Join(x.fields.Values("Accept-Encoding"), ", ")
-		out.fields.Add("Accept-Encoding", scrub.AcceptEncoding("GET", worker, x.fields.has("Accept-Encoding"), false))
+		out.fields.Set("Accept-Encoding", scrub.AcceptEncoding("GET", worker, x.fields.has("Accept-Encoding"), false))
 	}
 	switch {
 	case x.hasBody:

@@ -15,6 +15,12 @@ import (
 // out.
 const boxLife = time.Hour
 
+// prefixLife is how long a sealed prefix is good for. Clients take it once and
+// keep it for as long as a download takes (hf_xet 1.8.0 renews its token and
+// never the address), and without the token that they bring along it opens
+// nothing. Whether the key still stands is asked at each use.
+const prefixLife = box.MaxLife
+
 // wayBack is how a reverse request named its upstream.
 type wayBack struct {
 	// prefix is /.weighbridge/k/<url-key>, or empty.
@@ -106,17 +112,49 @@ func (x *exchange) origin() auth.Target {
 	return t
 }
 
+// returnPrefix is returnURL for a base on which the worker builds URLs, for
+// requests that carry no key (see auth.Answer). Only what the key could reach
+// by itself and without a credential is sealed so.
+func (x *exchange) returnPrefix(ref string, write bool) string {
+	if x.mode != reverse || strings.HasPrefix(ref, x.base()+"/") {
+		return ref
+	}
+	r, ok := x.resolve(ref)
+	t, err := auth.ParseTarget(r.scheme, r.authority, r.pathAndQuery)
+	if !ok || err != nil || t.HasQuery || r.fragment != "" {
+		return x.returnURL(ref)
+	}
+	d := x.snap.Decide(auth.Question{
+		Identity: x.identity, Method: "GET", Target: t, Unmatched: x.policy.unmatched(x.mode), Now: x.at,
+	})
+	if d.Outcome != auth.Bare {
+		return x.returnURL(ref)
+	}
+	kind := box.KindPrefix
+	if write && x.identity.Scope == auth.ScopeWrite && !x.identity.ViaURLKey {
+		kind = box.KindWritePrefix
+	}
+	if s, ok := x.sealAs(kind, t, x.at.Add(prefixLife)); ok {
+		return s
+	}
+	return ref
+}
+
 // seal makes the sealed URL for t.
 func (x *exchange) seal(t auth.Target) (string, bool) {
-	if x.p.o.Boxes == nil {
-		return "", false
-	}
 	expires := x.at.Add(boxLife)
 	if end, ok := signatureEnd(t.RawQuery); ok && end.Before(expires) {
 		expires = end
 	}
+	return x.sealAs(box.KindURL, t, expires)
+}
+
+func (x *exchange) sealAs(kind box.Kind, t auth.Target, expires time.Time) (string, bool) {
+	if x.p.o.Boxes == nil {
+		return "", false
+	}
 	s, err := x.p.o.Boxes.Seal(box.Box{
-		Kind: box.KindURL, TeamID: x.identity.TeamID, KeyID: x.identity.KeyID,
+		Kind: kind, TeamID: x.identity.TeamID, KeyID: x.identity.KeyID,
 		Target: t, Origin: x.origin(), Expires: expires,
 	})
 	if err != nil {

@@ -103,15 +103,37 @@ func (x *exchange) bySealedURL() *auth.Error {
 	if err := x.aim(t); err != nil {
 		return err
 	}
-	x.who = evidence{id: b.KeyID, boxed: true}
-	if b.Kind == box.KindURL {
-		x.fields.Del("Authorization")
-	} else if shown, err := reverseCarriers(&x.fields); err != nil {
+	x.who = evidence{id: b.KeyID, boxed: true, writes: b.Kind == box.KindWritePrefix}
+	shown, e := reverseCarriers(&x.fields)
+	if e != nil {
+		return e
+	}
+	if err := x.ownBox(shown); err != nil {
 		return err
-	} else if shown.authorization {
+	}
+	if b.Kind == box.KindURL || shown.authorization {
 		x.fields.Del("Authorization")
 	}
 	return x.road()
+}
+
+// ownBox refuses a sealed URL that comes with a key of somebody else. A key is
+// not needed there, but clients send theirs along.
+func (x *exchange) ownBox(shown presented) *auth.Error {
+	for _, h := range [...]auth.KeyHash{shown.key, shown.doubtful} {
+		if h.IsZero() {
+			continue
+		}
+		id, _ := x.snap.Identify(h, x.at)
+		if id.KeyID == "" {
+			continue // not a key: a token of the worker's own
+		}
+		if err := x.box.CheckIdentity(id); err != nil {
+			x.identity = id
+			return auth.AsError(err)
+		}
+	}
+	return nil
 }
 
 // answerJSON answers with v.

@@ -59,7 +59,7 @@ func BenchmarkEditJSON(b *testing.B) {
 	b.SetBytes(int64(len(in)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := editJSON(io.Discard, bytes.NewReader(in), xetEdit); err != nil {
+		if err := editJSON(io.Discard, bytes.NewReader(in), listingEdit); err != nil {
 			b.Fatal(err)
 		}
 	}

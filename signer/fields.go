@@ -60,6 +60,10 @@ func checkFields(s auth.Schema, f auth.Fields, rules map[string]fieldRule) error
 			e.add(field.Name, "is the redaction text, not the value")
 		case len(v) > maxFieldBytes:
 			e.add(field.Name, "is longer than "+strconv.Itoa(maxFieldBytes)+" bytes")
+		case len(field.Options) > 0:
+			if !contains(field.Options, v) {
+				e.add(field.Name, "is one of "+strings.Join(field.Options, ", "))
+			}
 		default:
 			if rule := rules[field.Name]; rule != nil {
 				if message := rule(v); message != "" {

@@ -127,9 +127,12 @@ func (v *openVault) OpenFields(ctx context.Context, id string, version uint64, n
 func sampleFields(s auth.Schema) auth.Fields {
 	f := auth.Fields{}
 	for _, field := range s.Fields {
-		if field.Secret {
+		switch {
+		case field.Secret:
 			f[field.Name] = auth.NewSecret(canary)
-		} else {
+		case len(field.Options) > 0:
+			f[field.Name] = auth.NewSecret(field.Options[0])
+		default:
 			f[field.Name] = auth.NewSecret(plainText)
 		}
 	}

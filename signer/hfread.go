@@ -17,7 +17,12 @@ import (
 // access, jobs. What is worth refusing is refused in every spelling.
 func (huggingFace) Classify(method string, t auth.Target) auth.Class {
 	verb := classifyMethod(method)
-	if verb == auth.ClassForbidden || isCompanion(hubCompanions, t.Host) {
+	switch {
+	case verb == auth.ClassForbidden:
+		return verb
+	case hubStore(t.Host):
+		return strictest(t.Path, func(w words) auth.Class { return storeClass(verb, &w, method) })
+	case isCompanion(hubCompanions, t.Host):
 		return verb // storage has no accounts
 	}
 	post := method == "POST"

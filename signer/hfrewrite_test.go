@@ -3,6 +3,7 @@ package signer
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -12,10 +13,40 @@ import (
 
 func hubAnswer(t testing.TB, method, path string, reverse bool, lines ...auth.HeaderField) *auth.Answer {
 	h := headerLines(append([]auth.HeaderField{{Name: "Content-Type", Value: "application/json; charset=utf-8"}}, lines...))
-	return &auth.Answer{
-		Method: method, Target: target(t, "https://huggingface.co"+path), Status: 200, Header: &h, Reverse: reverse,
-		Return: func(ref string) string { return "back:" + ref },
+	if !strings.HasPrefix(path, "https://") {
+		path = "https://huggingface.co" + path
 	}
+	return &auth.Answer{
+		Request: auth.Asked{Method: method, Target: target(t, path), Reverse: reverse},
+		Status:  200, Header: &h,
+		Return: func(ref string) string { return "back:" + ref },
+		ReturnPrefix: func(ref string, write bool) string {
+			return fmt.Sprintf("base(%s,%v)", ref, write)
+		},
+	}
+}
+
+// hiding is a with xet hidden by the key.
+func hiding(a *auth.Answer) *auth.Answer {
+	a.Request.Xet = auth.XetHide
+	return a
+}
+
+// rewritten is what becomes of a body, and whether anything may.
+func rewritten(t testing.TB, a *auth.Answer, in string) (string, bool) {
+	t.Helper()
+	body, err := huggingFace{}.Rewrite(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body == nil {
+		return in, false
+	}
+	var out bytes.Buffer
+	if err := body(&out, strings.NewReader(in)); err != nil {
+		t.Fatal(err)
+	}
+	return out.String(), true
 }
 
 var xetHeaders = []auth.HeaderField{
@@ -27,22 +58,23 @@ var xetHeaders = []auth.HeaderField{
 	{Name: "Link", Value: `<https://huggingface.co/api/models?cursor=a,b>; rel="next", </x>; rel=xet-auth`},
 }
 
-func TestReverseModeHidesXetInHeaders(t *testing.T) {
-	for _, method := range []string{"HEAD", "GET"} {
-		a := hubAnswer(t, method, "/acme/weights/resolve/main/model.safetensors", true, xetHeaders...)
-		a.Status = 302
-		body, err := huggingFace{}.Rewrite(a)
-		if err != nil || body != nil {
-			t.Fatalf("body rewrite %v, %v", body != nil, err)
-		}
-		if a.Header.Get("X-Xet-Hash") != "" || a.Header.Get("X-Xet-Refresh-Route") != "" {
-			t.Error("xet header fields are left")
-		}
-		if got := a.Header.Values("Link"); !slices.Equal(got, []string{`<https://huggingface.co/api/models?cursor=a,b>; rel="next"`}) {
-			t.Errorf("links left: %q", got)
-		}
-		if a.Header.Get("X-Repo-Commit") != commit || a.Header.Get("X-Linked-Size") != "7" {
-			t.Error("other header fields are gone")
+func TestXetIsHiddenInHeaders(t *testing.T) {
+	for _, reverse := range []bool{true, false} {
+		for _, method := range []string{"HEAD", "GET"} {
+			a := hiding(hubAnswer(t, method, "/acme/weights/resolve/main/model.safetensors", reverse, xetHeaders...))
+			a.Status = 302
+			if _, is := rewritten(t, a, ""); is {
+				t.Error("the body is rewritten")
+			}
+			if a.Header.Get("X-Xet-Hash") != "" || a.Header.Get("X-Xet-Refresh-Route") != "" {
+				t.Error("xet header fields are left")
+			}
+			if got := a.Header.Values("Link"); !slices.Equal(got, []string{`<https://huggingface.co/api/models?cursor=a,b>; rel="next"`}) {
+				t.Errorf("links left: %q", got)
+			}
+			if a.Header.Get("X-Repo-Commit") != commit || a.Header.Get("X-Linked-Size") != "7" {
+				t.Error("other header fields are gone")
+			}
 		}
 	}
 	forward := hubAnswer(t, "HEAD", "/acme/weights/resolve/main/model.safetensors", false, xetHeaders...)
@@ -70,6 +102,9 @@ func TestReverseModeSettlesTheHeadOfALargeFile(t *testing.T) {
 	if a.Status != 200 || a.Header.Get("Location") != "" || a.Header.Get("Content-Length") != "7" || a.Header.Get("ETag") != `"sha"` || a.Header.Get("X-Repo-Commit") != commit {
 		t.Errorf("settled: %d %v", a.Status, a.Header)
 	}
+	if a.Header.Get("X-Xet-Hash") == "" {
+		t.Error("the settled answer does not tell of xet")
+	}
 	for name, a := range map[string]*auth.Answer{
 		"GET":          redirect("GET", true, ""),
 		"forward mode": redirect("HEAD", false, ""),
@@ -82,12 +117,12 @@ func TestReverseModeSettlesTheHeadOfALargeFile(t *testing.T) {
 	}
 }
 
-func TestReverseModeRewritesTheBodiesThatTellOfXet(t *testing.T) {
+func TestXetIsHiddenInTheBodiesThatTellOfIt(t *testing.T) {
 	in := `{"sha":"x","siblings":[{"rfilename":"a","xetHash":"b"}],"xetEnabled":true}`
 	want := `{"sha":"x","siblings":[{"rfilename":"a"}]}`
 	for _, c := range []struct {
 		method, path string
-		rewritten    bool
+		hidden       bool
 	}{
 		{"GET", "/api/models/acme/weights", true},
 		{"GET", "/api/models/gpt2", true},
@@ -103,46 +138,75 @@ func TestReverseModeRewritesTheBodiesThatTellOfXet(t *testing.T) {
 		{"HEAD", "/api/models/acme/weights", false},
 		{"GET", "/api/models/acme/weights/xet-read-token/main", false},
 		{"GET", "/api/models/acme/weights/refs", false},
+		{"GET", "/api/buckets/acme/things/tree", false},
 		{"GET", "/acme/weights/resolve/main/config.json", false},
 		{"GET", "/api/resolve-cache/models/acme/weights/c/config.json", false},
 		{"GET", "/acme/weights.git/info/refs?service=git-upload-pack", false},
 	} {
-		to := target(t, "https://huggingface.co"+c.path)
-		if got := (huggingFace{}).NeedsBody(c.method, to, true); got != c.rewritten {
-			t.Errorf("%s %s: NeedsBody %v", c.method, c.path, got)
-		}
-		if (huggingFace{}).NeedsBody(c.method, to, false) {
-			t.Errorf("%s %s: NeedsBody in forward mode", c.method, c.path)
-		}
-		body, err := huggingFace{}.Rewrite(hubAnswer(t, c.method, c.path, true))
-		if err != nil || (body != nil) != c.rewritten {
-			t.Errorf("%s %s: rewrite %v, %v", c.method, c.path, body != nil, err)
-			continue
-		}
-		if body != nil {
-			var out bytes.Buffer
-			if err := body(&out, strings.NewReader(in)); err != nil || out.String() != want {
-				t.Errorf("%s %s: %s, %v", c.method, c.path, out.String(), err)
+		for _, reverse := range []bool{true, false} {
+			for _, hide := range []bool{true, false} {
+				a := hubAnswer(t, c.method, c.path, reverse)
+				if hide {
+					hiding(a)
+				}
+				wants := (huggingFace{}).Prepare(a.Request, &headerLines{})
+				if got := wants == auth.WantsWhole; got != (c.hidden && hide) && !(reverse && !hide && strings.Contains(c.path, "xet-read-token")) {
+					t.Errorf("%s %s reverse %v hidden %v: wants %v", c.method, c.path, reverse, hide, wants)
+				}
+				got, _ := rewritten(t, a, in)
+				if c.hidden && hide && got != want || !(c.hidden && hide) && got != in {
+					t.Errorf("%s %s reverse %v hidden %v: %s", c.method, c.path, reverse, hide, got)
+				}
 			}
+		}
+	}
+}
+
+// The stricter of the credential's and the key's policy counts; a hub on a host
+// of its own is not led through reverse mode, because its store is not known.
+func TestXetPolicies(t *testing.T) {
+	for _, c := range []struct {
+		host             string
+		key              auth.XetPolicy
+		credential       string
+		reverse, forward bool
+	}{
+		{host: "huggingface.co"},
+		{host: "hf.co"},
+		{host: "huggingface.co", key: auth.XetPass, credential: "pass"},
+		{host: "huggingface.co", key: auth.XetHide, credential: "pass", reverse: true, forward: true},
+		{host: "huggingface.co", key: auth.XetPass, credential: "hide", reverse: true, forward: true},
+		{host: "huggingface.co", credential: "Hide", reverse: true, forward: true},
+		{host: "hub.example.com", reverse: true},
+		{host: "hub-ci.huggingface.co", reverse: true},
+		{host: "cas-server.xethub.hf.co"},
+	} {
+		q := auth.Asked{Method: "GET", Target: target(t, "https://"+c.host+"/x"), Xet: c.key, Params: map[string]string{"xet": c.credential}}
+		if got := hidesXet(&q); got != c.forward {
+			t.Errorf("%+v, forward: hidden %v", c, got)
+		}
+		q.Reverse = true
+		if got := hidesXet(&q); got != c.reverse {
+			t.Errorf("%+v, reverse: hidden %v", c, got)
 		}
 	}
 }
 
 func TestReverseModeLeadsBatchLinksBack(t *testing.T) {
 	const path = "/acme/weights.git/info/lfs/objects/batch"
-	if !(huggingFace{}).NeedsBody("POST", target(t, "https://huggingface.co"+path), true) {
+	a := hubAnswer(t, "POST", path, true)
+	if (huggingFace{}).Prepare(a.Request, &headerLines{}) != auth.WantsWhole {
 		t.Error("the body is not asked for")
 	}
-	a := hubAnswer(t, "POST", path, true)
 	a.Header.Set("Content-Type", "application/vnd.git-lfs+json")
-	body, err := huggingFace{}.Rewrite(a)
-	if err != nil || body == nil {
-		t.Fatalf("rewrite %v, %v", body != nil, err)
+	got, _ := rewritten(t, a, `{"href":"a","objects":[{"actions":{"download":{"href":"https://cdn/x?a=b&c=d","header":{"href":"b","x-xet-cas-url":"https://cas-server.xethub.hf.co"}},"upload":{"header":{"X-Xet-Cas-Url":"https://cas-server.xethub.hf.co"}}}}]}`)
+	want := `{"href":"a","objects":[{"actions":{"download":{"href":"back:https://cdn/x?a=b&c=d","header":{"href":"b","x-xet-cas-url":"base(https://cas-server.xethub.hf.co,false)"}},"upload":{"header":{"X-Xet-Cas-Url":"base(https://cas-server.xethub.hf.co,true)"}}}}]}`
+	if got != want {
+		t.Error(got)
 	}
-	var out bytes.Buffer
-	err = body(&out, strings.NewReader(`{"objects":[{"actions":{"download":{"href":"https://cdn/x?a=b&c=d"}}}]}`))
-	if want := `{"objects":[{"actions":{"download":{"href":"back:https://cdn/x?a=b&c=d"}}}]}`; err != nil || out.String() != want {
-		t.Errorf("%s, %v", out.String(), err)
+	forward := hubAnswer(t, "POST", path, false)
+	if _, is := rewritten(t, forward, "{}"); is || (huggingFace{}).Prepare(forward.Request, &headerLines{}) != auth.WantsNothing {
+		t.Error("forward mode rewrites the batch")
 	}
 }
 
@@ -155,17 +219,17 @@ func TestRewriteLeavesOtherAnswersAlone(t *testing.T) {
 		"a page":       func(a *auth.Answer) { a.Header.Set("Content-Type", "text/html") },
 		"no type":      func(a *auth.Answer) { a.Header.Del("Content-Type") },
 	} {
-		a := hubAnswer(t, "GET", path, true)
+		a := hiding(hubAnswer(t, "GET", path, true))
 		change(a)
 		if body, err := (huggingFace{}).Rewrite(a); body != nil || err != nil {
 			t.Errorf("%s is rewritten: %v", name, err)
 		}
 	}
-	a := hubAnswer(t, "GET", path, true, auth.HeaderField{Name: "Content-Encoding", Value: "identity"})
+	a := hiding(hubAnswer(t, "GET", path, true, auth.HeaderField{Name: "Content-Encoding", Value: "identity"}))
 	if body, err := (huggingFace{}).Rewrite(a); body == nil || err != nil {
 		t.Errorf("identity is not rewritten: %v", err)
 	}
-	a = hubAnswer(t, "GET", path, true, auth.HeaderField{Name: "Content-Encoding", Value: "gzip"})
+	a = hiding(hubAnswer(t, "GET", path, true, auth.HeaderField{Name: "Content-Encoding", Value: "gzip"}))
 	_, err := huggingFace{}.Rewrite(a)
 	var e *auth.Error
 	if !errors.As(err, &e) || e.Code != auth.CodeUpstreamProtocol {

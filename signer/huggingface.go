@@ -9,7 +9,7 @@ import (
 
 // huggingFace is the Hugging Face Hub. Its other files: hfhosts.go (who gets
 // the token), hfroutes.go (what a pattern expands to), hfread.go and
-// hfbatch.go (what a request does), hfrewrite.go (answers in reverse mode),
+// hfbatch.go (what a request does), hfrewrite.go and hfxet.go (answers),
 // hfworker.go (placeholders and refusals, as its clients understand them).
 type huggingFace struct{}
 
@@ -32,6 +32,7 @@ func (huggingFace) Schema() auth.Schema {
 		Help:  "Gated and private models, datasets and Spaces. Make a token of role read at huggingface.co/settings/tokens, and accept the licence of each gated model on its page.",
 		Fields: []auth.Field{
 			{Name: "token", Title: "Access token", Help: "Begins with hf_. A fine-grained token needs read access to the contents of gated repositories.", Required: true, Secret: true, Preview: true},
+			{Name: xetField, Title: "Xet", Help: "pass lets clients use xet, which fetches a file in many pieces at once. hide keeps it from them, so that they fetch each file by one signed URL.", Options: []string{string(auth.XetPass), string(auth.XetHide)}, Policy: true},
 		},
 		DefaultPatterns: []string{"huggingface.co/*", "*.hf.co/*"},
 		Hosts:           []string{hubHost, hubShortHost},

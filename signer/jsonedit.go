@@ -27,8 +27,9 @@ type jsonEdit struct {
 	// array have the array's state. A name that is too long to be of interest
 	// is given as nil. The bytes are good for the call only.
 	visit func(state int, name []byte) (jsonAction, int)
-	// replace gives the new value of a string.
-	replace func(string) string
+	// replace gives the new value of a string; state is what visit returned for
+	// it.
+	replace func(state int, old string) string
 }
 
 const (
@@ -341,7 +342,7 @@ func (e *jsonEditor) replaced(state, depth int) error {
 		return err
 	}
 	old := string(unquoted)
-	now := e.edit.replace(old)
+	now := e.edit.replace(state, old)
 	if now == old {
 		return e.emitAll(raw)
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"github.com/weighbridge/weighbridge/auth"
 )
 
 func edited(t testing.TB, edit jsonEdit, in string) (string, error) {
@@ -42,7 +44,7 @@ func TestXetMembersAreRemovedAndNothingElseChanges(t *testing.T) {
 		`{"` + strings.Repeat("n", 1000) + `":1,"xetHash":2}`:                      `{"` + strings.Repeat("n", 1000) + `":1}`,
 		`{"` + strings.Repeat(`\"`, 200) + `":"` + strings.Repeat(`\\`, 99) + `"}`: `{"` + strings.Repeat(`\"`, 200) + `":"` + strings.Repeat(`\\`, 99) + `"}`,
 	} {
-		if got, err := edited(t, xetEdit, in); err != nil || got != want {
+		if got, err := edited(t, listingEdit, in); err != nil || got != want {
 			t.Errorf("%s\nbecomes %s, %v\nwant    %s", in, got, err, want)
 		}
 	}
@@ -54,19 +56,19 @@ func TestBrokenJSONIsAnError(t *testing.T) {
 		`"`, `"\`, `"\x"`, `"\u12"`, `"\u12g4"`, "\"\n\"", `tru`, `trux`, `nul`, `fals`, `-`, `01`, `1.`, `1.e3`, `1e`, `1e+`, `+1`, `.5`, `--1`,
 		`{} {}`, `1 2`, `{"a":1}}`, "{}\x00", `{"xetHash":}`, `{"xetHash":[}`, `{"xetHash":01}`, "\ufeff{}", `'a'`, `{"a":"` + "\x01" + `"}`, `{"xet`,
 	} {
-		if got, err := edited(t, xetEdit, in); err == nil {
+		if got, err := edited(t, listingEdit, in); err == nil {
 			t.Errorf("%q becomes %q without an error", in, got)
 		}
 	}
-	if _, err := edited(t, xetEdit, strings.Repeat("[", 5000)+strings.Repeat("]", 5000)); !errors.Is(err, errJSONDepth) {
+	if _, err := edited(t, listingEdit, strings.Repeat("[", 5000)+strings.Repeat("]", 5000)); !errors.Is(err, errJSONDepth) {
 		t.Errorf("deep nesting: %v", err)
 	}
 	broken := errors.New("the connection broke")
-	err := editJSON(io.Discard, io.MultiReader(strings.NewReader(`{"a":[1,2`), iotest.ErrReader(broken)), xetEdit)
+	err := editJSON(io.Discard, io.MultiReader(strings.NewReader(`{"a":[1,2`), iotest.ErrReader(broken)), listingEdit)
 	if !errors.Is(err, broken) {
 		t.Errorf("the source's error is lost: %v", err)
 	}
-	err = editJSON(failingWriter{}, strings.NewReader(`["`+strings.Repeat("x", 100000)+`"]`), xetEdit)
+	err = editJSON(failingWriter{}, strings.NewReader(`["`+strings.Repeat("x", 100000)+`"]`), listingEdit)
 	if !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("the destination's error is lost: %v", err)
 	}
@@ -77,12 +79,12 @@ type failingWriter struct{}
 func (failingWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
 func TestBatchLinksLeadBack(t *testing.T) {
-	edit := batchEdit(func(s string) string {
+	edit := batchEdit(&auth.Answer{Return: func(s string) string {
 		if strings.HasPrefix(s, "https://") {
 			return "http://proxy/s/" + strings.TrimPrefix(s, "https://")
 		}
 		return s
-	})
+	}})
 	in := `{"transfer":"basic","href":"https://no/","objects":[
  {"oid":"a","size":1,"href":"https://no/","actions":{"download":{"href":"https://cdn/x?A=1&B=%2B\u0026C=<>","header":{"href":"https://no/"},"expires_in":3600},"verify":{"HREF":"https:\/\/hub/v"}}},
  {"oid":"b","error":{"code":404,"href":"https://no/"}},
@@ -122,7 +124,7 @@ func TestEditStreams(t *testing.T) {
 			src := io.MultiReader(strings.NewReader(c.open), &repeat{text: strings.Repeat(c.middle, 1000), left: size}, strings.NewReader(c.end))
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			if err := editJSON(io.Discard, src, xetEdit); err != nil {
+			if err := editJSON(io.Discard, src, listingEdit); err != nil {
 				t.Fatal(err)
 			}
 			runtime.ReadMemStats(&after)
@@ -162,8 +164,8 @@ func FuzzEditJSON(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, in []byte, step uint8) {
 		var whole, pieces bytes.Buffer
-		errWhole := editJSON(&whole, bytes.NewReader(in), xetEdit)
-		errPieces := editJSON(&pieces, &stepReader{in, int(step)%7 + 1}, xetEdit)
+		errWhole := editJSON(&whole, bytes.NewReader(in), listingEdit)
+		errPieces := editJSON(&pieces, &stepReader{in, int(step)%7 + 1}, listingEdit)
 		if (errWhole == nil) != (errPieces == nil) || errWhole == nil && !bytes.Equal(whole.Bytes(), pieces.Bytes()) {
 			t.Fatalf("%q in pieces: %q, %v; whole: %q, %v", in, pieces.Bytes(), errPieces, whole.Bytes(), errWhole)
 		}

@@ -26,6 +26,22 @@ func withoutLinks(field string, hidden func(rel string) bool, trace string) (res
 	return strings.Join(kept, ", "), true
 }
 
+// mapLinks replaces the targets of the links in a Link field by what edit
+// makes of them. Everything else, and links that cannot be read, stay byte for
+// byte.
+func mapLinks(field string, edit func(rel, target string) string) string {
+	links := splitUnquoted(field, ',')
+	for i, link := range links {
+		rel, readable := linkRelation(link)
+		start, end := strings.IndexByte(link, '<'), strings.IndexByte(link, '>')
+		if !readable || start < 0 || end < start {
+			continue
+		}
+		links[i] = link[:start+1] + edit(rel, link[start+1:end]) + link[end:]
+	}
+	return strings.Join(links, ",")
+}
+
 // linkRelation returns the value of the first rel parameter: later ones are
 // ignored by readers (RFC 8288, section 3.3).
 func linkRelation(link string) (rel string, readable bool) {

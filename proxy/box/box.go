@@ -18,6 +18,9 @@ const (
 	// clients that build URLs on a base they were given. The rest of the path
 	// and the query come with the request.
 	KindPrefix Kind = 2
+	// KindWritePrefix is KindPrefix for requests that may write as well, as far
+	// as the key may. The other kinds only read, whatever the key may.
+	KindWritePrefix Kind = 3
 )
 
 // MaxLife bounds how far ahead a box may expire: as long as the longest
@@ -36,7 +39,7 @@ type Box struct {
 	// TeamID and KeyID are for whom the box was made.
 	TeamID string
 	KeyID  string
-	// Target is where the box leads, byte for byte. With KindPrefix it has no
+	// Target is where the box leads, byte for byte. That of a prefix has no
 	// query.
 	Target auth.Target
 	// Origin is the URL that led there, without its query: routes are checked
@@ -61,7 +64,7 @@ func (b Box) CheckIdentity(id auth.Identity) error {
 //
 // A KindURL box means its target and nothing else: rest is decoration, by
 // which clients name the file, and a query is refused because it would have no
-// effect. With KindPrefix, rest is appended to the target's path as it is and
+// effect. With a prefix, rest is appended to the target's path as it is and
 // the query taken over. A rest that could leave the prefix (dot segments,
 // their encodings, backslashes) is refused with CodeBadTarget; the result is
 // nonetheless to be parsed and decided like any other URL.
@@ -75,7 +78,7 @@ func (b Box) Resolve(rest, rawQuery string, hasQuery bool) (auth.Target, error) 
 			return auth.Target{}, badTarget("a sealed URL takes no query of its own")
 		}
 		return b.Target, nil
-	case KindPrefix:
+	case KindPrefix, KindWritePrefix:
 		if leaves(rest) {
 			return auth.Target{}, badTarget("what follows the sealed URL would leave it")
 		}

@@ -244,6 +244,8 @@ func TestSealRefuses(t *testing.T) {
 		"long target":        func(b *Box) { b.Target.RawQuery = strings.Repeat("x", MaxURL) },
 		"long origin":        func(b *Box) { b.Origin.Path = "/" + strings.Repeat("x", MaxURL) },
 		"prefix with query":  func(b *Box) { b.Kind = KindPrefix },
+		"write with query":   func(b *Box) { b.Kind = KindWritePrefix },
+		"kind beyond":        func(b *Box) { b.Kind = KindWritePrefix + 1 },
 		"origin, no scheme":  func(b *Box) { b.Origin.Scheme = "" },
 		"origin, odd scheme": func(b *Box) { b.Origin.Scheme = "file" },
 	} {
@@ -273,6 +275,8 @@ func TestNewRefusesKeys(t *testing.T) {
 func TestResolve(t *testing.T) {
 	one := sample()
 	prefix := Box{Kind: KindPrefix, Target: auth.Target{Scheme: "https", Host: "cas-server.xethub.hf.co", Port: 443, Path: "/"}}
+	writes := prefix
+	writes.Kind = KindWritePrefix
 	deep := prefix
 	deep.Target.Path = "/a/b"
 	for _, c := range []struct {
@@ -290,6 +294,8 @@ func TestResolve(t *testing.T) {
 		{prefix, "", "", false, "/", ""},
 		{prefix, "/v1/reconstructions/abc", "a=b", true, "/v1/reconstructions/abc", ""},
 		{prefix, "//v1", "", false, "//v1", ""},
+		{writes, "/v1/shards", "a", true, "/v1/shards", ""},
+		{writes, "/../x", "", false, "", auth.CodeBadTarget},
 		{prefix, "/a%2Fb%20c", "", false, "/a%2Fb%20c", ""},
 		{deep, "", "", false, "/a/b", ""},
 		{deep, "/", "", false, "/a/b/", ""},
@@ -317,7 +323,7 @@ func TestResolve(t *testing.T) {
 		}
 		want := c.box.Target
 		want.Path = c.path
-		if c.box.Kind == KindPrefix {
+		if c.box.Kind != KindURL {
 			want.RawQuery, want.HasQuery = c.query, c.has
 		}
 		if err != nil || got != want {

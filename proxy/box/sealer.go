@@ -115,9 +115,9 @@ func (s *Sealer) Seal(b Box) (string, error) {
 
 func (s *Sealer) sealable(b Box) error {
 	switch now := s.now(); {
-	case b.Kind != KindURL && b.Kind != KindPrefix:
+	case b.Kind < KindURL || b.Kind > KindWritePrefix:
 		return fmt.Errorf("a box of kind %d", b.Kind)
-	case b.Kind == KindPrefix && b.Target.HasQuery:
+	case b.Kind != KindURL && b.Target.HasQuery:
 		return errors.New("a box of a prefix has no query")
 	case b.TeamID == "" || b.KeyID == "" || len(b.TeamID) > maxID || len(b.KeyID) > maxID:
 		return errors.New("a box without team or key")

@@ -74,5 +74,9 @@ func scriptRows() []Row {
 		{Name: "reverse-node-fetch", Client: "Node fetch", Mode: reverse, Way: CDN,
 			Command: fetch("node", "fetch_node.cjs", "{url}", file, "{key}"),
 			Notes:   "The API key as the bearer token; Node's own fetch does."},
+		{Name: "reverse-node-hub-xet", Client: hubJS, Mode: reverse, Env: endpoint, Command: nodeHub, Way: Xet,
+			Notes: "`hubUrl` and `accessToken` from these variables, which it does not read by itself."},
+		{Name: "reverse-node-hub-no-xet", Client: hubJS, Mode: reverse, Env: endpoint, Set: noXet, Command: nodeHub, Way: CDN,
+			Notes: "With `xet: false`."},
 	}
 }
