@@ -274,3 +274,61 @@ func TestFollow(t *testing.T) {
 		t.Errorf("followed %+v", e)
 	}
 }
+
+// A policy is changed without the secret, and renewing the secret keeps it.
+func TestPoliciesOfACredential(t *testing.T) {
+	f := newFixture(t)
+	token := "hf_" + strings.Repeat("Aa1", 12)
+	f.must(201, "POST", "/api/v1/credentials", `{"name":"hub","provider":"huggingface","fields":{"token":"`+token+`","xet":"hide"}}`)
+	xet := func(want string) {
+		t.Helper()
+		st, err := f.st.State(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := st.Credentials[0]
+		if c.Params["xet"] != want || c.Status != auth.StatusValid {
+			t.Errorf("xet %q, status %s, want %q", c.Params["xet"], c.Status, want)
+		}
+		got, err := f.st.OpenFields(t.Context(), c.ID, c.Version, "token")
+		if err != nil || got["token"].Reveal() != token {
+			t.Errorf("the token: %v", err)
+		}
+	}
+	xet("hide")
+	if got := f.must(200, "GET", "/api/v1/credentials/hub", ""); got["fields"].(map[string]any)["xet"] != "hide" {
+		t.Errorf("shown: %v", got)
+	}
+	for _, body := range []string{
+		`{"fields":{"token":"` + token + `"}}`, `{"fields":{"xet":"hide"}}`, `{"fields":{"token":"` + token + `","xet":"hide"}}`, `{"name":"hub"}`,
+	} {
+		f.must(200, "PATCH", "/api/v1/credentials/hub", body)
+		xet("hide")
+	}
+	f.must(200, "PATCH", "/api/v1/credentials/hub", `{"fields":{"xet":"pass"}}`)
+	xet("pass")
+	f.must(200, "PATCH", "/api/v1/credentials/hub", `{"fields":{"xet":""}}`)
+	xet("")
+	f.must(422, "PATCH", "/api/v1/credentials/hub", `{"fields":{"xet":"never"}}`)
+	f.must(422, "POST", "/api/v1/credentials", `{"name":"b","provider":"huggingface","fields":{"token":"`+token+`","xet":"Hide"}}`)
+	f.must(422, "PATCH", "/api/v1/credentials/hub", `{"fields":{"xet":"hide","other":"x"}}`)
+	// It is not the secret: a new host still asks for that.
+	if got := f.must(409, "PATCH", "/api/v1/credentials/hub", `{"fields":{"xet":"hide"},"patterns":["hub.example.com/*"]}`); got["code"] != "secret_required" {
+		t.Errorf("%v", got)
+	}
+	xet("")
+}
+
+func TestXetOfAKey(t *testing.T) {
+	f := newFixture(t)
+	if k := f.must(201, "POST", "/api/v1/keys", `{"name":"a","xet":"hide"}`); k["xet"] != "hide" {
+		t.Errorf("%v", k)
+	}
+	f.must(422, "POST", "/api/v1/keys", `{"name":"b","xet":"never"}`)
+	if k := f.must(200, "PATCH", "/api/v1/keys/a", `{"name":"a2"}`); k["xet"] != "hide" {
+		t.Errorf("%v", k)
+	}
+	if k := f.must(200, "PATCH", "/api/v1/keys/a2", `{"xet":""}`); k["xet"] != nil {
+		t.Errorf("%v", k)
+	}
+}

@@ -49,7 +49,7 @@ type NewCredential struct {
 // CredentialPatch is what changing a credential takes; what is left out stays.
 type CredentialPatch struct {
 	Name      *string           `json:"name,omitempty" minLength:"1" maxLength:"128"`
-	Fields    map[string]string `json:"fields,omitempty" doc:"Replaces all fields at once."`
+	Fields    map[string]string `json:"fields,omitempty" doc:"Replaces all fields at once, except those that are policies: they may be changed alone, and stay where they are not named."`
 	Patterns  []string          `json:"patterns,omitempty" doc:"Replaces all patterns. A change that reaches a new host must carry fields as well."`
 	ExpiresAt *time.Time        `json:"expires_at,omitempty" doc:"When the secret ends. The zero time means never."`
 }
@@ -174,7 +174,11 @@ func (a *API) updateCredential(ctx context.Context, ref string, in CredentialPat
 	}
 	var secrets auth.Fields
 	var params, previews map[string]string
-	if in.Fields != nil {
+	policies, err := policyChange(p, in.Fields)
+	if err != nil {
+		return nil, err
+	}
+	if in.Fields != nil && !policies {
 		if secrets, params, previews, err = split(p, in.Fields); err != nil {
 			return nil, err
 		}
@@ -194,15 +198,18 @@ func (a *API) updateCredential(ctx context.Context, ref string, in CredentialPat
 		}
 		if patterns != nil {
 			// Asked of the row itself: it may have changed since it was read.
-			if in.Fields == nil {
+			if secrets == nil {
 				if err := keepsHosts(p, row, patterns); err != nil {
 					return err
 				}
 			}
 			row.Patterns = patterns
 		}
-		if in.Fields != nil {
-			row.Params, row.Previews = params, previews
+		switch {
+		case policies:
+			row.Params = withPolicies(p, row.Params, row.Params, in.Fields)
+		case in.Fields != nil:
+			row.Params, row.Previews = withPolicies(p, params, row.Params, in.Fields), previews
 			row.Status, row.Reason = auth.StatusValid, "the fields are well formed"
 			row.ExpiresAt = time.Time{}
 		}

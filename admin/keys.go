@@ -22,6 +22,7 @@ type Key struct {
 	Preview     string     `json:"preview" doc:"The beginning of the key."`
 	Routes      []string   `json:"routes,omitempty" doc:"URL patterns that the key is restricted to."`
 	Unmatched   string     `json:"unmatched,omitempty" doc:"A stricter policy than the listener's for URLs that no credential matches."`
+	Xet         string     `json:"xet,omitempty" doc:"hide keeps xet from the worker, whatever the credential says."`
 	HasURLKey   bool       `json:"has_url_key"`
 	Credentials []Ref      `json:"credentials" doc:"The credentials it is linked to."`
 	Declarative bool       `json:"declarative,omitempty"`
@@ -39,6 +40,7 @@ type NewKey struct {
 	ExpiresAt   *time.Time `json:"expires_at,omitempty"`
 	Routes      []string   `json:"routes,omitempty"`
 	Unmatched   string     `json:"unmatched,omitempty" enum:"pass,deny"`
+	Xet         string     `json:"xet,omitempty" enum:"pass,hide" doc:"hide keeps xet from the worker; pass, or nothing, leaves it to the credential."`
 	URLKey      bool       `json:"url_key,omitempty" doc:"Also make a URL key: a read-only alias for clients that can only be given a URL."`
 	Credentials []string   `json:"credentials,omitempty" doc:"Credentials to link it to, by id or name."`
 }
@@ -50,6 +52,7 @@ type KeyPatch struct {
 	ExpiresAt *time.Time `json:"expires_at,omitempty" doc:"The zero time means never."`
 	Routes    *[]string  `json:"routes,omitempty" doc:"An empty list lifts the restriction."`
 	Unmatched *string    `json:"unmatched,omitempty" enum:",pass,deny"`
+	Xet       *string    `json:"xet,omitempty" enum:",pass,hide"`
 	URLKey    *bool      `json:"url_key,omitempty" doc:"true makes a new URL key, false ends it."`
 }
 
@@ -131,7 +134,10 @@ func (a *API) keys() {
 }
 
 func (a *API) createKey(ctx context.Context, in NewKey) (*keyOutput, error) {
-	k := auth.Key{TeamID: a.o.TeamID, Name: in.Name, Scope: auth.ScopeRead, Unmatched: auth.UnmatchedPolicy(in.Unmatched)}
+	k := auth.Key{
+		TeamID: a.o.TeamID, Name: in.Name, Scope: auth.ScopeRead,
+		Unmatched: auth.UnmatchedPolicy(in.Unmatched), Xet: auth.XetPolicy(in.Xet),
+	}
 	if in.Scope != "" {
 		k.Scope = auth.Scope(in.Scope)
 	}
@@ -192,6 +198,9 @@ func (a *API) updateKey(ctx context.Context, ref string, in KeyPatch) (*keyOutpu
 		}
 		if in.Unmatched != nil {
 			row.Unmatched = auth.UnmatchedPolicy(*in.Unmatched)
+		}
+		if in.Xet != nil {
+			row.Xet = auth.XetPolicy(*in.Xet)
 		}
 		if in.ExpiresAt != nil {
 			row.ExpiresAt = in.ExpiresAt.UTC()
@@ -271,7 +280,7 @@ func (a *API) reveal(ctx context.Context, ref string, key, urlKey auth.Secret) (
 func (a *API) showKey(k *auth.Key, st *auth.State) Key {
 	out := Key{
 		ID: k.ID, Name: k.Name, Status: k.Status(a.o.Now()), Scope: string(k.Scope), Preview: k.Preview,
-		Routes: k.Routes, Unmatched: string(k.Unmatched), HasURLKey: !k.URLKeyHash.IsZero(),
+		Routes: k.Routes, Unmatched: string(k.Unmatched), Xet: string(k.Xet), HasURLKey: !k.URLKeyHash.IsZero(),
 		Credentials: []Ref{}, Declarative: k.Declarative, CreatedAt: k.CreatedAt,
 	}
 	if out.Scope == "" {

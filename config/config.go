@@ -109,6 +109,7 @@ type Key struct {
 	Expires     time.Time            `yaml:"expires" env:"EXPIRES" example:"2027-06-30" doc:"When it ends: a date (its first moment, UTC) or an RFC 3339 time. Empty is never."`
 	Routes      []string             `yaml:"routes" env:"ROUTES" example:"huggingface.co/my-org/*" doc:"URL patterns that the key is restricted to. Empty is no restriction."`
 	Unmatched   auth.UnmatchedPolicy `yaml:"unmatched" env:"UNMATCHED" oneof:"pass deny" doc:"pass or deny for URLs that no linked credential matches; can only be stricter than the mode's policy. Empty takes that policy."`
+	Xet         auth.XetPolicy       `yaml:"xet" env:"XET" oneof:"pass hide" doc:"hide keeps the Hub's xet protocol from the worker, whatever the credential says. Empty, or pass, leaves it to the credential's field xet."`
 	Credentials []string             `yaml:"credentials" env:"CREDENTIALS" example:"hub" doc:"Names of the credentials it may use, beside those that name this key."`
 }
 

@@ -65,7 +65,7 @@ func TestEveryFieldIsAVariable(t *testing.T) {
 		"CREDENTIALS_1_NAME=api", "CREDENTIALS_1_PROVIDER=http_api_key", "CREDENTIALS_1_FIELDS_HEADER_NAME=X-Key", "CREDENTIALS_1_FIELDS_HEADERVALUE_FILE=" + tmp + "/token",
 		"CREDENTIALS_1_PATTERNS=api.example.com/*",
 		"KEYS_0_NAME=trainer", "KEYS_0_VALUE_FILE=" + tmp + "/key", "KEYS_0_URL_KEY_ENV=URLKEY", "KEYS_0_SCOPE=write", "KEYS_0_EXPIRES=2099-01-02",
-		"KEYS_0_ROUTES=huggingface.co/a/*", "KEYS_0_UNMATCHED=deny", "KEYS_0_CREDENTIALS=api",
+		"KEYS_0_ROUTES=huggingface.co/a/*", "KEYS_0_UNMATCHED=deny", "KEYS_0_XET=hide", "KEYS_0_CREDENTIALS=api",
 	}
 	for i := range environ {
 		environ[i] = envPrefix + environ[i]

@@ -49,6 +49,7 @@ func (a *app) keyCreate() *cobra.Command {
 	c.Flags().StringVar(&expires, "expires", "", "when it ends: 90d, or a date (never where not given)")
 	c.Flags().StringArrayVar(&in.Routes, "route", nil, "URL pattern that the key is restricted to (repeatable)")
 	c.Flags().StringVar(&in.Unmatched, "unmatched", "", "pass or deny URLs that no credential matches; can only be stricter than the listener")
+	c.Flags().StringVar(&in.Xet, "xet", "", "pass or hide xet; can only be stricter than the credential")
 	c.Flags().BoolVar(&in.URLKey, "url-key", false, "also make a URL key, for clients that can only be given a URL")
 	c.Flags().StringArrayVar(&in.Credentials, "credential", nil, "credential to link it to, by id or name (repeatable)")
 	must(c.MarkFlagRequired("name"), c.RegisterFlagCompletionFunc("credential", a.completeCredentials))
@@ -94,7 +95,7 @@ func (a *app) keyShow() *cobra.Command {
 }
 
 func (a *app) keyUpdate() *cobra.Command {
-	var name, scope, expires, unmatched string
+	var name, scope, expires, unmatched, xet string
 	var routes []string
 	var urlKey bool
 	c := &cobra.Command{
@@ -110,6 +111,9 @@ func (a *app) keyUpdate() *cobra.Command {
 			}
 			if f.Changed("unmatched") {
 				in.Unmatched = &unmatched
+			}
+			if f.Changed("xet") {
+				in.Xet = &xet
 			}
 			if f.Changed("url-key") {
 				in.URLKey = &urlKey
@@ -131,7 +135,7 @@ func (a *app) keyUpdate() *cobra.Command {
 				in.ExpiresAt = &t
 			}
 			if in == (admin.KeyPatch{}) {
-				return usage("nothing to change: give --name, --scope, --expires, --route, --unmatched or --url-key")
+				return usage("nothing to change: give --name, --scope, --expires, --route, --unmatched, --xet or --url-key")
 			}
 			var out admin.Key
 			if err := a.client().Call(c.Context(), http.MethodPatch, keysPath+"/"+admin.Segment(args[0]), in, &out); err != nil {
@@ -145,6 +149,7 @@ func (a *app) keyUpdate() *cobra.Command {
 	c.Flags().StringVar(&expires, "expires", "", "90d, a date, or never")
 	c.Flags().StringArrayVar(&routes, "route", nil, "replaces all routes (repeatable); one empty value lifts the restriction")
 	c.Flags().StringVar(&unmatched, "unmatched", "", "pass, deny, or empty for the listener's policy")
+	c.Flags().StringVar(&xet, "xet", "", "pass, hide, or empty for the credential's policy")
 	c.Flags().BoolVar(&urlKey, "url-key", false, "make a new URL key, or end it with --url-key=false")
 	return c
 }
@@ -188,7 +193,7 @@ func (a *app) keyText(w io.Writer, k *admin.Key) {
 	if k.Key == "" {
 		kv = append(kv, "key", k.Preview)
 	}
-	kv = append(kv, "credentials", refs(k.Credentials), "routes", list(k.Routes), "unmatched", k.Unmatched)
+	kv = append(kv, "credentials", refs(k.Credentials), "routes", list(k.Routes), "unmatched", k.Unmatched, "xet", k.Xet)
 	if k.HasURLKey && k.URLKey == "" {
 		kv = append(kv, "url key", "yes")
 	}
