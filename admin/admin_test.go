@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -246,6 +247,60 @@ func TestRemoteServesNoOperation(t *testing.T) {
 		if w.Code != http.StatusOK {
 			t.Errorf("%s: %d", path, w.Code)
 		}
+	}
+}
+
+// T34: metrics and readiness are for programs, not for a page that made a name
+// of its own lead to a loopback listener.
+func TestT34_MetricsAreNotForWebPages(t *testing.T) {
+	f := newFixture(t)
+	f.o.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "metrics") })
+	f.o.Hosts = func() []string { return []string{"Weighbridge.internal"} }
+	srv := httptest.NewServer(admin.New(f.o).Remote())
+	defer srv.Close()
+	own := strings.TrimPrefix(srv.URL, "http://")
+	for _, c := range []struct {
+		host, field, value string
+		status             int
+	}{
+		{own, "", "", 200},
+		{"localhost:9", "", "", 200},
+		{"[::1]", "", "", 200},
+		{"weighbridge.internal:9", "", "", 200},
+		{own, "Sec-Fetch-Site", "none", 200},
+		{"evil.example.net", "", "", 403},
+		{"192.0.2.1", "", "", 403},
+		{"127.0.0.1.evil.example.net", "", "", 403},
+		{"127.1", "", "", 403},
+		{own, "Origin", "https://evil.example.net", 403},
+		{own, "Sec-Fetch-Site", "cross-site", 403},
+	} {
+		for _, path := range []string{"/metrics", "/readyz", "/healthz"} {
+			r, err := http.NewRequestWithContext(t.Context(), "GET", srv.URL+path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Host = c.host
+			if c.field != "" {
+				r.Header.Set(c.field, c.value)
+			}
+			resp, err := srv.Client().Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			if resp.StatusCode != c.status {
+				t.Errorf("%s as %s with %s %s: %s", path, c.host, c.field, c.value, resp.Status)
+			}
+		}
+	}
+	// A listener beyond loopback is called by names that we do not know.
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest("GET", "http://weighbridge.monitoring.svc/metrics", nil)
+	r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, &net.TCPAddr{IP: net.IPv4(10, 0, 0, 7), Port: 8081}))
+	admin.New(f.o).Remote().ServeHTTP(w, r)
+	if w.Code != 200 {
+		t.Errorf("beyond loopback: %d", w.Code)
 	}
 }
 

@@ -68,6 +68,9 @@ type Options struct {
 	System    func() System
 	// Unmatched are the listener's policies now, for forward and reverse mode.
 	Unmatched func() (forward, reverse auth.UnmatchedPolicy)
+	// Hosts are names, beside loopback ones, under which a TCP listener on
+	// loopback may be called. It may be nil.
+	Hosts func() []string
 	// Passable tells what the proxy refuses to connect to, whoever asks: an
 	// *auth.Error, or nil. blind says that it would be a blind tunnel. It looks
 	// up no name, and may be nil.
@@ -127,7 +130,9 @@ func (a *API) Local() http.Handler { return a.mux }
 // the API's document. Operations answer 401: they are served on the socket.
 func (a *API) Remote() http.Handler {
 	mux := http.NewServeMux()
-	a.health(mux)
+	health := http.NewServeMux()
+	a.health(health)
+	mux.Handle("/", a.fromProgram(health))
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, problem(http.StatusUnauthorized, "unauthenticated",
 			"the API is served on admin.sock in the data directory",

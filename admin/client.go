@@ -15,9 +15,6 @@ import (
 	"strings"
 )
 
-// SocketName is the file of the local API in the data directory.
-const SocketName = "admin.sock"
-
 // maxAnswer bounds what the client reads of one answer.
 const maxAnswer = 64 << 20
 
@@ -31,12 +28,15 @@ type Client struct {
 
 // NewLocalClient reaches the API over admin.sock in dataDir.
 func NewLocalClient(dataDir string) *Client {
-	path := filepath.Join(dataDir, SocketName)
 	t := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		path, err := SocketPath(dataDir)
+		if err != nil {
+			return nil, &net.OpError{Op: "dial", Net: "unix", Err: err}
+		}
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", path)
 	}}
-	return &Client{http: &http.Client{Transport: t}, base: "http://weighbridge", where: path}
+	return &Client{http: &http.Client{Transport: t}, base: "http://weighbridge", where: filepath.Join(dataDir, SocketName)}
 }
 
 // ErrUnreachable is returned where no weighbridge answers.

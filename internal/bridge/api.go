@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/weighbridge/weighbridge/admin"
 	"github.com/weighbridge/weighbridge/auth"
@@ -18,8 +17,8 @@ func (b *Bridge) openAPI() {
 		Store: b.store, TeamID: b.team.ID, Snapshot: b.live.Snapshot, Providers: b.providers,
 		Record: b.record, Transfers: b.transfers, System: b.system, Ready: b.ready,
 		Unmatched: b.unmatched, Metrics: b.metrics.handler(), Now: b.o.Now,
-		Passable: b.passable,
-		Log:      func(err error) { b.log.Error().Err(err).Msg("an administrative request failed") },
+		Passable: b.passable, Hosts: func() []string { return b.loaded.Load().Config.AllowedHosts },
+		Log: func(err error) { b.log.Error().Err(err).Msg("an administrative request failed") },
 		Bundle: func() ([]byte, error) {
 			return nil, auth.NewError(auth.CodeBadRequest, "interception is off: there is no root of ours", nil)
 		},
@@ -81,33 +80,30 @@ func (b *Bridge) system() admin.System {
 
 // ProxyURL is the proxy listener as a worker on this machine reaches it.
 func (b *Bridge) ProxyURL() string {
-	scheme := "http"
-	if b.loaded.Load().Config.TLS.Enabled() {
-		scheme = "https"
-	}
-	return scheme + "://" + reachable(b.listeners.proxyAddr())
+	b.listeners.mu.Lock()
+	scheme := b.listeners.scheme
+	b.listeners.mu.Unlock()
+	return listenerURL(scheme, b.listeners.proxyAddr())
 }
 
 // AdminURL is the admin listener, empty where there is none beside the socket.
 func (b *Bridge) AdminURL() string {
-	addr := b.listeners.adminAddr()
-	if addr == nil {
-		return ""
-	}
-	return "http://" + reachable(addr)
+	return listenerURL("http", b.listeners.adminAddr())
 }
 
-// reachable writes an address with loopback in place of "every address".
-func reachable(a net.Addr) string {
+// listenerURL is the URL of a listener, with loopback in place of "every
+// address": unix:PATH, which no client takes as the URL of a proxy, for a unix
+// socket, and "" where there is no listener.
+func listenerURL(scheme string, a net.Addr) string {
 	if a == nil {
 		return ""
 	}
 	ap, err := netip.ParseAddrPort(a.String())
 	if err != nil {
-		return "unix:" + strings.TrimPrefix(a.String(), "unix:")
+		return "unix:" + a.String()
 	}
 	if ap.Addr().IsUnspecified() {
 		ap = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), ap.Port())
 	}
-	return ap.String()
+	return scheme + "://" + ap.String()
 }

@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -157,21 +156,4 @@ func (a *authority) exportLocked() error {
 		bundle = a.RootsPEM()
 	}
 	return writeFile(filepath.Join(a.dir, bundleFile), bundle, 0o644)
-}
-
-// listenerTLS is the configuration of the proxy's own TLS listener, nil where
-// it is plain.
-func listenerTLS(cfg *config.Config, a *authority, names []string) (*tls.Config, error) {
-	switch {
-	case !cfg.TLS.Enabled():
-		return nil, nil
-	case cfg.TLS.OwnCA:
-		return a.ListenerConfig(names)
-	default:
-		cert, err := tls.LoadX509KeyPair(cfg.TLS.CertFile, cfg.TLS.KeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("tls: %w", err)
-		}
-		return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}, nil
-	}
 }

@@ -46,9 +46,12 @@ type Options struct {
 
 // Bridge is a whole weighbridge.
 type Bridge struct {
-	o         Options
-	log       zerolog.Logger
-	dir       string
+	o   Options
+	log zerolog.Logger
+	dir string
+	// writable says that the data directory can be written: a memory store
+	// goes without it where it cannot.
+	writable  bool
 	started   time.Time
 	providers []auth.Provider
 
@@ -67,9 +70,14 @@ type Bridge struct {
 	metrics   *metrics
 	welcome   *Welcome
 
+	tls       listenerTLS
 	listeners listeners
-	stop      context.CancelFunc
-	watching  sync.WaitGroup
+
+	// ending guards closed and the beginning of what Close waits for.
+	ending   sync.Mutex
+	closed   bool
+	stop     context.CancelFunc
+	watching sync.WaitGroup
 }
 
 // record is the audit sink, whichever it is.
@@ -117,7 +125,11 @@ func Open(ctx context.Context, loaded *config.Loaded, o Options) (b *Bridge, err
 	}
 	env := environ(o.Environ)
 	if cfg.Store.Driver != "memory" || cfg.CA.Given() {
-		if b.authority, err = openAuthority(ctx, cfg, b.store, b.dir, env, o.Now); err != nil {
+		dir := ""
+		if b.writable {
+			dir = b.dir
+		}
+		if b.authority, err = openAuthority(ctx, cfg, b.store, dir, env, o.Now); err != nil {
 			return b, err
 		}
 	}
@@ -133,7 +145,19 @@ func Open(ctx context.Context, loaded *config.Loaded, o Options) (b *Bridge, err
 
 func (b *Bridge) openStore(cfg *config.Config) error {
 	so := store.Options{Now: b.o.Now, Check: b.live.check, OnChange: b.live.update}
+	err := openDirectory(b.dir)
+	b.writable = err == nil
 	if cfg.Store.Driver == "memory" {
+		if err == nil {
+			err = probe(b.dir)
+			b.writable = err == nil
+		}
+		if err != nil && !unwritable(err) {
+			return err
+		}
+		if err != nil {
+			b.log.Warn().Err(err).Msg("there is no admin.sock, and no CA bundle is written: the data directory cannot be written")
+		}
 		kek, err := store.NewMemoryKEK()
 		if err != nil {
 			return err
@@ -142,7 +166,7 @@ func (b *Bridge) openStore(cfg *config.Config) error {
 		b.store, err = store.OpenMemory(so)
 		return err
 	}
-	if err := openDirectory(b.dir); err != nil {
+	if err != nil {
 		return err
 	}
 	path := filepath.Join(b.dir, storeFile)

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // The files of the data directory.
@@ -14,7 +15,6 @@ const (
 	auditDir   = "audit"
 	rootFile   = "ca.pem"
 	bundleFile = "ca-bundle.pem"
-	lockFile   = "lock"
 )
 
 // openDirectory makes the data directory with mode 0700, or checks that an
@@ -36,6 +36,13 @@ func openDirectory(dir string) error {
 	case info.Mode().Perm()&0o077 != 0:
 		return fmt.Errorf("data directory %s: others may enter it (mode %04o); run chmod 700 %s", dir, info.Mode().Perm(), dir)
 	}
+	// What a process that was killed in writeFile left behind.
+	for _, name := range []string{rootFile, bundleFile} {
+		left, _ := filepath.Glob(filepath.Join(dir, "."+name+".*")) // the only error is a bad pattern
+		for _, path := range left {
+			_ = os.Remove(path) // a leftover that stays is only a leftover
+		}
+	}
 	ignore := filepath.Join(dir, ".gitignore")
 	if _, err := os.Stat(ignore); errors.Is(err, fs.ErrNotExist) {
 		if err := writeFile(ignore, []byte("*\n"), 0o600); err != nil {
@@ -43,6 +50,21 @@ func openDirectory(dir string) error {
 		}
 	}
 	return nil
+}
+
+// probe makes sure that files can be made in dir.
+func probe(dir string) error {
+	f, err := os.CreateTemp(dir, ".probe-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// unwritable reports whether a directory could not be made or written because
+// nothing may be written there at all.
+func unwritable(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
 }
 
 // writeFile replaces path whole or not at all: temporary file, sync, rename,

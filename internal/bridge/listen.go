@@ -25,6 +25,8 @@ type listeners struct {
 	proxy  net.Listener
 	admin  net.Listener
 	socket net.Listener
+	// scheme is that of the proxy listener, which no reload changes.
+	scheme string
 
 	servers []*http.Server
 }
@@ -43,11 +45,13 @@ func (b *Bridge) Listen(ctx context.Context) (err error) {
 	if l.proxy, err = listen(ctx, "listen", cfg.Listen); err != nil {
 		return err
 	}
-	tlsConfig, err := listenerTLS(cfg, b.authority, listenerNames(cfg.Listen, cfg.PublicURL))
+	tlsConfig, err := b.tls.config(cfg, b.authority)
 	if err != nil {
 		return err
 	}
+	l.scheme = "http"
 	if tlsConfig != nil {
+		l.scheme = "https"
 		l.proxy = b.proxy.TLSListener(l.proxy, tlsConfig)
 	}
 	if cfg.AdminListen != "" {
@@ -55,8 +59,12 @@ func (b *Bridge) Listen(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if cfg.Store.Driver != "memory" {
-		if l.socket, err = listenSocket(ctx, filepath.Join(b.dir, admin.SocketName)); err != nil {
+	if b.writable {
+		path, err := admin.SocketPath(b.dir)
+		if err != nil {
+			return err
+		}
+		if l.socket, err = listenSocket(ctx, path); err != nil {
 			return err
 		}
 	}
@@ -117,28 +125,6 @@ func listenSocket(ctx context.Context, path string) (net.Listener, error) {
 		return nil, err
 	}
 	return l, nil
-}
-
-// listenerNames are the names that a certificate of ours for the listener
-// covers.
-func listenerNames(addr, publicURL string) []string {
-	names := []string{"localhost", "127.0.0.1", "::1"}
-	if host, _, err := net.SplitHostPort(addr); err == nil && host != "" {
-		if ip, err := netip.ParseAddr(host); err != nil || !ip.IsUnspecified() {
-			names = append(names, host)
-		}
-	}
-	if h, err := os.Hostname(); err == nil {
-		names = append(names, h)
-	}
-	if rest, ok := strings.CutPrefix(publicURL, "https://"); ok {
-		host, _, _ := strings.Cut(rest, "/")
-		if h, _, err := net.SplitHostPort(host); err == nil {
-			host = h
-		}
-		names = append(names, host)
-	}
-	return names
 }
 
 // Bounds of the admin side, which serves small JSON. A stream that follows

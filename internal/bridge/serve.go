@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"time"
 
 	"github.com/weighbridge/weighbridge/config"
 )
@@ -12,8 +13,19 @@ import (
 // Drain and Close, and otherwise the error that ended a listener.
 func (b *Bridge) Serve(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
-	b.stop = stop
 	defer stop()
+	b.ending.Lock()
+	if b.closed {
+		b.ending.Unlock()
+		return nil
+	}
+	b.stop = stop
+	b.watching.Add(1)
+	b.ending.Unlock()
+	go func() {
+		defer b.watching.Done()
+		b.watchSecrets(ctx)
+	}()
 	failed := make(chan error, 3)
 	report := func(err error) {
 		select {
@@ -28,11 +40,6 @@ func (b *Bridge) Serve(ctx context.Context) error {
 	if l.admin != nil {
 		l.serveAdmin(l.admin, b.api.Remote(), report)
 	}
-	b.watching.Add(1)
-	go func() {
-		defer b.watching.Done()
-		b.watchSecrets(ctx)
-	}()
 	served := make(chan error, 1)
 	go func() { served <- b.proxy.Serve(l.proxy) }()
 	select {
@@ -53,9 +60,12 @@ func (b *Bridge) Drain(ctx context.Context) error { return b.proxy.Drain(ctx) }
 // Close ends everything at once.
 func (b *Bridge) Close() error {
 	var errs []error
+	b.ending.Lock()
+	b.closed = true
 	if b.stop != nil {
 		b.stop()
 	}
+	b.ending.Unlock()
 	b.watching.Wait()
 	if b.proxy != nil {
 		errs = append(errs, b.proxy.Close())
@@ -81,6 +91,10 @@ func (b *Bridge) Reload(ctx context.Context, loaded *config.Loaded) (restart []s
 	if err != nil {
 		return nil, err
 	}
+	renewCertificate, err := b.tls.renewed(is)
+	if err != nil {
+		return nil, err
+	}
 	// Declared rows first: the policy may name a declared key.
 	if err := b.declare(ctx, loaded); err != nil {
 		return nil, err
@@ -91,9 +105,14 @@ func (b *Bridge) Reload(ctx context.Context, loaded *config.Loaded) (restart []s
 	}
 	b.dialer.current.Store(g)
 	b.proxy.SetPolicy(policy)
+	renewCertificate()
 	b.loaded.Store(loaded)
 	return needRestart(was, is), nil
 }
+
+// DrainLimit is how long live downloads may go on after SIGTERM, by the
+// configuration that stands now.
+func (b *Bridge) DrainLimit() time.Duration { return b.loaded.Load().Config.Drain }
 
 // needRestart names what a running weighbridge cannot change.
 func needRestart(was, is *config.Config) []string {
@@ -105,7 +124,8 @@ func needRestart(was, is *config.Config) []string {
 		{"data_dir", was.DataDir != is.DataDir},
 		{"listen", was.Listen != is.Listen},
 		{"admin_listen", was.AdminListen != is.AdminListen},
-		{"tls", was.TLS != is.TLS},
+		// Another certificate from files is taken as it comes.
+		{"tls", was.TLS.OwnCA != is.TLS.OwnCA || (was.TLS.CertFile == "") != (is.TLS.CertFile == "")},
 		{"log", was.Log != is.Log},
 		{"ca", was.CA != is.CA},
 		{"kek", was.KEK != is.KEK},

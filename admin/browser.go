@@ -1,0 +1,52 @@
+package admin
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/weighbridge/weighbridge/auth"
+)
+
+// fromProgram refuses what a web page could have made a browser send: the
+// fields in which browsers tell of a page (Fetch Metadata, section 2), and, on
+// a listener on loopback, a foreign name in the Host field (DNS rebinding).
+// Beyond loopback everybody may ask anyway. What is not served is not found,
+// whoever asks.
+func (a *API) fromProgram(next *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		site := r.Header.Get("Sec-Fetch-Site")
+		page := r.Header.Get("Origin") != "" || site != "" && site != "none" && site != "same-origin"
+		_, served := next.Handler(r)
+		if served != "" && (page || onLoopback(r) && !a.ownName(r.Host)) {
+			writeProblem(w, problem(http.StatusForbidden, string(auth.CodeBrowserForbidden),
+				"the request looks like one of a web page, or names a host that this listener is not",
+				"Call the listener by a loopback name or address, from a program; list other names in allowed_hosts."))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func onLoopback(r *http.Request) bool {
+	addr, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	return ok && addr.IP.IsLoopback()
+}
+
+// ownName reports whether host, with or without a port, is a loopback name or
+// address, or one that is listed.
+func (a *API) ownName(host string) bool {
+	name, _, err := auth.ParseAuthority(host, 80)
+	if err != nil {
+		return false
+	}
+	if ip, err := netip.ParseAddr(name); err == nil {
+		return ip.IsLoopback()
+	}
+	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
+		return true
+	}
+	return a.o.Hosts != nil && slices.ContainsFunc(a.o.Hosts(), func(h string) bool { return strings.EqualFold(h, name) })
+}
