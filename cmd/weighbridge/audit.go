@@ -21,7 +21,7 @@ func (a *app) auditCommand() *cobra.Command {
 	var follow bool
 	var limit int
 	c := &cobra.Command{
-		Use: "audit", Short: "The record of administrative acts and of use", Args: cobra.NoArgs,
+		Use: "audit", Short: "The record of administrative acts and of use", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			d, err := parseSpan(since)
 			if err != nil || d < 0 {
@@ -57,7 +57,7 @@ func (a *app) auditCommand() *cobra.Command {
 	c.Flags().StringVar(&key, "key", "", "only events of this API key, by id or name")
 	c.Flags().StringVar(&credential, "credential", "", "only events of this credential, by id or name")
 	c.Flags().IntVar(&limit, "limit", 1000, "at most so many, the newest")
-	must(c.RegisterFlagCompletionFunc("key", a.completeKeys), c.RegisterFlagCompletionFunc("credential", a.completeCredentials))
+	must(c.RegisterFlagCompletionFunc("key", a.completeKeyFlag), c.RegisterFlagCompletionFunc("credential", a.completeCredentialFlag))
 	return c
 }
 

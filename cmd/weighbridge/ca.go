@@ -12,7 +12,7 @@ import (
 )
 
 func (a *app) caCommand() *cobra.Command {
-	c := &cobra.Command{Use: "ca", Short: "The root that signs interception certificates", Args: cobra.NoArgs,
+	c := &cobra.Command{Use: "ca", Short: "The root that signs interception certificates", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 	c.AddCommand(a.caShow(), a.caExport(), a.caRotate())
 	return c
@@ -24,7 +24,7 @@ type roots struct {
 
 func (a *app) caShow() *cobra.Command {
 	return &cobra.Command{
-		Use: "show", Short: "Show the published roots", Args: cobra.NoArgs,
+		Use: "show", Short: "Show the published roots", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			var out roots
 			if err := a.client().Call(c.Context(), http.MethodGet, "/api/v1/ca", nil, &out); err != nil {
@@ -39,7 +39,7 @@ func (a *app) caExport() *cobra.Command {
 	var out string
 	var bundle bool
 	c := &cobra.Command{
-		Use: "export", Short: "Write our roots, or the bundle of public roots and ours, as PEM", Args: cobra.NoArgs,
+		Use: "export", Short: "Write our roots, or the bundle of public roots and ours, as PEM", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			var pem []byte
 			if bundle {
@@ -69,7 +69,7 @@ func (a *app) caExport() *cobra.Command {
 
 func (a *app) caRotate() *cobra.Command {
 	return &cobra.Command{
-		Use: "rotate", Short: "Make a new signing root; old and new are published together", Args: cobra.NoArgs,
+		Use: "rotate", Short: "Make a new signing root; old and new are published together", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := a.confirm("Make a new signing root? Workers must get the new bundle before the old root ends."); err != nil {
 				return err

@@ -56,6 +56,16 @@ func (a *app) completeKeys(c *cobra.Command, args []string, prefix string) ([]st
 	})
 }
 
+// completeKeyFlag and completeCredentialFlag complete the value of a flag,
+// whatever arguments stand before it.
+func (a *app) completeKeyFlag(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	return a.completeKeys(c, nil, prefix)
+}
+
+func (a *app) completeCredentialFlag(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	return a.completeCredentials(c, nil, prefix)
+}
+
 func (a *app) completeProviders(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
 	var out struct{ Providers []auth.Schema }
 	return a.complete(c, "/api/v1/providers", prefix, &out, func() (names []string) {

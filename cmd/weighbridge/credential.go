@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +18,7 @@ import (
 const credentialsPath = "/api/v1/credentials"
 
 func (a *app) credentialCommand() *cobra.Command {
-	c := &cobra.Command{Use: "credential", Aliases: []string{"credentials", "cred"}, Short: "Upstream secrets, sealed, and the URLs they are for", Args: cobra.NoArgs,
+	c := &cobra.Command{Use: "credential", Aliases: []string{"credentials", "cred"}, Short: "Upstream secrets, sealed, and the URLs they are for", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 	c.AddCommand(a.credentialCreate(), a.credentialList(), a.credentialShow(), a.credentialUpdate(), a.credentialDelete())
 	return c
@@ -99,7 +100,7 @@ func (a *app) credentialCreate() *cobra.Command {
 	var f fieldFlags
 	var expires string
 	c := &cobra.Command{
-		Use: "create --provider P --name N --set FIELD=@FILE|env:VAR|-", Short: "Create a credential", Args: cobra.NoArgs,
+		Use: "create --provider P --name N --set FIELD=@FILE|env:VAR|-", Short: "Create a credential", Args: noArgs,
 		Example: "  weighbridge credential create --provider huggingface --name hub --set token=env:HF_TOKEN --key worker",
 		RunE: func(c *cobra.Command, _ []string) error {
 			var err error
@@ -133,13 +134,13 @@ func (a *app) credentialCreate() *cobra.Command {
 	c.Flags().StringVar(&expires, "expires", "", "when the secret ends: 90d, or a date")
 	f.register(c)
 	must(c.MarkFlagRequired("provider"), c.MarkFlagRequired("name"))
-	must(c.RegisterFlagCompletionFunc("provider", a.completeProviders), c.RegisterFlagCompletionFunc("key", a.completeKeys))
+	must(c.RegisterFlagCompletionFunc("provider", a.completeProviders), c.RegisterFlagCompletionFunc("key", a.completeKeyFlag))
 	return c
 }
 
 func (a *app) credentialList() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Aliases: []string{"ls"}, Short: "List the credentials", Args: cobra.NoArgs,
+		Use: "list", Aliases: []string{"ls"}, Short: "List the credentials", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			var out struct {
 				Credentials []admin.Credential `json:"credentials"`
@@ -188,9 +189,12 @@ func (a *app) credentialUpdate() *cobra.Command {
 				in.Name = &name
 			}
 			if expires != "" {
-				t, err := a.expiry(expires)
-				if err != nil {
-					return err
+				var t time.Time
+				if expires != "never" {
+					var err error
+					if t, err = a.expiry(expires); err != nil {
+						return err
+					}
 				}
 				in.ExpiresAt = &t
 			}
@@ -216,7 +220,7 @@ func (a *app) credentialUpdate() *cobra.Command {
 	}
 	c.Flags().StringVar(&name, "name", "", "new name")
 	c.Flags().StringArrayVar(&patterns, "pattern", nil, "replaces all patterns (repeatable)")
-	c.Flags().StringVar(&expires, "expires", "", "when the secret ends: 90d, or a date")
+	c.Flags().StringVar(&expires, "expires", "", "when the secret ends: 90d, a date, or never")
 	f.register(c)
 	return c
 }

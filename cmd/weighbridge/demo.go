@@ -24,7 +24,7 @@ const demoPath = "/" + hub.SampleGated + "/resolve/main/" + hub.SampleWeights
 
 func (a *app) demoCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "demo", Short: "Show the story on loopback: no account, no token, no network", Args: cobra.NoArgs,
+		Use: "demo", Short: "Show the story on loopback: no account, no token, no network", Args: noArgs,
 		Long: "Starts a sample hub with a gated model and a weighbridge in front of it, both on\n" +
 			"loopback and in a temporary directory, and shows a worker without a token refused\n" +
 			"directly and served through weighbridge. Ends by itself.",

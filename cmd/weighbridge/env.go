@@ -18,7 +18,7 @@ import (
 func (a *app) envCommand() *cobra.Command {
 	var key, mode, shell, proxyURL, bundle string
 	c := &cobra.Command{
-		Use: "env --key @FILE|env:VAR|-", Short: "Everything a worker must export", Args: cobra.NoArgs,
+		Use: "env --key @FILE|env:VAR|-", Short: "Everything a worker must export", Args: noArgs,
 		Long: "Prints the variables that send a worker's clients through weighbridge, and writes the\n" +
 			"merged CA bundle (public roots and ours) that they name. The output holds the API key:\n" +
 			"it is meant for eval, an env file or a secret.",
@@ -37,6 +37,9 @@ func (a *app) envCommand() *cobra.Command {
 			}
 			if proxyURL == "" {
 				proxyURL = sys.ProxyURL
+			}
+			if strings.HasPrefix(proxyURL, "unix:") {
+				return usage("the proxy listens on a unix socket (%s), which no variable names\n  Use --proxy-url to say how the worker reaches it", proxyURL)
 			}
 			o := workerenv.Options{Mode: workerenv.Mode(mode), ProxyURL: proxyURL, Key: auth.NewSecret(v), Placeholder: signer.PlaceholderToken}
 			if sys.Intercept {

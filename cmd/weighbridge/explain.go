@@ -37,7 +37,7 @@ func (a *app) explainCommand() *cobra.Command {
 	c.Flags().StringVar(&in.Key, "key", "", "API key, by id or name")
 	c.Flags().StringVar(&in.Method, "method", http.MethodGet, "request method")
 	c.Flags().StringVar(&in.Mode, "mode", "forward", "forward or reverse: whose policy for unmatched URLs applies")
-	must(c.MarkFlagRequired("key"), c.RegisterFlagCompletionFunc("key", a.completeKeys))
+	must(c.MarkFlagRequired("key"), c.RegisterFlagCompletionFunc("key", a.completeKeyFlag))
 	return c
 }
 

@@ -14,7 +14,7 @@ import (
 const keysPath = "/api/v1/keys"
 
 func (a *app) keyCommand() *cobra.Command {
-	c := &cobra.Command{Use: "key", Aliases: []string{"keys"}, Short: "API keys: the identities of workers", Args: cobra.NoArgs,
+	c := &cobra.Command{Use: "key", Aliases: []string{"keys"}, Short: "API keys: the identities of workers", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 	c.AddCommand(a.keyCreate(), a.keyList(), a.keyShow(), a.keyUpdate(),
 		a.keyAct("revoke", "Revoke an API key, for good", "Revoke API key %q? Every new request is refused at once; transfers in progress finish.", "/revoke"),
@@ -27,7 +27,7 @@ func (a *app) keyCreate() *cobra.Command {
 	var in admin.NewKey
 	var expires string
 	c := &cobra.Command{
-		Use: "create --name N", Short: "Create an API key; it is shown once", Args: cobra.NoArgs,
+		Use: "create --name N", Short: "Create an API key; it is shown once", Args: noArgs,
 		Example: "  weighbridge key create --name trainer --expires 90d --credential hub",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if expires != "" {
@@ -52,13 +52,13 @@ func (a *app) keyCreate() *cobra.Command {
 	c.Flags().StringVar(&in.Xet, "xet", "", "pass or hide xet; can only be stricter than the credential")
 	c.Flags().BoolVar(&in.URLKey, "url-key", false, "also make a URL key, for clients that can only be given a URL")
 	c.Flags().StringArrayVar(&in.Credentials, "credential", nil, "credential to link it to, by id or name (repeatable)")
-	must(c.MarkFlagRequired("name"), c.RegisterFlagCompletionFunc("credential", a.completeCredentials))
+	must(c.MarkFlagRequired("name"), c.RegisterFlagCompletionFunc("credential", a.completeCredentialFlag))
 	return c
 }
 
 func (a *app) keyList() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Aliases: []string{"ls"}, Short: "List the API keys", Args: cobra.NoArgs,
+		Use: "list", Aliases: []string{"ls"}, Short: "List the API keys", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			var out struct {
 				Keys []admin.Key `json:"keys"`

@@ -53,6 +53,33 @@ func usage(format string, args ...any) error {
 	return &exitError{exitUsage, fmt.Errorf(format, args...)}
 }
 
+// errPrinted stands for an error that standard output tells already.
+var errPrinted = errors.New("")
+
+// noArgs refuses arguments without repeating them: what stands there may be a
+// secret that was meant for a flag.
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if !c.HasSubCommands() {
+		return usage("`%s` takes no arguments, and %d were given\nRun `%s --help` for what it takes", c.CommandPath(), len(args), c.CommandPath())
+	}
+	// A word of letters is a slip; anything else is not looked at closer.
+	what, next := "no such command", ""
+	if word := args[0]; len(word) <= maxCommandWord && strings.Trim(strings.ToLower(word), "abcdefghijklmnopqrstuvwxyz-") == "" {
+		what = fmt.Sprintf("no command %q", word)
+		c.SuggestionsMinimumDistance = 2
+		if near := c.SuggestionsFor(word); len(near) > 0 {
+			next = "\nDid you mean " + list(near) + "?"
+		}
+	}
+	return usage("there is %s of `%s`%s\nRun `%s --help` for what there is", what, c.CommandPath(), next, c.CommandPath())
+}
+
+// maxCommandWord is longer than any command's name.
+const maxCommandWord = 16
+
 // run is the whole program: tests call it as main does.
 func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{environ: environ, stdin: stdin, stdout: stdout, stderr: stderr, now: time.Now}
@@ -77,7 +104,7 @@ func (a *app) command() *cobra.Command {
 			"it identifies the worker by its API key, matches each URL to a credential linked\n" +
 			"to that key, puts it on the request and streams the bytes.",
 		SilenceUsage: true, SilenceErrors: true,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	def := a.env("WEIGHBRIDGE_DATA_DIR")
@@ -103,6 +130,7 @@ func (a *app) report(err error) {
 	var problems config.Problems
 	var p *admin.Problem
 	switch {
+	case errors.Is(err, errPrinted):
 	case errors.As(err, &problems):
 		for _, one := range problems {
 			_, _ = fmt.Fprintln(a.stderr, one.Error())

@@ -1,18 +1,21 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"github.com/weighbridge/weighbridge/admin"
 	"github.com/weighbridge/weighbridge/auth"
 	"github.com/weighbridge/weighbridge/config"
 	"github.com/weighbridge/weighbridge/internal/bridge"
@@ -30,7 +33,7 @@ type serveFlags struct {
 func (a *app) serveCommand() *cobra.Command {
 	var f serveFlags
 	c := &cobra.Command{
-		Use: "serve", Short: "Run weighbridge", Args: cobra.NoArgs,
+		Use: "serve", Short: "Run weighbridge", Args: noArgs,
 		Long: "Runs the proxy and its administration. The first start makes the data directory and\n" +
 			"prints, once, the first API key. SIGTERM drains: no new connections, live downloads get\n" +
 			"--drain; a second signal stops at once. SIGHUP reloads the configuration.",
@@ -60,7 +63,7 @@ func (a *app) load(c *cobra.Command, f *serveFlags) (*config.Loaded, error) {
 		if f.adminListen != "" {
 			cfg.AdminListen = f.adminListen
 		}
-		if f.drain != 0 {
+		if c.Flags().Changed("drain") {
 			cfg.Drain = f.drain
 		}
 	}
@@ -70,19 +73,20 @@ func (a *app) load(c *cobra.Command, f *serveFlags) (*config.Loaded, error) {
 func (a *app) checkCommand() *cobra.Command {
 	var f serveFlags
 	c := &cobra.Command{
-		Use: "check", Short: "Report every mistake in the configuration at once, with its place", Args: cobra.NoArgs,
+		Use: "check", Short: "Report every mistake in the configuration at once, with its place", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			loaded, err := a.load(c, &f)
+			var problems config.Problems
+			if errors.As(err, &problems) && a.json {
+				return errors.Join(&exitError{exitInvalid, errPrinted}, a.print(checked{Problems: problems, Warnings: config.Problems{}}, nil))
+			}
 			if err != nil {
 				return err
 			}
-			warnings := []string{}
-			for _, w := range loaded.Warnings {
-				warnings = append(warnings, w.Error())
-			}
-			return a.print(map[string]any{"ok": true, "warnings": warnings}, func(w io.Writer) {
-				for _, line := range warnings {
-					_, _ = fmt.Fprintln(w, "warning: "+line)
+			out := checked{OK: true, Problems: config.Problems{}, Warnings: append(config.Problems{}, loaded.Warnings...)}
+			return a.print(out, func(w io.Writer) {
+				for _, one := range out.Warnings {
+					_, _ = fmt.Fprintln(w, "warning: "+one.Error())
 				}
 				_, _ = fmt.Fprintln(w, "The configuration is valid.")
 			})
@@ -91,6 +95,13 @@ func (a *app) checkCommand() *cobra.Command {
 	c.Flags().StringVar(&f.config, "config", "", "configuration file (YAML)")
 	must(c.MarkFlagFilename("config", "yaml", "yml"))
 	return c
+}
+
+// checked is what check prints with --json.
+type checked struct {
+	OK       bool            `json:"ok"`
+	Problems config.Problems `json:"problems"`
+	Warnings config.Problems `json:"warnings"`
 }
 
 // serve runs until a signal or ctx ends it.
@@ -118,7 +129,8 @@ func (a *app) serve(ctx context.Context, load func() (*config.Loaded, error)) er
 		return err
 	}
 	if err := a.greet(ctx, b, cfg); err != nil {
-		return err
+		// Nobody has seen the key, so the next start makes another and shows it.
+		log.Error().Err(err).Msg("the first API key could not be shown")
 	}
 	log.Info().Str("proxy", b.ProxyURL()).Str("admin", b.AdminURL()).Str("version", buildVersion()).Msg("serving")
 
@@ -129,11 +141,11 @@ func (a *app) serve(ctx context.Context, load func() (*config.Loaded, error)) er
 		case err := <-served:
 			return err
 		case <-ctx.Done():
-			return a.drain(b, log, signals, served, cfg.Drain)
+			return a.drain(b, log, signals, served)
 		case s := <-signals:
 			if s != syscall.SIGHUP {
-				log.Info().Str("signal", s.String()).Dur("drain", cfg.Drain).Msg("draining: no new connections, live downloads may finish")
-				return a.drain(b, log, signals, served, cfg.Drain)
+				log.Info().Str("signal", s.String()).Str("drain", b.DrainLimit().String()).Msg("draining: no new connections, live downloads may finish")
+				return a.drain(b, log, signals, served)
 			}
 			a.reload(ctx, b, log, load)
 		}
@@ -171,8 +183,8 @@ func (a *app) reload(ctx context.Context, b *bridge.Bridge, log zerolog.Logger, 
 
 // drain waits for live downloads; a second signal, or the end of the time,
 // resets what is left.
-func (a *app) drain(b *bridge.Bridge, log zerolog.Logger, signals <-chan os.Signal, served <-chan error, limit time.Duration) error {
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+func (a *app) drain(b *bridge.Bridge, log zerolog.Logger, signals <-chan os.Signal, served <-chan error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), b.DrainLimit())
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- b.Drain(ctx) }()
@@ -219,8 +231,8 @@ func (a *app) greet(ctx context.Context, b *bridge.Bridge, cfg *config.Config) e
 		return nil
 	}
 	sys := b.API().System()
-	out := a.stdout
-	p := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format, args...) }
+	var out bytes.Buffer
+	p := func(format string, args ...any) { fmt.Fprintf(&out, format, args...) }
 	p("\nweighbridge is ready. This is shown once.\n\n")
 	p("  API key of the worker   %s\n", w.Key.Reveal())
 	p("  Proxy                   %s\n", sys.ProxyURL)
@@ -231,12 +243,7 @@ func (a *app) greet(ctx context.Context, b *bridge.Bridge, cfg *config.Config) e
 		p("  CA bundle               %s\n", sys.CABundle)
 	}
 	p("  Data directory          %s\n\n", sys.DataDir)
-	p("On a worker, forward mode (every client that knows HTTPS_PROXY):\n\n")
-	if err := a.exports(out, workerenv.Forward, w.Key, sys.ProxyURL, sys.CABundle); err != nil {
-		return err
-	}
-	p("\nor reverse mode (clients that take an endpoint; no CA needed):\n\n")
-	if err := a.exports(out, workerenv.Reverse, w.Key, sys.ProxyURL, sys.CABundle); err != nil {
+	if err := a.lines(&out, w.Key, sys); err != nil {
 		return err
 	}
 	dir := ""
@@ -245,7 +252,30 @@ func (a *app) greet(ctx context.Context, b *bridge.Bridge, cfg *config.Config) e
 	}
 	p("\nNext, give it a credential (the token is read without echo and sealed):\n\n")
 	p("  weighbridge credential create%s --provider huggingface --name hub --set token=- --key worker\n\n", dir)
+	if _, err := a.stdout.Write(out.Bytes()); err != nil {
+		return err
+	}
 	return b.Welcomed(ctx)
+}
+
+// lines are what to export on a worker, in both modes.
+func (a *app) lines(out *bytes.Buffer, key auth.Secret, sys admin.System) error {
+	if socket, ok := strings.CutPrefix(sys.ProxyURL, "unix:"); ok {
+		fmt.Fprintf(out, "The proxy listens on a unix socket, which no variable names. For example, in reverse mode:\n\n"+
+			"  curl --unix-socket %s -H 'X-Weighbridge-Key: '\"$WEIGHBRIDGE_KEY\" http://localhost/HOST/PATH\n\n"+
+			"`weighbridge env --proxy-url URL` prints the variables for a URL that leads to it.\n", quoteArg(socket))
+		return nil
+	}
+	reverse := "or reverse mode (clients that take an endpoint; no CA needed):"
+	if strings.HasPrefix(sys.ProxyURL, "https:") {
+		reverse = "or reverse mode (clients that take an endpoint):"
+	}
+	fmt.Fprintf(out, "On a worker, forward mode (every client that knows HTTPS_PROXY):\n\n")
+	if err := a.exports(out, workerenv.Forward, key, sys.ProxyURL, sys.CABundle); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "\n%s\n\n", reverse)
+	return a.exports(out, workerenv.Reverse, key, sys.ProxyURL, sys.CABundle)
 }
 
 func (a *app) exports(out io.Writer, mode workerenv.Mode, key auth.Secret, proxyURL, bundle string) error {

@@ -22,7 +22,7 @@ type transfers struct {
 func (a *app) transfersCommand() *cobra.Command {
 	var follow bool
 	c := &cobra.Command{
-		Use: "transfers", Short: "Downloads in progress", Args: cobra.NoArgs,
+		Use: "transfers", Short: "Downloads in progress", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if !follow {
 				var out transfers
