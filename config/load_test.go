@@ -88,7 +88,7 @@ func TestEveryFieldIsAVariable(t *testing.T) {
 		},
 		Keys: []Key{{
 			Name: "trainer", Value: Source{File: tmp + "/key"}, URLKey: Source{Env: "URLKEY"}, Scope: "write", Expires: time.Date(2099, 1, 2, 0, 0, 0, 0, time.UTC),
-			Routes: []string{"huggingface.co/a/*"}, Unmatched: "deny", Credentials: []string{"api"},
+			Routes: []string{"huggingface.co/a/*"}, Unmatched: "deny", Xet: "hide", Credentials: []string{"api"},
 		}},
 	}
 	if !reflect.DeepEqual(l.Config, want) {
