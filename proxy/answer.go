@@ -34,7 +34,7 @@ func (x *exchange) relay(out *outgoing, body *wire.Body, mask *scrub.Masker) (ag
 	if x.bodiless() {
 		// There is nothing but the header; its fields speak of a body that
 		// would have been, so they stay.
-		return false, x.pass(body)
+		return false, x.pass(h, body)
 	}
 	verdict := scrub.Stream
 	if mask != nil {
@@ -55,7 +55,7 @@ func (x *exchange) relay(out *outgoing, body *wire.Body, mask *scrub.Masker) (ag
 	case rewrite != nil:
 		return false, x.remake(h, body, rewrite)
 	}
-	return false, x.pass(body)
+	return false, x.pass(h, body)
 }
 
 // bodiless reports whether the answer has no body (RFC 9112, section 6.3).
@@ -194,11 +194,11 @@ func visible(s string) string {
 }
 
 // pass sends the body on as it is.
-func (x *exchange) pass(body *wire.Body) *auth.Error {
+func (x *exchange) pass(h answerHeader, body *wire.Body) *auth.Error {
 	if n := body.Len(); n >= 0 {
 		x.transfer.total.Store(n)
 	}
-	x.line.stream(body, x.progress, x.end)
+	x.line.stream(body, x.progress, x.resume(h, body.Len()), x.end)
 	return nil
 }
 

@@ -14,7 +14,7 @@ import (
 // The exchange knows its target and the evidence of who asks. The error is
 // what the request is refused with.
 func (x *exchange) road() *auth.Error {
-	for whole := false; ; whole = true {
+	for whole := false; ; {
 		if err := x.identify(); err != nil {
 			return err
 		}
@@ -25,20 +25,28 @@ func (x *exchange) road() *auth.Error {
 		if err != nil {
 			return err
 		}
-		body, mask, err := x.carry(out)
-		if err != nil {
-			return err
+		again := false
+		body, mask, err := x.carry(out, x.line.send)
+		if err == nil {
+			again, err = x.relay(out, body, mask)
 		}
-		again, err := x.relay(out, body, mask)
-		if !again || err != nil {
+		switch {
+		case err != nil && x.repeats(err):
+			// Once more, as it was.
+		case !again || err != nil:
 			return err
+		default:
+			// The answer is a part of a text that has to be masked as a whole.
+			// It is asked for again without Range: a new request, decided,
+			// recorded and signed as such.
+			whole = true
+			x.restart()
 		}
-		// The answer is a part of a text that has to be masked as a whole. It
-		// is asked for again without Range: a new request, decided, recorded
-		// and signed as such.
-		x.restart()
 	}
 }
+
+// sender sends a request and reads the head of its answer.
+type sender func(ctx context.Context, c *wire.Client, d wire.Dest, out *outgoing) (*wire.Body, error)
 
 // decide asks the snapshot what to do, afresh.
 func (x *exchange) decide() *auth.Error {
@@ -95,7 +103,7 @@ func (x *exchange) contentEncoding() string {
 // carry puts the use on record, signs and sends. The use is durable before
 // anything of the answer can leave: for methods that only read while the
 // upstream works, for all others before the request is sent.
-func (x *exchange) carry(out *outgoing) (*wire.Body, *scrub.Masker, *auth.Error) {
+func (x *exchange) carry(out *outgoing, send sender) (*wire.Body, *scrub.Masker, *auth.Error) {
 	use, err := x.admit()
 	if err != nil {
 		return nil, nil, err
@@ -106,15 +114,19 @@ func (x *exchange) carry(out *outgoing) (*wire.Body, *scrub.Masker, *auth.Error)
 		}
 		use = nil
 	}
-	ctx, cancel := context.WithCancel(x.context())
-	x.transfer = x.p.transfers.add(x, cancel)
+	if x.transfer == nil {
+		x.transfer = x.p.transfers.add(x.context(), x)
+	}
+	ctx := x.transfer.ctx
 	mask, err := x.sign(ctx, out)
 	if err != nil {
 		return nil, nil, err
 	}
 	t := &out.Target
-	body, e := x.line.send(ctx, x.p.client, wire.Dest{Team: x.identity.TeamID, Scheme: t.Scheme, Host: t.Host, Port: t.Port}, out)
-	x.firstByte = x.p.o.Now().Sub(x.started)
+	body, e := send(ctx, x.p.client, wire.Dest{Team: x.identity.TeamID, Scheme: t.Scheme, Host: t.Host, Port: t.Port}, out)
+	if !x.more.late {
+		x.firstByte = x.p.o.Now().Sub(x.started)
+	}
 	if use != nil {
 		if err := x.await(use); err != nil {
 			if e == nil {

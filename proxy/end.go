@@ -23,9 +23,9 @@ func (x *exchange) end(sent int64, cause error) {
 	if cause != nil && x.failure == nil {
 		x.failure = brokenOff(cause)
 	}
-	x.recordEnd(sent, now)
+	x.recordEnd(sent, x.failure, now)
 	if m := x.p.o.Metrics; m != nil {
-		s := Sample{Mode: x.modeName(), Outcome: x.outcome(), Status: x.status, Bytes: sent, FirstByte: x.firstByte, Duration: took}
+		s := Sample{Mode: x.modeName(), Outcome: x.outcome(), Status: x.status, Bytes: sent, Resumed: x.more.count, FirstByte: x.firstByte, Duration: took}
 		if x.failure != nil {
 			s.Code = x.failure.Code
 		}
@@ -100,6 +100,9 @@ func (x *exchange) log(sent int64, cause error, seconds float64) {
 	}
 	if d.Rule != "" {
 		e = e.Str("rule", d.Rule)
+	}
+	if x.more.count > 0 {
+		e = e.Int("resumed", x.more.count).Str("first_request_id", x.more.first)
 	}
 	if x.failure != nil {
 		e = e.Str("code", string(x.failure.Code)).Str("reason", x.failure.Reason)

@@ -86,9 +86,12 @@ type exchange struct {
 	admitted  bool
 	transfer  *transfer
 	firstByte time.Duration
-	status    int
-	failure   *auth.Error
-	ended     bool
+	// status is that of the answer as the worker sees it.
+	status  int
+	failure *auth.Error
+	ended   bool
+	// more is about the requests beyond the first that the answer took.
+	more more
 }
 
 // refresh takes the state of the moment to decide by.

@@ -63,6 +63,8 @@ type Sample struct {
 	Status int
 	// Bytes of body that went to the worker.
 	Bytes int64
+	// Resumed is how many further requests the answer took.
+	Resumed int
 	// FirstByte is the time to the head of the answer, zero where there was
 	// none.
 	FirstByte, Duration time.Duration
@@ -126,4 +128,7 @@ type Options struct {
 	Metrics Metrics
 	// Now defaults to time.Now.
 	Now func() time.Time
+	// Wait returns after d, or with ctx's error once that ends; nil waits by
+	// the machine's clock.
+	Wait func(ctx context.Context, d time.Duration) error
 }

@@ -15,7 +15,7 @@ func (x *exchange) event(action string, at time.Time) auth.Event {
 		Address: x.peer, KeyID: x.identity.KeyID, KeyName: x.identity.KeyName,
 		CredentialID: d.CredentialID, CredentialName: d.CredentialName, Version: d.Version,
 		Rule: d.Rule, Mode: x.mode.String(), Method: x.method, Host: x.target.Authority(), Path: x.target.Path,
-		Reason: d.Reason,
+		Reason: x.more.reason + d.Reason,
 	}
 	if x.identity.KeyName != "" {
 		e.Actor = "key:" + x.identity.KeyName
@@ -68,33 +68,41 @@ func (x *exchange) recordDenial(err *auth.Error) {
 		return
 	}
 	e := x.event(auth.ActionDenied, x.p.o.Now())
-	e.Code, e.Reason = err.Code, err.Reason
+	e.Code, e.Reason = err.Code, x.more.reason+err.Reason
 	x.p.o.Recorder.Record(e)
 }
 
-// recordEnd records how what was admitted ended.
-func (x *exchange) recordEnd(sent int64, now time.Time) {
+// recordEnd records how what was admitted last ended. sent is what the worker
+// has got by now of the whole answer.
+func (x *exchange) recordEnd(sent int64, failure *auth.Error, now time.Time) {
 	if !x.admitted {
 		return
+	}
+	status, since := x.status, x.started
+	if m := &x.more; m.count > 0 {
+		since = m.since
+		if m.late {
+			status = m.status
+		}
 	}
 	action := auth.ActionFinished
 	if x.summarised() {
 		action = auth.ActionSummary
 	}
 	e := x.event(action, now)
-	e.Status, e.Bytes, e.Duration, e.Reason = x.status, sent, now.Sub(x.started), ""
-	if x.failure != nil {
-		e.Code, e.Reason = x.failure.Code, x.failure.Reason
+	e.Status, e.Bytes, e.Duration, e.Reason = status, sent-x.more.sent, now.Sub(since), ""
+	if failure != nil {
+		e.Code, e.Reason = failure.Code, failure.Reason
 	}
 	x.p.o.Recorder.Record(e)
+	x.more.sent = sent
 }
 
 // restart ends one request to the upstream and makes the exchange ready for
-// another.
+// another one in its place.
 func (x *exchange) restart() {
 	x.refresh()
-	x.recordEnd(0, x.at)
-	x.p.transfers.remove(x.transfer)
-	x.admitted, x.transfer, x.status = false, nil, 0
+	x.recordEnd(0, nil, x.at)
+	x.admitted, x.status = false, 0
 	x.id = auth.NewID(auth.PrefixRequest, x.at)
 }

@@ -37,8 +37,23 @@ func (l line) send(ctx context.Context, c *wire.Client, d wire.Dest, out *outgoi
 	return c.Do(ctx, d, req, &l.ctx.Response)
 }
 
+// fetch is send for an answer of which the worker gets the body alone: see is
+// shown the head of it.
+func (l line) fetch(ctx context.Context, c *wire.Client, d wire.Dest, out *outgoing, see func(status int, h answerHeader, length int64)) (*wire.Body, error) {
+	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
+	defer fasthttp.ReleaseRequest(req)
+	defer fasthttp.ReleaseResponse(resp)
+	writeRequest(req, out)
+	b, err := c.Do(ctx, d, req, resp)
+	if err == nil {
+		see(resp.StatusCode(), answerHeader{&resp.Header}, b.Len())
+	}
+	return b, err
+}
+
 // stream sends an upstream's body on as it is; end is called when it is over.
-func (l line) stream(b *wire.Body, progress func(int64), end func(sent int64, err error)) {
+// more, which may be nil, is asked for what is missing: see passing.
+func (l line) stream(b *wire.Body, progress func(int64), more moreFunc, end func(sent int64, err error)) {
 	b.Bind(l.ctx.Conn(), progress)
 	resp := &l.ctx.Response
 	if n := b.Len(); n >= 0 && n <= inMemory {
@@ -47,7 +62,7 @@ func (l line) stream(b *wire.Body, progress func(int64), end func(sent int64, er
 		end(n, nil)
 		return
 	}
-	resp.SetBodyStream(&passing{body: b, end: end}, int(b.Len()))
+	resp.SetBodyStream(&passing{body: b, to: l.ctx.Conn(), progress: progress, more: more, end: end}, int(b.Len()))
 	resp.ImmediateHeaderFlush = true
 }
 
@@ -96,12 +111,22 @@ type reply struct {
 	close  bool
 }
 
-// passing is an upstream's body on its way to the worker.
+// moreFunc is asked when a body has ended, well or by cause, after which the
+// worker has got sent bytes. It returns the body that goes on from there, or
+// nil: err then says how the whole ended.
+type moreFunc func(sent int64, cause error) (next *wire.Body, err error)
+
+// passing is an upstream's body on its way to the worker, and the bodies that
+// more puts behind it.
 type passing struct {
-	body *wire.Body
-	end  func(sent int64, err error)
-	done bool
-	err  error
+	body     *wire.Body
+	to       net.Conn
+	progress func(int64)
+	more     moreFunc
+	end      func(sent int64, err error)
+	before   int64 // bytes of bodies before this one
+	done     bool
+	err      error
 }
 
 var _ fasthttp.BodyWriterTo = (*passing)(nil)
@@ -117,9 +142,23 @@ func (s *passing) Read(p []byte) (int, error) {
 }
 
 func (s *passing) WriteTo(w io.Writer) (int64, error) {
-	n, err := s.body.WriteTo(w)
-	s.err = err
-	return n, err
+	var sent int64
+	for {
+		n, err := s.body.WriteTo(w)
+		sent += n
+		if s.more == nil {
+			s.err = err
+			return sent, err
+		}
+		next, err := s.more(sent, err)
+		if next == nil {
+			s.err = err
+			return sent, err
+		}
+		_ = s.body.Close()
+		s.body, s.before = next, sent
+		next.Bind(s.to, s.progress)
+	}
 }
 
 // Close implements io.Closer; the writer of answers calls it in the end.
@@ -128,10 +167,10 @@ func (s *passing) Close() error {
 		return nil
 	}
 	s.done = true
-	if err := s.body.Err(); err != nil {
-		s.err = err
+	if s.err == nil {
+		s.err = s.body.Err()
 	}
-	s.end(s.body.Count(), s.err)
+	s.end(s.before+s.body.Count(), s.err)
 	return s.body.Close()
 }
 

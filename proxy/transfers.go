@@ -37,6 +37,8 @@ type transfer struct {
 	target auth.Target
 	bytes  atomic.Int64
 	total  atomic.Int64
+	// ctx ends when the transfer is cut.
+	ctx    context.Context
 	cancel context.CancelFunc
 }
 
@@ -46,9 +48,10 @@ type registry struct {
 	live map[*transfer]struct{}
 }
 
-// add enters an exchange. cancel cuts it off.
-func (r *registry) add(x *exchange, cancel context.CancelFunc) *transfer {
-	t := &transfer{cancel: cancel, target: x.target, shown: Transfer{
+// add enters an exchange, which is cut off by the end of ctx.
+func (r *registry) add(ctx context.Context, x *exchange) *transfer {
+	ctx, cancel := context.WithCancel(ctx)
+	t := &transfer{ctx: ctx, cancel: cancel, target: x.target, shown: Transfer{
 		ID: x.id, KeyID: x.identity.KeyID, KeyName: x.identity.KeyName, Worker: x.peer,
 		Mode: x.mode.String(), Method: x.method, Started: x.started,
 		Credential: x.decision.CredentialName,

@@ -42,14 +42,13 @@ func (x *exchange) blindTunnel(d auth.ConnectDecision) *auth.Error {
 	x.mode = blind
 	x.status = 200
 	x.firstByte = p.o.Now().Sub(x.started)
-	ctx, cancel := context.WithCancel(context.Background())
-	x.transfer = p.transfers.add(x, cancel)
-	b := &blindOne{who: x.who, cancel: cancel}
+	x.transfer = p.transfers.add(context.Background(), x)
+	b := &blindOne{who: x.who, cancel: x.transfer.cancel}
 	p.tunnels.add(b)
 	x.line.hijack(func(c net.Conn, early []byte) {
 		defer func() { _ = upstream.Close() }()
 		defer p.tunnels.remove(b)
-		down, err := x.copyBlindly(ctx, c, upstream, early)
+		down, err := x.copyBlindly(x.transfer.ctx, c, upstream, early)
 		x.end(down, err)
 	})
 	return nil

@@ -155,9 +155,9 @@ func (b *Body) explain(err error) error {
 	code := auth.CodeUpstreamUnreachable
 	switch {
 	case b.ctx.Err() != nil:
-		why, err = "the transfer from "+b.host+" was given up", errors.Join(context.Cause(b.ctx), err)
+		return auth.NewError(code, "the transfer from "+b.host+" was given up", errors.Join(context.Cause(b.ctx), err))
 	case isMalformed(err):
-		code, why = auth.CodeUpstreamProtocol, "the answer of "+b.host+" is not valid: "+err.Error()
+		return auth.NewError(auth.CodeUpstreamProtocol, "the answer of "+b.host+" is not valid: "+err.Error(), err)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		code, why = auth.CodeUpstreamTimeout, b.host+" stopped sending"
 	case errors.Is(err, io.ErrUnexpectedEOF):
@@ -165,8 +165,20 @@ func (b *Body) explain(err error) error {
 	default:
 		why = b.host + " broke its answer off"
 	}
-	return auth.NewError(code, why, err)
+	return auth.NewError(code, why, &brokenBody{err})
 }
+
+// ErrBroken is in the error of a body that ended early, or stalled, after the
+// head of the answer had come: the same could be asked for again. It is not in
+// the errors of answers that break the rules, nor of transfers that were given
+// up on our side.
+var ErrBroken = errors.New("wire: the upstream broke its answer off")
+
+// brokenBody is what reading met, and ErrBroken.
+type brokenBody struct{ error }
+
+func (e *brokenBody) Unwrap() error        { return e.error }
+func (e *brokenBody) Is(target error) bool { return target == ErrBroken }
 
 // release lets go of the connection and everything that belongs to it.
 func (b *Body) release(reusable bool) {
@@ -211,9 +223,8 @@ func (b *Body) Whole() bool { return b.whole && len(b.mem) == 0 }
 func (b *Body) Err() error { return b.err }
 
 // Bind says which connection a WriteTo goes to, and who wants to know of
-// progress: onProgress (may be nil) is called by the streaming goroutine with
-// the bytes moved since its last call, never for a body in memory. Without
-// Bind a WriteTo goes to its writer.
+// progress: onProgress (may be nil) is called by WriteTo's goroutine with the
+// bytes moved since its last call. Without Bind a WriteTo goes to its writer.
 func (b *Body) Bind(client net.Conn, onProgress func(n int64)) {
 	b.client, b.progress = client, onProgress
 }

@@ -23,7 +23,7 @@ func (b *Body) WriteTo(w io.Writer) (n int64, err error) {
 	defer func() { n = b.count - start }()
 	if len(b.mem) > 0 {
 		m, err := w.Write(b.mem)
-		b.count += int64(m)
+		b.moved(int64(m))
 		b.mem = b.mem[m:]
 		if err != nil {
 			return 0, b.worker(err)

@@ -393,7 +393,12 @@ func TestGuardE_AllocationsDoNotGrow(t *testing.T) {
 func TestGuardF_BuffersAreGivenBack(t *testing.T) {
 	ca := newAuthority(t, nil)
 	origin := filler(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(t, nil)}})
-	r := newRig(t, rigOptions{origin: origin, upTLS: true, downTLS: true, ca: ca, budget: 8 << 20})
+	// 256 handshakes at once: nobody is timed here.
+	r := newRig(t, rigOptions{
+		origin: origin, upTLS: true, downTLS: true, ca: ca, budget: 8 << 20,
+		client: func(o *ClientOptions) { o.ConnectTimeout, o.HeaderTimeout = time.Minute, time.Minute },
+		server: func(o *ServerOptions) { o.HeaderTimeout = time.Minute },
+	})
 	url := r.url("")
 	var peak atomic.Int64
 	r.onBody = func(b *Body) {
