@@ -276,6 +276,46 @@ func TestRolloverBreaksNobody(t *testing.T) {
 	}
 }
 
+// Rotating twice in a row breaks nobody: a bundle from before goes on working
+// with clients that try one chain only, as OpenSSL does, so that no two of the
+// certificates sent may claim the same subject.
+func TestRotatingAgainBreaksNoBundle(t *testing.T) {
+	clk := &clock{time.Now()}
+	roots := []Root{testRoot(t, clk.t)}
+	a, _ := testAuthority(t, Options{Roots: roots, Now: clk.now})
+	for range maxRoots - 1 {
+		next, err := Rotate(roots, clk.t, "weighbridge test root")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := a.SetRoots(next); err != nil {
+			t.Fatal(err)
+		}
+		roots = next
+		clk.t = clk.t.Add(time.Hour)
+	}
+	cert, err := a.Certificate(t.Context(), "team_1", "hub.example", []string{"hub.example"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range roots {
+		if err := verify(cert.Certificate, "hub.example", clk.t, r); err != nil {
+			t.Errorf("the bundle of %d rotations ago: %v", i, err)
+		}
+	}
+	subjects := map[string]int{}
+	for i, der := range cert.Certificate[1:] {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at, twice := subjects[string(c.RawSubject)]; twice {
+			t.Errorf("certificates %d and %d are both of %s", at, i, c.Subject)
+		}
+		subjects[string(c.RawSubject)] = i
+	}
+}
+
 func TestRotateKeepsOldRootsForAMonth(t *testing.T) {
 	now := time.Now()
 	roots := []Root{testRoot(t, now)}

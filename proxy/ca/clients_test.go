@@ -88,6 +88,18 @@ func rolledOver(t *testing.T, first Root) (*Authority, []Root) {
 	return a, []Root{first}
 }
 
+// rolledAgain are the roots after n rotations in a row.
+func rolledAgain(t *testing.T, roots []Root, n int) []Root {
+	t.Helper()
+	for range n {
+		var err error
+		if roots, err = Rotate(roots, time.Now(), "weighbridge test root"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return roots
+}
+
 func TestPythonStrictClientVerifies(t *testing.T) {
 	python := tool(t, "python3")
 	now := time.Now()
@@ -95,6 +107,7 @@ func TestPythonStrictClientVerifies(t *testing.T) {
 	given, _ := testAuthority(t, Options{Roots: []Root{givenRoot(t, now)}})
 	rolled, before := rolledOver(t, testRoot(t, now))
 	old, _ := testAuthority(t, Options{Roots: before})
+	thrice, _ := testAuthority(t, Options{Roots: rolledAgain(t, before, 3)})
 
 	for name, c := range map[string]struct {
 		server *Authority
@@ -105,6 +118,7 @@ func TestPythonStrictClientVerifies(t *testing.T) {
 		"operator's issuing CA":    {given, given.RootsPEM()},
 		"rolled over, new bundle":  {rolled, rolled.RootsPEM()},
 		"rolled over, old bundle":  {rolled, old.RootsPEM()},
+		"rolled over three times":  {thrice, old.RootsPEM()},
 		"rolled over, newest only": {rolled, rolled.Roots()[0].CertPEM()},
 	} {
 		t.Run(name, func(t *testing.T) {

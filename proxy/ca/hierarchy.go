@@ -11,9 +11,11 @@ import (
 type hierarchy struct {
 	// signer is the newest root that is valid.
 	signer *root
-	// above is sent after each intermediate: the signer's own chain, and the
-	// signer's key as certified by each older root, so that a worker whose
-	// bundle is older than the last rollover goes on downloading.
+	// above is sent after each intermediate: the signer's own chain, and a ladder
+	// down the older roots, on which each certifies the key of the one that
+	// replaced it. A worker whose bundle is older than the last rollovers goes
+	// on downloading, also one whose client (OpenSSL) tries a single chain and
+	// takes the first certificate that fits.
 	above [][]byte
 	// published are all roots, the newest first.
 	published []Root
@@ -48,20 +50,23 @@ func newHierarchy(roots []Root, now time.Time) (*hierarchy, error) {
 		return nil, errors.New("an authority needs a root")
 	}
 	h := &hierarchy{}
+	var below *root // whose key the next older root certifies
+	rungs := 0
 	for _, r := range sorted {
 		switch c := r.p.cert; {
 		case now.After(c.NotAfter):
 			continue // published no longer: it verifies nothing
 		case h.signer == nil && !now.Before(c.NotBefore):
-			h.signer = r.p
+			h.signer, below = r.p, r.p
 			h.above = r.p.sent()
 		case h.signer != nil:
-			x, err := cross(r.p, h.signer, now)
+			x, err := cross(r.p, below, rungs+1, now)
 			if err != nil {
 				return nil, err
 			}
 			if x != nil {
 				h.above = append(append(h.above, x), r.p.sent()...)
+				below, rungs = r.p, rungs+1
 			}
 		}
 		h.published = append(h.published, r)

@@ -107,10 +107,11 @@ func DecodeRoots(b []byte) ([]Root, error) {
 }
 
 // cross certifies the key of fresh by old, so that a worker that trusts only
-// old still verifies what fresh signs. It is nil where old may not have two
-// authorities below it.
-func cross(old, fresh *root, now time.Time) ([]byte, error) {
-	if n := old.cert.MaxPathLen; n == 1 || n == 0 && old.cert.MaxPathLenZero {
+// old still verifies what fresh signs. It is the rung-th certificate of its
+// kind in the chain; it is nil where old may not have that many authorities,
+// and an intermediate, below it (RFC 5280, section 4.2.1.9).
+func cross(old, fresh *root, rung int, now time.Time) ([]byte, error) {
+	if n := old.cert.MaxPathLen; n > 0 && n <= rung || n == 0 && old.cert.MaxPathLenZero {
 		return nil, nil
 	}
 	tmpl, err := authorityTemplate(fresh.cert.Subject, fresh.cert.SubjectKeyId)
