@@ -135,6 +135,11 @@ func exists(path string) bool {
 	return err == nil
 }
 
+// says looks for a sentence; names of header fields come in any case.
+func says(out, sentence string) bool {
+	return strings.Contains(strings.ToLower(out), strings.ToLower(sentence))
+}
+
 func lastLines(s string, n int) string {
 	lines := strings.Split(strings.TrimSuffix(s, "\n"), "\n")
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weighbridge/weighbridge/admin"
 	"github.com/weighbridge/weighbridge/internal/house"
@@ -34,17 +35,20 @@ var sampleWheel = registry.Wheel{Name: "weighbridge-sample", Version: "1.0"}
 // the keys that they do it with.
 type yard struct {
 	*house.House
-	keys           map[string]admin.Key // by the patterns of the Hub's credential
+	keys           map[string]admin.Key // by the patterns of the Hub's credential, or by name
 	civitai, comfy *house.Canary
 	store          origin.Content
 	signer         *origin.Signer // of the stores of Civitai and Comfy
 }
 
-func newYard(t *testing.T) *yard {
+func newYard(t *testing.T) *yard { return newYardAt(t, nil) }
+
+// newYardAt makes a yard with a clock of its own.
+func newYardAt(t *testing.T, now func() time.Time) *yard {
 	t.Helper()
 	y := &yard{keys: map[string]admin.Key{}, store: origin.Random(3, 1_500_000), signer: origin.NewSigner(nil),
 		civitai: house.NewCanary(""), comfy: house.NewCanary("comfyui-")}
-	y.House = house.New(t, house.Options{Hub: hub.Options{Git: true}, Mount: func(s *origin.Server) {
+	y.House = house.New(t, house.Options{Now: now, Hub: hub.Options{Git: true}, Mount: func(s *origin.Server) {
 		err := errors.Join(
 			registry.MountCivitai(s, y.civitai.Value(), y.store, y.signer),
 			registry.MountComfy(s, y.comfy.Value(), y.store, y.signer),
