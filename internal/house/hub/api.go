@@ -72,6 +72,7 @@ func (h *Hub) info(w http.ResponseWriter, r *http.Request, rt route) {
 		"_id": found.hexID, "id": found.ID, "modelId": found.ID, "author": author, "sha": s.commit,
 		"private": found.Access == Private, "disabled": false, "gated": gated, "siblings": siblings, "tags": []string{},
 		"lastModified": commitTime, "createdAt": commitTime, "downloads": 0, "likes": 0,
+		"xetEnabled": found.Storage != OldLFS,
 	})
 }
 
