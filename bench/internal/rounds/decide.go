@@ -2,6 +2,7 @@ package rounds
 
 import (
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -44,15 +45,20 @@ func decisions() ([]report.Decision, error) {
 		if d := snap.Decide(q); d.Outcome != auth.Inject {
 			return nil, fmt.Errorf("the decision is not to put a credential on: %s", d.Reason)
 		}
-		b := testing.Benchmark(func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				_ = snap.Decide(q)
-			}
-		})
-		out = append(out, report.Decision{
-			Patterns: n, Nanoseconds: float64(b.T.Nanoseconds()) / float64(b.N), Allocations: b.AllocsPerOp(),
-		})
+		d := report.Decision{Patterns: n, Nanoseconds: math.Inf(1)}
+		// The least of some: it is timed by the clock, which other programs
+		// that run meanwhile only ever add to.
+		for range 5 {
+			b := testing.Benchmark(func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					_ = snap.Decide(q)
+				}
+			})
+			d.Nanoseconds = min(d.Nanoseconds, float64(b.T.Nanoseconds())/float64(b.N))
+			d.Allocations = b.AllocsPerOp()
+		}
+		out = append(out, d)
 	}
 	return out, nil
 }
