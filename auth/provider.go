@@ -126,6 +126,14 @@ type Refuser interface {
 	RefusalFields(e *Error) []HeaderField
 }
 
+// Explainer is a provider whose clients print a field of an answer. Explain is
+// called where the upstream refuses a request (401, 403), and adds to the
+// header of its answer what had been put on the request, said in one line of
+// visible ASCII: a worker cannot know, because it put nothing on.
+type Explainer interface {
+	Explain(h Header, what string)
+}
+
 // Header is a view of a message's header fields. Names are compared without
 // case. Strings it returns are copies that stay valid.
 type Header interface {

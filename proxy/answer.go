@@ -180,7 +180,11 @@ func (x *exchange) explain(h answerHeader) {
 	if d.Outcome == auth.Inject {
 		what = "used credential " + strconv.Quote(d.CredentialName) + " by " + d.Written + ": the upstream refused it"
 	}
-	h.Set(headerDecision, visible(what))
+	what = visible(what)
+	h.Set(headerDecision, what)
+	if p, ok := d.Provider.(auth.Explainer); ok {
+		p.Explain(h, what)
+	}
 }
 
 // visible is s with everything that cannot stand in a header field replaced.

@@ -227,6 +227,9 @@ func TestT52_WhatAnInjectedAnswerMayNotLeaveBehind(t *testing.T) {
 	if got := a.header.Values(headerDecision); len(got) != 1 || got[0] != `used credential "hub-prod" by `+hubHost+`/*: the upstream refused it` {
 		t.Errorf("decision %q", got)
 	}
+	if got, want := a.header.Get("X-Explained"), a.header.Get(headerDecision); got != want {
+		t.Errorf("the provider's clients are told %q", got)
+	}
 	// Without a credential the answer is the worker's own business.
 	other := r.route(otherHost+":443", newOrigin(t, func(q *request) bool { return text(q, "403 Forbidden", "", extra...) }, otherHost))
 	a = r.worker().get("https://"+otherHost+"/a", otherHost, r.proxyAuth())

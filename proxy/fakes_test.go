@@ -69,6 +69,8 @@ func (fakeProvider) RefusalFields(e *auth.Error) []auth.HeaderField {
 	return []auth.HeaderField{{Name: "X-Error-Code", Value: "Weighbridge"}, {Name: "X-Error-Message", Value: e.Reason}}
 }
 
+func (fakeProvider) Explain(h auth.Header, what string) { h.Add("X-Explained", what) }
+
 func (fakeProvider) Prepare(q auth.Asked, h auth.Header) auth.Wants {
 	switch {
 	case q.Reverse && strings.HasPrefix(q.Target.Path, "/rewrite"):

@@ -90,6 +90,15 @@ func (huggingFace) RefusalFields(e *auth.Error) []auth.HeaderField {
 	}
 }
 
+// Explain uses X-HF-Warning, "topic; message", which huggingface_hub prints as
+// a warning (since 1.0: _warn_on_warning_headers), once for each topic. The
+// fields in which the Hub itself explains a refusal stay as they are: clients
+// compare them to tell one error from another.
+func (huggingFace) Explain(h auth.Header, what string) {
+	what = strings.ReplaceAll(oneLine(what, maxErrorMessage), ";", ",")
+	h.Add("X-HF-Warning", what+"; weighbridge: "+what)
+}
+
 // oneLine makes s fit for a header field: visible ASCII and single spaces.
 func oneLine(s string, limit int) string {
 	var b strings.Builder

@@ -117,3 +117,13 @@ func TestRefusalFields(t *testing.T) {
 		t.Errorf("a message of %d bytes", n)
 	}
 }
+
+func TestExplainSaysItWhereClientsPrintIt(t *testing.T) {
+	p, _ := Lookup("huggingface")
+	h := &headerLines{}
+	p.(auth.Explainer).Explain(h, `used credential "a;b" by huggingface.co/*: the upstream refused it`)
+	topic, message, _ := strings.Cut(h.Get("X-HF-Warning"), ";")
+	if !strings.HasPrefix(message, ` weighbridge: used credential "a,b"`) || strings.Contains(message, ";") || topic == "" {
+		t.Errorf("topic %q, message %q", topic, message)
+	}
+}

@@ -18,6 +18,7 @@ var (
 	_ auth.BodyClassifier = huggingFace{}
 	_ auth.Placeholderer  = huggingFace{}
 	_ auth.Refuser        = huggingFace{}
+	_ auth.Explainer      = huggingFace{}
 	_ auth.Rewriter       = huggingFace{}
 )
 
