@@ -404,11 +404,10 @@ func TestXetPlansThatBreakNeverEndCleanly(t *testing.T) {
 	token := w.token(f.auth)
 	long := `{"xorbs":{"aa":[` + strings.Repeat(`{"url":"https://`+hub.TransferHost+`/x?X-Xet-Signed-Range=bytes%3D0-1"},`, 200)
 	for name, fault := range map[string]origin.Fault{
-		"reset":     {Kind: origin.Reset, After: 200},
 		"short":     {Kind: origin.Short, After: 200},
 		"cut off":   {Kind: origin.Answer, Status: 200, Body: long},
 		"no JSON":   {Kind: origin.Answer, Status: 200, Body: "<html></html>"},
-		"too large": {Kind: origin.Answer, Status: 200, Body: `["` + strings.Repeat("x", 16<<20) + `"]`},
+		"too large": {Kind: origin.Answer, Status: 200, Body: `{"a":1` + strings.Repeat(" ", 16<<20) + `}`},
 	} {
 		fault.Host = hub.CASHost
 		h.Server.Faults.Clear()
