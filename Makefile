@@ -48,9 +48,11 @@ staticcheck:
 fuzz:
 	bash internal/fuzz.sh $(FUZZTIME)
 
-# The long forms: hours, large bodies, many rounds.
+# The long forms: half an hour of mixed load, faults and reloads, which prints
+# its figures; then hours, large bodies, many rounds.
 soak:
-	WEIGHBRIDGE_SOAK=$(SOAK) $(GO) test -race -count=1 -timeout 6h ./...
+	WEIGHBRIDGE_SOAK=$(SOAK) $(GO) test -count=1 -v -timeout 6h -run '^TestSoak$$' ./internal/house/soak
+	WEIGHBRIDGE_SOAK=$(SOAK) $(GO) test -race -count=1 -timeout 6h -skip '^TestSoak$$' ./...
 	$(MAKE) fuzz FUZZTIME=10m
 
 # Weighbridge beside its peers; see docs/performance.md. The whole takes under

@@ -17,6 +17,7 @@ type metrics struct {
 	registry  *prometheus.Registry
 	requests  *prometheus.CounterVec
 	bytes     *prometheus.CounterVec
+	resumed   *prometheus.CounterVec
 	firstByte *prometheus.HistogramVec
 	duration  *prometheus.HistogramVec
 }
@@ -37,6 +38,9 @@ func newMetrics(version string, g gauges) *metrics {
 	m.bytes = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "weighbridge_worker_bytes_total", Help: "Bytes of body sent to workers.",
 	}, []string{"mode", "outcome", "provider"})
+	m.resumed = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "weighbridge_resumed_total", Help: "Further requests by which answers that broke off were completed, or tried to be.",
+	}, []string{"mode", "outcome", "provider"})
 	m.firstByte = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "weighbridge_first_byte_seconds", Help: "Time to the head of the answer.",
 		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
@@ -45,7 +49,7 @@ func newMetrics(version string, g gauges) *metrics {
 		Name: "weighbridge_request_seconds", Help: "Time to the end of the body.",
 		Buckets: []float64{.01, .05, .1, .5, 1, 5, 10, 60, 300, 1800, 7200},
 	}, []string{"mode"})
-	m.registry.MustRegister(m.requests, m.bytes, m.firstByte, m.duration,
+	m.registry.MustRegister(m.requests, m.bytes, m.resumed, m.firstByte, m.duration,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	gauge := func(name, help string, f func() float64) {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
@@ -69,6 +73,9 @@ func (m *metrics) Observe(s proxy.Sample) {
 	m.requests.WithLabelValues(s.Mode, s.Outcome, s.Provider, string(s.Code), class).Inc()
 	if s.Bytes > 0 {
 		m.bytes.WithLabelValues(s.Mode, s.Outcome, s.Provider).Add(float64(s.Bytes))
+	}
+	if s.Resumed > 0 {
+		m.resumed.WithLabelValues(s.Mode, s.Outcome, s.Provider).Add(float64(s.Resumed))
 	}
 	if s.FirstByte > 0 {
 		m.firstByte.WithLabelValues(s.Mode).Observe(s.FirstByte.Seconds())

@@ -76,6 +76,13 @@ func (s *Faults) Clear() {
 	s.set = nil
 }
 
+// Remove ends the faults that were added for exactly this Path.
+func (s *Faults) Remove(path string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.set = slices.DeleteFunc(s.set, func(f *Fault) bool { return f.Path == path })
+}
+
 // take returns the fault that r meets, and ends it where it has had its times.
 func (s *Faults) take(host string, r *http.Request) Fault {
 	s.mu.Lock()
