@@ -25,6 +25,7 @@ type core struct {
 	// read m without mu.
 	writing sync.Mutex
 	codec   *rowCodec // of the holder of writing
+	ledger  *ledger   // of the holder of writing
 	// tripped, once set, is why no more changes are taken.
 	tripped error
 
@@ -54,7 +55,7 @@ func firstRows(ctx context.Context, kek KEK) ([]op, error) {
 	if err != nil {
 		return nil, err
 	}
-	headRow, err := codec.encode(bucketMeta, metaHead, head{Rows: newModel().counts()})
+	headRow, err := codec.encode(bucketMeta, metaHead, head{Rows: newModel().counts(), Digest: (&ledger{}).digest(codec)})
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +112,7 @@ func (c *core) change(ctx context.Context, fn func(t *tx) error) error {
 	if t.empty() {
 		return nil
 	}
-	ops, err := t.ops()
+	ops, rows, err := t.ops()
 	if err != nil {
 		return err
 	}
@@ -130,6 +131,7 @@ func (c *core) change(ctx context.Context, fn func(t *tx) error) error {
 		}
 		return err
 	}
+	c.ledger = rows
 	c.mu.Lock()
 	c.m.install(t.b, state)
 	c.mu.Unlock()

@@ -41,6 +41,7 @@ func (c *core) load(ctx context.Context) error {
 	if err := c.codec.decode(bucketMeta, metaHead, headRow, &b.head); err != nil {
 		return err
 	}
+	var entries []entry
 	for _, bucket := range tables() {
 		for _, r := range rows[bucket] {
 			if err := ctx.Err(); err != nil {
@@ -49,11 +50,16 @@ func (c *core) load(ctx context.Context) error {
 			if err := b.decodeRow(c.codec, r); err != nil {
 				return err
 			}
+			entries = append(entries, entryOf(r))
 		}
 		delete(rows, bucket) // the raw rows of one table at a time
 	}
 	c.m.install(b, c.m.next(b))
 	if err := checkCounts(b.head, c.m); err != nil {
+		return err
+	}
+	c.ledger = newLedger(entries, c.codec)
+	if err := c.ledger.check(c.codec, b.head); err != nil {
 		return err
 	}
 	return c.checkLastEvent()

@@ -64,6 +64,8 @@ type head struct {
 	// LastEvent is the key of the last event.
 	LastEvent uint64         `json:"last_event"`
 	Rows      map[string]int `json:"rows"`
+	// Digest is that of the ledger of all rows.
+	Digest []byte `json:"digest"`
 }
 
 // linkRow is the row of a link; its ids are in its key.

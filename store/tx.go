@@ -52,9 +52,9 @@ func (t *tx) record(ev auth.Event) {
 	t.events = append(t.events, ev)
 }
 
-// ops are the rows of the transaction, the head among them. It completes the
-// batch's head.
-func (t *tx) ops() ([]op, error) {
+// ops are the rows of the transaction, the head among them, and the ledger as
+// they leave it. It completes the batch's head.
+func (t *tx) ops() ([]op, *ledger, error) {
 	b, codec := t.b, t.c.codec
 	b.head = head{
 		Commits:   t.m.head.Commits + 1,
@@ -86,7 +86,7 @@ func (t *tx) ops() ([]op, error) {
 		putAll(put, bucketDEKs, b.deks, rowID),
 	)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	del(bucketCredentials, b.delCreds)
 	del(bucketKeys, b.delKeys)
@@ -102,14 +102,16 @@ func (t *tx) ops() ([]op, error) {
 		n := max(b.head.LastEvent+1, eventMicros(t.at), eventMicros(ev.Time))
 		b.head.LastEvent = n
 		if err := put(bucketEvents, eventKey(n), ev); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	slices.SortFunc(ops, compareOps) // bbolt is fastest in order
+	rows := t.c.ledger.with(ops, codec)
+	b.head.Digest = rows.digest(codec)
 	if err := put(bucketMeta, metaHead, b.head); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return ops, nil
+	return ops, rows, nil
 }
 
 func putAll[K comparable, V any](put func(bucket, key string, v any) error, bucket string, rows map[K]V, key func(K) string) error {
