@@ -30,7 +30,7 @@ unit:
 
 # Clients wait more than they compute: more at a time than cores.
 clients: setup
-	$(GO) test -tags realclients -count=1 -timeout 9m -parallel 4 ./internal/house/realclients/...
+	$(GO) test -tags realclients -count=1 -timeout 30m -parallel 4 ./internal/house/realclients/...
 
 lint: format vet staticcheck
 

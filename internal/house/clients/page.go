@@ -59,6 +59,11 @@ const pageFoot = `
 - huggingface_hub 2.x verifies by the operating system's store, 1.x by certifi's; ` + "`SSL_CERT_FILE`" + ` goes before both.
   ` + "`REQUESTS_CA_BUNDLE`" + ` means nothing to them, nor to hf_xet; it is for requests, and so for huggingface_hub 0.x.
 - ` + "`HTTPS_PROXY`" + ` in upper case is read by all but wget and aria2, which want ` + "`https_proxy`" + `; set both, as ` + "`weighbridge env`" + ` does.
+- A refusal says why. huggingface_hub prints our own refusals as errors (1.x and later also what the Hub refused, as a warning
+  that begins with ` + "`weighbridge:`" + `). curl hides an answer's body behind ` + "`-f`" + `: use ` + "`--fail-with-body`" + `, and ` + "`-i`" + ` to see
+  ` + "`X-Weighbridge-Decision`" + `, which names the credential that an upstream refused.
+- A download that breaks off at the upstream is completed by weighbridge, also for clients that would not go on by themselves.
+- Civitai sends some downloads to its login page. weighbridge refuses that page, so that no client saves it as a model.
 - A global ` + "`http.extraHeader`" + ` of git is sent to every host; use ` + "`http.https://huggingface.co/.extraHeader`" + ` where you need one.
 - llama.cpp reads no proxy variable: use it in reverse mode.
 `

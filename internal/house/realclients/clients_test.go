@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -41,7 +42,8 @@ func TestRealClients(t *testing.T) {
 			}
 			t.Run(fmt.Sprintf("%s: %s", mode, section), func(t *testing.T) {
 				t.Parallel()
-				y := newYard(t)
+				git := slices.ContainsFunc(rows, func(r clients.Row) bool { return r.Command[0] == "git" })
+				y := newYardWith(t, house.Options{Hub: hub.Options{Git: git}})
 				for _, row := range rows {
 					t.Run(row.Name, func(t *testing.T) { y.runRow(t, row) })
 				}
@@ -60,22 +62,16 @@ func (y *yard) runRow(t *testing.T, row clients.Row) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	around := func(env []string) []string {
-		if row.Mode == workerenv.Reverse {
-			return append(append([]string(nil), noOtherWay...), env...)
-		}
-		return env
-	}
 	if row.Section == clients.Store {
 		row.Command = append(y.osStore(t), row.Command...)
 	}
-	t.Run("named variables", func(t *testing.T) { y.drive(t, row, around(named), words) })
+	t.Run("named variables", func(t *testing.T) { y.drive(t, row, around(row, named), words) })
 	if row.Section != clients.Store { // which is about there being no such variables
 		all := []string{}
 		for _, v := range printed {
 			all = append(all, v.Name+"="+v.Value)
 		}
-		t.Run("all variables", func(t *testing.T) { y.drive(t, row, around(append(all, named...)), words) })
+		t.Run("all variables", func(t *testing.T) { y.drive(t, row, around(row, append(all, named...)), words) })
 	}
 	if row.Way == clients.Blind {
 		// A tunnel that nobody opens shows the upstream's own certificate.
@@ -92,6 +88,15 @@ func (y *yard) runRow(t *testing.T, row clients.Row) {
 	if name := y.subject(t, row).credential; name != "" && !onRecord(y.House, row, y.key(row).Name, name) {
 		t.Error("no use is on record")
 	}
+}
+
+// around is the environment in which a row runs: in reverse mode there is no
+// other way out.
+func around(row clients.Row, env []string) []string {
+	if row.Mode == workerenv.Reverse {
+		return append(append([]string(nil), noOtherWay...), env...)
+	}
+	return env
 }
 
 // onRecord reports whether the record holds a use of the credential by the key.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/weighbridge/weighbridge/admin"
+	"github.com/weighbridge/weighbridge/internal/house"
 	"github.com/weighbridge/weighbridge/internal/house/clients"
 	"github.com/weighbridge/weighbridge/internal/house/hub"
 	"github.com/weighbridge/weighbridge/internal/workerenv"
@@ -38,12 +39,12 @@ func TestWhatAPersonReads(t *testing.T) {
 	t.Parallel()
 	// A key is made that ends in an hour, an hour and more ago.
 	var late atomic.Bool
-	y := newYardAt(t, func() time.Time {
+	y := newYardWith(t, house.Options{Now: func() time.Time {
 		if late.Load() {
 			return time.Now()
 		}
 		return time.Now().Add(-2 * time.Hour)
-	})
+	}})
 	good := y.key(clients.Row{})
 	y.refuse(t)
 	late.Store(true)
@@ -59,13 +60,13 @@ func TestWhatAPersonReads(t *testing.T) {
 			hub:  []string{"429 Too Many Requests: you have reached your 'resolvers' rate limit", "Rate limited. Waiting 1.0s before retry"},
 			curl: []string{"429", `RateLimit: "resolvers";r=0;t=0`, "We had to rate limit you."}},
 		{name: "revoked token", repo: hub.SampleGated, key: y.keys["stale"].Key,
-			hub:  []string{"GatedRepoError", "Access to model acme/gated-model is restricted."},
+			hub:  []string{"GatedRepoError", `weighbridge: used credential "stale" by huggingface.co/*: the upstream refused it`},
 			curl: []string{"401", `X-Weighbridge-Decision: used credential "stale" by huggingface.co/*: the upstream refused it`}},
 		{name: "revoked token, private", repo: hub.SamplePrivate, key: y.keys["stale"].Key,
-			hub:  []string{"401 Unauthorized", "Invalid credentials in Authorization header"},
+			hub:  []string{"401 Unauthorized", `weighbridge: used credential "stale" by huggingface.co/*: the upstream refused it`},
 			curl: []string{"401", `X-Weighbridge-Decision: used credential "stale" by huggingface.co/*: the upstream refused it`}},
 		{name: "no credential", repo: hub.SampleGated, key: y.keys["bare"].Key, modes: both[:1],
-			hub:  []string{"GatedRepoError", "You must have access to it and be authenticated to access it."},
+			hub:  []string{"GatedRepoError", "weighbridge: nothing was put on the request: ", `no credential that is linked to the API key "bare" matches`},
 			curl: []string{"401", "X-Weighbridge-Decision: nothing was put on the request"}},
 		{name: "no credential", repo: hub.SampleGated, key: y.keys["bare"].Key, modes: both[1:],
 			hub:  []string{"weighbridge: not_linked", `it is not linked to the API key "bare"`, "weighbridge link CREDENTIAL KEY"},

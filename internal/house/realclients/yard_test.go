@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/weighbridge/weighbridge/admin"
 	"github.com/weighbridge/weighbridge/internal/house"
@@ -41,14 +40,14 @@ type yard struct {
 	signer         *origin.Signer // of the stores of Civitai and Comfy
 }
 
-func newYard(t *testing.T) *yard { return newYardAt(t, nil) }
+func newYard(t *testing.T) *yard { return newYardWith(t, house.Options{}) }
 
-// newYardAt makes a yard with a clock of its own.
-func newYardAt(t *testing.T, now func() time.Time) *yard {
+// newYardWith makes a yard with a clock of its own, or one that serves git.
+func newYardWith(t *testing.T, o house.Options) *yard {
 	t.Helper()
 	y := &yard{keys: map[string]admin.Key{}, store: origin.Random(3, 1_500_000), signer: origin.NewSigner(nil),
 		civitai: house.NewCanary(""), comfy: house.NewCanary("comfyui-")}
-	y.House = house.New(t, house.Options{Now: now, Hub: hub.Options{Git: true}, Mount: func(s *origin.Server) {
+	o.Mount = func(s *origin.Server) {
 		err := errors.Join(
 			registry.MountCivitai(s, y.civitai.Value(), y.store, y.signer),
 			registry.MountComfy(s, y.comfy.Value(), y.store, y.signer),
@@ -56,7 +55,8 @@ func newYardAt(t *testing.T, now func() time.Time) *yard {
 		if err != nil {
 			t.Fatal(err)
 		}
-	}})
+	}
+	y.House = house.New(t, o)
 	if err := y.Hub.AddLibraries(); err != nil {
 		t.Fatal(err)
 	}
