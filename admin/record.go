@@ -22,11 +22,31 @@ type recordInput struct {
 	Key        string    `query:"key" doc:"Only events of this API key, by id or name."`
 	Credential string    `query:"credential" doc:"Only events of this credential, by id or name."`
 	Limit      int       `query:"limit" minimum:"1" maximum:"10000" default:"1000" doc:"At most so many, the newest."`
+
+	// keyID and credentialID are of what is called so now, so that events from
+	// before it was renamed are found too.
+	keyID, credentialID string
+}
+
+// resolve finds what Key and Credential name now, where they name something:
+// the record also knows what was deleted since.
+func (a *API) resolve(ctx context.Context, in *recordInput) {
+	if k, err := a.o.Store.Key(ctx, a.o.TeamID, in.Key); err == nil {
+		in.keyID = k.ID
+	}
+	if c, err := a.o.Store.Credential(ctx, a.o.TeamID, in.Credential); err == nil {
+		in.credentialID = c.ID
+	}
 }
 
 func (in *recordInput) wants(e *auth.Event) bool {
-	return (in.Key == "" || in.Key == e.KeyID || in.Key == e.KeyName) &&
-		(in.Credential == "" || in.Credential == e.CredentialID || in.Credential == e.CredentialName)
+	return names(in.Key, in.keyID, e.KeyID, e.KeyName) && names(in.Credential, in.credentialID, e.CredentialID, e.CredentialName)
+}
+
+// names reports whether ref, or the id that it stands for now, names the thing
+// of an event; every thing, where nothing was asked for.
+func names(ref, now, id, name string) bool {
+	return ref == "" || ref == id || ref == name || now != "" && now == id
 }
 
 type recordOutput struct {
@@ -65,6 +85,7 @@ func (a *API) record() {
 
 // events merges the record of acts with the record of use, oldest first.
 func (a *API) events(ctx context.Context, in *recordInput) ([]auth.Event, error) {
+	a.resolve(ctx, in)
 	out := []auth.Event{}
 	keep := func(e auth.Event) bool {
 		if (e.TeamID == a.o.TeamID || e.TeamID == "") && in.wants(&e) {
@@ -97,6 +118,7 @@ func sortEvents(e []auth.Event) {
 // of them as they are written, and administrative acts, which are few, by
 // asking the store again every half second.
 func (a *API) follow(ctx context.Context, w io.Writer, in *recordInput) {
+	a.resolve(ctx, in)
 	ctx, stop := context.WithCancel(ctx)
 	events := make(chan auth.Event)
 	send := func(e auth.Event) bool {

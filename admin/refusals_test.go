@@ -119,6 +119,21 @@ func TestCredentialExpiry(t *testing.T) {
 	}
 }
 
+// The record of a key is found by the name that it has now, and by one that
+// nothing bears any more.
+func TestRecordAfterARename(t *testing.T) {
+	f := newFixture(t)
+	f.must(201, "POST", "/api/v1/keys", `{"name":"before"}`)
+	f.must(200, "PATCH", "/api/v1/keys/before", `{"name":"after"}`)
+	f.must(201, "POST", "/api/v1/keys", `{"name":"gone"}`)
+	f.must(204, "DELETE", "/api/v1/keys/gone", "")
+	for name, want := range map[string]int{"after": 2, "before": 1, "gone": 2, "never": 0} {
+		if got := f.must(200, "GET", "/api/v1/audit?key="+name, "")["events"].([]any); len(got) != want {
+			t.Errorf("%s: %d events, want %d: %v", name, len(got), want, got)
+		}
+	}
+}
+
 // rotating is an authority that fails where err is set.
 type rotating struct{ err error }
 
