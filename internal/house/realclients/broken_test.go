@@ -39,15 +39,23 @@ func TestBrokenDownloads(t *testing.T) {
 				for how, kind := range map[string]origin.FaultKind{"reset": origin.Reset, "short": origin.Short} {
 					t.Run(name+"/"+how, func(t *testing.T) { y.breakOff(t, row, kind) })
 				}
+				if name == "hub1-plain" || name == "hub-plain" {
+					// weighbridge asks for the rest, gets the whole and gives
+					// up; the client's own retry goes on.
+					t.Run(name+"/reset, and no ranges", func(t *testing.T) { y.breakOff(t, row, origin.Reset, origin.IgnoreRange) })
+				}
 			}
 		})
 	}
 }
 
-// breakOff runs a row whose file breaks off once.
-func (y *yard) breakOff(t *testing.T, row clients.Row, kind origin.FaultKind) {
+// breakOff runs a row whose file meets faults, one after the other.
+func (y *yard) breakOff(t *testing.T, row clients.Row, kinds ...origin.FaultKind) {
 	y.Server.Record.Reset()
-	y.Server.Faults.Add(origin.Fault{Kind: kind, Host: hub.CDNHost, Method: "GET", After: 2 << 20, Times: 1})
+	y.Server.Faults.Clear()
+	for _, kind := range kinds {
+		y.Server.Faults.Add(origin.Fault{Kind: kind, Host: hub.CDNHost, Method: "GET", After: 2 << 20, Times: 1})
+	}
 	words := y.words(t, row)
 	words.Dir = t.TempDir()
 	env, err := row.Environ(y.WorkerEnv(row.Mode, y.key(row).Key), words)
@@ -63,10 +71,10 @@ func (y *yard) breakOff(t *testing.T, row clients.Row, kind origin.FaultKind) {
 		t.Errorf("%s did not arrive", filepath.Join(words.Dir, words.File))
 	}
 	cdn := y.Server.Record.On(hub.CDNHost)
-	if len(cdn) < 2 {
+	if len(cdn) <= len(kinds) {
 		t.Fatalf("the CDN was asked %d times, so nothing broke", len(cdn))
 	}
-	for _, r := range cdn[1:] {
+	for _, r := range cdn[1:2] {
 		if !strings.HasPrefix(r.Header.Get("Range"), "bytes=") {
 			t.Errorf("what had arrived is fetched again: range %q", r.Header.Get("Range"))
 		}
