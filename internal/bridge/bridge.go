@@ -55,6 +55,9 @@ type Bridge struct {
 	started   time.Time
 	providers []auth.Provider
 
+	// watchEvery is how often watched files are looked at.
+	watchEvery time.Duration
+
 	// reload holds changes of the configuration apart.
 	reload sync.Mutex
 	loaded atomic.Pointer[config.Loaded]
@@ -93,7 +96,7 @@ func Open(ctx context.Context, loaded *config.Loaded, o Options) (b *Bridge, err
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	b = &Bridge{o: o, log: o.Logger, started: o.Now().UTC(), providers: signer.Providers()}
+	b = &Bridge{o: o, log: o.Logger, started: o.Now().UTC(), providers: signer.Providers(), watchEvery: watchInterval}
 	b.loaded.Store(loaded)
 	defer func() {
 		if err != nil {
@@ -110,6 +113,10 @@ func Open(ctx context.Context, loaded *config.Loaded, o Options) (b *Bridge, err
 		return b, err
 	}
 	if b.team, err = b.store.EnsureTeam(ctx, auth.DefaultTeam); err != nil {
+		return b, err
+	}
+	// Before what is declared, which may name the first key.
+	if b.welcome, err = b.prepareWelcome(ctx, len(cfg.Keys) > 0); err != nil {
 		return b, err
 	}
 	if err = b.declare(ctx, loaded); err != nil {
@@ -132,9 +139,6 @@ func Open(ctx context.Context, loaded *config.Loaded, o Options) (b *Bridge, err
 		if b.authority, err = openAuthority(ctx, cfg, b.store, dir, env, o.Now); err != nil {
 			return b, err
 		}
-	}
-	if b.welcome, err = b.prepareWelcome(ctx, len(cfg.Keys) > 0); err != nil {
-		return b, err
 	}
 	if err = b.openProxy(ctx, cfg); err != nil {
 		return b, err

@@ -13,11 +13,13 @@ const watchInterval = 2 * time.Second
 
 // watchSecrets rotates declarative secrets when their files change. A file
 // that cannot be read, or a value that is refused, leaves the last good one in
-// place and is said once.
+// place and is said once; it is tried again until it is taken, because what
+// hindered it may be elsewhere, such as a full disk.
 func (b *Bridge) watchSecrets(ctx context.Context) {
-	tick := time.NewTicker(watchInterval)
+	tick := time.NewTicker(b.watchEvery)
 	defer tick.Stop()
 	seen := b.fingerprints()
+	var said map[string][sha256.Size]byte
 	for {
 		select {
 		case <-ctx.Done():
@@ -28,14 +30,17 @@ func (b *Bridge) watchSecrets(ctx context.Context) {
 		if equal(seen, now) {
 			continue
 		}
-		seen = now
 		b.reload.Lock()
 		err := b.declare(ctx, b.loaded.Load())
 		b.reload.Unlock()
 		if err != nil {
-			b.log.Error().Err(err).Msg("a watched secret changed and cannot be taken: the last good one stays in use")
+			if !equal(said, now) {
+				b.log.Error().Err(err).Msg("a watched secret changed and cannot be taken yet: the last good one stays in use")
+			}
+			said = now
 			continue
 		}
+		seen, said = now, nil
 		b.log.Info().Msg("watched secrets changed: declarative credentials and keys are up to date")
 	}
 }
