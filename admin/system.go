@@ -81,11 +81,11 @@ func (a *API) system() {
 		if !a.o.System().Intercept {
 			return nil, problem(http.StatusConflict, "no_authority", "this weighbridge has no root of its own to rotate", "Replace ca.cert_file and ca.key_file and restart.")
 		}
-		// On record before the act: what cannot be recorded is not done.
-		if err := a.o.Store.Record(ctx, a.event(ctx, auth.ActionCARotate)); err != nil {
+		if err := a.o.Authority.Rotate(ctx); err != nil {
 			return nil, a.public(err)
 		}
-		if err := a.o.Authority.Rotate(ctx); err != nil {
+		// The new root was written to the same store a moment ago.
+		if err := a.o.Store.Record(ctx, a.event(ctx, auth.ActionCARotate)); err != nil {
 			return nil, a.public(err)
 		}
 		return a.roots(), nil

@@ -3,6 +3,7 @@ package bridge
 import (
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -20,7 +21,8 @@ func (b *Bridge) openAPI() {
 		Passable: b.passable, Hosts: func() []string { return b.loaded.Load().Config.AllowedHosts },
 		Log: func(err error) { b.log.Error().Err(err).Msg("an administrative request failed") },
 		Bundle: func() ([]byte, error) {
-			return nil, auth.NewError(auth.CodeBadRequest, "interception is off: there is no root of ours", nil)
+			return nil, &auth.Error{Code: auth.CodeBadRequest, Status: http.StatusConflict,
+				Reason: "interception is off: there is no root of ours", Next: "Set ca.cert_file and ca.key_file, or take store.driver bbolt."}
 		},
 	}
 	if b.authority != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -105,7 +106,8 @@ func (a *authority) Rotate(ctx context.Context) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.given {
-		return auth.NewError(auth.CodeBadRequest, "the root comes from ca.cert_file: replace the files and restart", nil)
+		return &auth.Error{Code: auth.CodeBadRequest, Status: http.StatusConflict,
+			Reason: "the root comes from ca.cert_file, so it is not rotated here", Next: "Replace ca.cert_file and ca.key_file, and restart."}
 	}
 	roots, err := ca.Rotate(a.roots, a.now(), rootSubject)
 	if err != nil {

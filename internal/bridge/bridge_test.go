@@ -39,6 +39,11 @@ func TestMemoryStoreHasItsDirectory(t *testing.T) {
 	}
 	var sys admin.System
 	check(t, admin.NewLocalClient(data).Call(t.Context(), http.MethodGet, "/api/v1/system", nil, &sys))
+	// The operator's root is not ours to rotate.
+	var p *admin.Problem
+	if err := admin.NewLocalClient(data).Call(t.Context(), http.MethodPost, "/api/v1/ca/rotate", nil, nil); !errors.As(err, &p) || p.Status != http.StatusConflict || !strings.Contains(p.Next, "ca.cert_file") {
+		t.Errorf("rotate: %v", err)
+	}
 	if sys.CABundle != filepath.Join(data, bundleFile) || !sys.Intercept || b.Welcome() == nil {
 		t.Errorf("%+v", sys)
 	}
