@@ -152,7 +152,7 @@ func (a *API) createCredential(ctx context.Context, in NewCredential) (*credenti
 	}
 	if in.ExpiresAt != nil {
 		if !in.ExpiresAt.After(a.o.Now()) {
-			return nil, invalid("body.expires_at", "lies in the past", "")
+			return nil, past(*in.ExpiresAt)
 		}
 		c.ExpiresAt = in.ExpiresAt.UTC()
 	}
@@ -190,7 +190,7 @@ func (a *API) updateCredential(ctx context.Context, ref string, in CredentialPat
 		}
 	}
 	if in.ExpiresAt != nil && !in.ExpiresAt.IsZero() && !in.ExpiresAt.After(a.o.Now()) {
-		return nil, invalid("body.expires_at", "lies in the past", "")
+		return nil, past(*in.ExpiresAt)
 	}
 	c, err = a.o.Store.UpdateCredential(ctx, a.o.TeamID, c.ID, func(row *auth.Credential) error {
 		if in.Name != nil {

@@ -147,7 +147,7 @@ func (a *API) createKey(ctx context.Context, in NewKey) (*keyOutput, error) {
 	}
 	if in.ExpiresAt != nil {
 		if !in.ExpiresAt.After(a.o.Now()) {
-			return nil, invalid("body.expires_at", "lies in the past", "")
+			return nil, past(*in.ExpiresAt)
 		}
 		k.ExpiresAt = in.ExpiresAt.UTC()
 	}

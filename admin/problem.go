@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -100,6 +101,11 @@ func invalid(location, message, next string) *Problem {
 	p := problem(http.StatusUnprocessableEntity, "invalid", strings.TrimPrefix(location, "body.")+": "+message, next)
 	p.Errors = []Flaw{{Location: location, Message: message}}
 	return p
+}
+
+// past refuses an end that has gone by.
+func past(t time.Time) *Problem {
+	return invalid("body.expires_at", t.UTC().Format(time.RFC3339)+" lies in the past", "Give a time to come, or a span such as 90d.")
 }
 
 // badPattern says what is wrong with a pattern or route, which is written by
