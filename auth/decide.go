@@ -60,6 +60,15 @@ func (s *Snapshot) reach(k *keyEntry, q *Question, v *sight) Decision {
 	} else {
 		d = s.unmatched(k, q, v)
 	}
+	if d.Outcome == Inject && q.Boxed && k.restricted && !s.routed(k, v) {
+		// A sealed URL may lead past the routes, but a credential may not: an
+		// upstream chose this URL, not the operator.
+		return Decision{
+			Code:     CodeRouteForbidden,
+			Reason:   "the routes of the API key " + quote(k.record.Name) + " do not cover " + q.Target.name() + ", to which a sealed URL leads",
+			Provider: d.Provider,
+		}
+	}
 	if d.Outcome == Bare && signed.complete {
 		d.Signed, d.KeepBearer = true, signed.bearer
 	}

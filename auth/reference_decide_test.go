@@ -121,6 +121,9 @@ func refReach(s State, key *Key, q Question) refAnswer {
 		default:
 			a.code, a.credential = CodeCredentialNotUsable, best.cred.ID
 		}
+		if a.outcome == Inject && q.Boxed && len(key.Routes) > 0 && !refRouted(key, t) {
+			return refAnswer{code: CodeRouteForbidden, provider: best.cred.Provider}
+		}
 		return a
 	}
 	bare := refAnswer{outcome: Bare, signed: signed, bearer: bearer, provider: hostProvider()}

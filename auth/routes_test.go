@@ -45,6 +45,8 @@ func TestBoxedURLsAreCheckedByTheirOrigin(t *testing.T) {
 	z.denies(z.decide("w", "GET", signed, boxed(t, "https://hub.example/org/x")), CodeCredentialNotUsable)
 	// A sealed URL to a host of a credential is matched afresh.
 	y.injects(y.decide("w", "GET", "https://hub.example/api/token", boxed(t, "https://hub.example/org/x")), "tok", "hub.example/*")
+	// But no credential goes where the key's routes do not lead.
+	y.denies(y.decide("routed", "GET", "https://hub.example/api/token", boxed(t, "https://hub.example/org/x")), CodeRouteForbidden, "https://hub.example/api/token")
 	// A box without an origin is nothing.
 	y.denies(y.decide("w", "GET", signed, func(q *Question) { q.Boxed = true }), CodeBoxInvalid)
 	// The scope still holds.

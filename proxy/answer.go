@@ -11,6 +11,10 @@ import (
 	"github.com/weighbridge/weighbridge/proxy/wire"
 )
 
+// maxAnswerFields bounds the fields of an answer's head, as those of a
+// request's are: what is done with them takes time for each pair.
+const maxAnswerFields = 256
+
 // relay brings an upstream's answer to the worker. again asks for the same
 // request once more, without Range.
 func (x *exchange) relay(out *outgoing, body *wire.Body, mask *scrub.Masker) (again bool, _ *auth.Error) {
@@ -20,9 +24,14 @@ func (x *exchange) relay(out *outgoing, body *wire.Body, mask *scrub.Masker) (ag
 		return false, auth.NewError(auth.CodeUpstreamProtocol, "the upstream changed the protocol without being asked to", nil)
 	}
 	h := x.line.header()
+	if n := h.count(); n > maxAnswerFields {
+		_ = body.Close()
+		return false, auth.NewError(auth.CodeUpstreamProtocol, "the head of the upstream's answer has more than "+strconv.Itoa(maxAnswerFields)+" fields", nil)
+	}
 	x.strip(h)
 	if mask != nil {
 		h.mask(mask.Mask)
+		x.line.maskPhrase(mask.Mask)
 	}
 	rewrite, err := x.rewrite(out, h)
 	if err != nil {
@@ -39,6 +48,16 @@ func (x *exchange) relay(out *outgoing, body *wire.Body, mask *scrub.Masker) (ag
 	verdict := scrub.Stream
 	if mask != nil {
 		verdict = mask.Judge(h.Get("Content-Type"), h.Get("Content-Encoding"), wholeLength(h, x.status, body.Len()))
+	}
+	if mask != nil && x.status == 206 && !out.ranged && strings.HasPrefix(strings.ToLower(h.Get("Content-Type")), "multipart/byteranges") {
+		// Its parts cannot be told from text without reading them, and the
+		// worker chose where they are cut. A server may always answer the
+		// whole (RFC 9110, section 14.2).
+		_ = body.Close()
+		if out.stream != nil {
+			return false, auth.NewError(auth.CodeUpstreamProtocol, "the upstream answered in parts, which cannot be looked into", nil)
+		}
+		return true, nil
 	}
 	switch {
 	case verdict == scrub.Refuse:

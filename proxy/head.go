@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
@@ -100,20 +101,23 @@ func (a answerHeader) Del(name string) {
 // not.
 func (a answerHeader) remove(drop func(name []byte) bool) {
 	var dropped, repeated []string
-	var kept [64][]byte
+	var kept [64][]byte // each name once
 	n := 0
 	for k := range a.h.All() {
 		if drop(k) {
 			dropped = append(dropped, string(k))
 			continue
 		}
+		known := false
 		for _, other := range kept[:n] {
-			if len(other) == len(k) && same(k, string(other)) {
-				repeated = append(repeated, string(k))
+			if known = len(other) == len(k) && same(k, string(other)); known {
 				break
 			}
 		}
-		if n < len(kept) {
+		switch {
+		case known && !slices.ContainsFunc(repeated, func(o string) bool { return same(k, o) }):
+			repeated = append(repeated, string(k))
+		case !known && n < len(kept):
 			kept[n] = k
 			n++
 		}
@@ -122,23 +126,36 @@ func (a answerHeader) remove(drop func(name []byte) bool) {
 		return
 	}
 	type list struct {
-		name   string
-		values []string
+		name      string
+		spellings []string
+		values    []string
 	}
 	var lists []list
 	for _, name := range repeated {
-		if !strings.EqualFold(name, "Set-Cookie") {
-			lists = append(lists, list{name, a.Values(name)})
+		if strings.EqualFold(name, "Set-Cookie") {
+			continue
 		}
+		l := list{name: name, values: a.Values(name)}
+		for k := range a.h.All() {
+			if same(k, name) && !slices.Contains(l.spellings, string(k)) {
+				l.spellings = append(l.spellings, string(k))
+			}
+		}
+		lists = append(lists, l)
 	}
 	for _, name := range dropped {
 		a.h.Del(name)
 	}
+	if !slices.ContainsFunc(lists, func(l list) bool { return !slices.Equal(a.Values(l.name), l.values) }) {
+		return
+	}
+	// All go before any comes back, because each deletion may disturb others.
 	for _, l := range lists {
-		if slices.Equal(a.Values(l.name), l.values) {
-			continue
+		for _, name := range l.spellings {
+			a.h.Del(name)
 		}
-		a.Del(l.name)
+	}
+	for _, l := range lists {
 		for _, v := range l.values {
 			a.h.Add(l.name, v)
 		}
@@ -154,9 +171,22 @@ func (a answerHeader) removeNames(names []string) {
 
 // mask changes values in place; change must keep their length.
 func (a answerHeader) mask(change func(value []byte) int) {
-	for _, v := range a.h.All() {
+	var named bool
+	for k, v := range a.h.All() {
 		change(v)
+		named = named || change(bytes.Clone(k)) > 0
 	}
+	if named { // a name cannot be masked: it would be another field
+		a.remove(func(name []byte) bool { return change(bytes.Clone(name)) > 0 })
+	}
+}
+
+// count is the number of fields.
+func (a answerHeader) count() (n int) {
+	for range a.h.All() {
+		n++
+	}
+	return n
 }
 
 // same compares a name without case.

@@ -192,6 +192,7 @@ var kinds = map[string]fieldKind{
 	"host": hopByHop, "content-length": hopByHop, "expect": hopByHop, "max-forwards": hopByHop,
 
 	"x-http-method": override, "x-http-method-override": override, "x-method-override": override,
+	"x-method": override, "x-original-method": override, "x-original-path": override, "x-override-url": override,
 	"x-original-url": override, "x-rewrite-url": override, "x-original-uri": override,
 	"x-original-host": override, "x-host": override, "x-http-host-override": override,
 
@@ -212,8 +213,11 @@ func kindOf(name string) fieldKind {
 	}
 	for i := 0; i < n; i++ {
 		c := name[i]
-		if c >= 'A' && c <= 'Z' {
+		switch {
+		case c >= 'A' && c <= 'Z':
 			c |= 0x20
+		case c == '_':
+			c = '-' // CGI and its heirs read both as one (RFC 3875, section 4.1.18)
 		}
 		buf[i] = c
 	}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -83,6 +84,14 @@ func (l line) setStatus(status int) {
 	if l.status() != status {
 		l.ctx.Response.SetStatusCode(status)
 		l.ctx.Response.Header.SetStatusMessage(nil)
+	}
+}
+
+// maskPhrase leaves the standard reason phrase of the status where the
+// upstream's own has to be masked.
+func (l line) maskPhrase(change func([]byte) int) {
+	if h := &l.ctx.Response.Header; change(bytes.Clone(h.StatusMessage())) > 0 {
+		h.SetStatusMessage(nil)
 	}
 }
 

@@ -40,6 +40,9 @@ type Options struct {
 	Environ []string
 	// Now defaults to time.Now.
 	Now func() time.Time
+	// CommitLimit is the longest that a commit of the record may take before
+	// nothing is served; zero is a second.
+	CommitLimit time.Duration
 	// Resolver defaults to the system's.
 	Resolver guard.Resolver
 }
@@ -207,7 +210,7 @@ func (b *Bridge) openRecord(cfg *config.Config) error {
 		return nil
 	}
 	f, err := audit.OpenFile(filepath.Join(b.dir, auditDir), audit.FileOptions{
-		Now: b.o.Now, Retention: cfg.Audit.Retention, TeamQuota: int64(cfg.Audit.TeamQuota),
+		Now: b.o.Now, CommitLimit: b.o.CommitLimit, Retention: cfg.Audit.Retention, TeamQuota: int64(cfg.Audit.TeamQuota),
 		Notify: b.recordChanged,
 	})
 	if err != nil {
