@@ -303,6 +303,11 @@ func (b *Body) next(p []byte) (int, error) {
 		return n, nil
 	case b.left < 0:
 		n, err := b.source().Read(p)
+		if err == io.EOF && b.u.net != b.u.base && b.u.base.fin {
+			// No close_notify came (RFC 8446, section 6.1): anybody on the way
+			// could have cut it here (RFC 9112, section 9.8).
+			err = io.ErrUnexpectedEOF
+		}
 		if err == io.EOF {
 			b.finish()
 			return n, io.EOF

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"sync/atomic"
@@ -24,6 +25,7 @@ type Conn struct {
 	rbuf []byte // lent read batch; rbuf[r:w] was read and not taken
 	r, w int
 	rerr error // met behind rbuf[r:w]
+	fin  bool  // a Read met the end of the TCP connection
 
 	wbuf []byte // lent write batch; wbuf[:n] was taken and not written
 	n    int
@@ -177,6 +179,7 @@ func (c *Conn) readRaw(p []byte) (int, error) {
 		_ = c.SetReadDeadline(longAgo)
 	}
 	n, err := c.Conn.Read(p)
+	c.fin = c.fin || err == io.EOF
 	if err != nil && n == 0 {
 		err = c.readStalled(err)
 	}
