@@ -76,13 +76,14 @@ func (a *app) envCommand() *cobra.Command {
 }
 
 // writeBundle writes the bundle where the operator wants it, or says where
-// `serve` keeps it.
+// `serve` keeps it, and writes it there again where somebody removed it.
 func (a *app) writeBundle(c *cobra.Command, path, kept string) (string, error) {
 	if path == "" {
-		if kept != "" {
+		if path = kept; path == "" {
+			path = "weighbridge-ca-bundle.pem"
+		} else if _, err := os.Stat(kept); err == nil {
 			return kept, nil
 		}
-		path = "weighbridge-ca-bundle.pem"
 	}
 	var pem []byte
 	if err := a.client().Call(c.Context(), http.MethodGet, "/api/v1/ca/bundle", nil, &pem); err != nil {
