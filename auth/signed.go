@@ -10,6 +10,8 @@ type signature struct {
 	// bearer says that a Bearer must accompany it: a user delegation SAS that
 	// names the user it is bound to (sduoid).
 	bearer bool
+	// ranged says that it covers the request's Range.
+	ranged bool
 }
 
 // signedParams is a set of the parameters that signatures consist of.
@@ -77,6 +79,7 @@ func signatureOf(rawQuery string) (s signature) {
 		if have&set == set {
 			s.complete = true
 			s.bearer = s.bearer || set&sasSignature != 0 && have&sasUser != 0
+			s.ranged = s.ranged || set&xetRange != 0
 		}
 	}
 	return s

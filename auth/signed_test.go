@@ -1,6 +1,9 @@
 package auth
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestForeignSignatures(t *testing.T) {
 	for _, c := range []struct {
@@ -59,6 +62,9 @@ func TestForeignSignatures(t *testing.T) {
 	} {
 		if got := signatureOf(c.query); got.complete != c.signed || got.bearer != c.bearer {
 			t.Errorf("%s: %+v, want signed %v, bearer %v", c.query, got, c.signed, c.bearer)
+		}
+		if want := strings.HasPrefix(c.query, "X-Xet-Signed-Range="); (Target{RawQuery: c.query, HasQuery: true}).SignedRange() != want {
+			t.Errorf("%s: its range is signed: %v", c.query, !want)
 		}
 		if signed, bearer := refSigned(c.query); signed != c.signed || bearer != c.bearer {
 			t.Errorf("%s: the reference says %v, %v", c.query, signed, bearer)

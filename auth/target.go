@@ -109,6 +109,11 @@ func (t Target) Redacted() string { return t.Scheme + "://" + t.Authority() + t.
 // and no byte of it may change.
 func (t Target) Signed() bool { return signatureOf(t.RawQuery).complete }
 
+// SignedRange reports whether the signature in the query covers the request's
+// Range as well (the Hub's transfer hosts): nothing but that very range can be
+// asked for, and so not the rest of an answer that broke off.
+func (t Target) SignedRange() bool { return signatureOf(t.RawQuery).ranged }
+
 // maxNamed bounds a URL in a reason.
 const maxNamed = 512
 

@@ -194,3 +194,17 @@ func TestTheProviderMayWantAPlainPart(t *testing.T) {
 		t.Errorf("asked for %q", q.head)
 	}
 }
+
+// TestT71_APieceWhoseRangeIsSignedIsNotCompleted: another range would be
+// refused, and the URL that led there leads to no other.
+func TestT71_APieceWhoseRangeIsSignedIsNotCompleted(t *testing.T) {
+	for query, want := range map[string]int{"X-Xet-Signed-Range=bytes%3D0-1048575": 1, "X-Amz-Signature=a&X-Amz-Credential=b": 2} {
+		r, _ := resumeRig(t, rigOptions{})
+		s := newShelf(1<<20, first(turn{after: 200_000, how: "short"}))
+		cdn := r.route(cdnHost+":443", newOrigin(t, s.answer, cdnHost))
+		a := r.reverse("/" + cdnHost + "/x?" + query)
+		if n := len(cdn.requests()); n != want || (a.err == nil) != (want > 1) {
+			t.Errorf("%s: %d requests, %v", query, n, a.err)
+		}
+	}
+}

@@ -26,7 +26,7 @@ type rest struct {
 // resume returns what to ask for the rest of an answer, or nil where there is
 // none or it could not be asked for.
 func (x *exchange) resume(h answerHeader, length int64) moreFunc {
-	if x.method != "GET" || length <= inMemory {
+	if x.method != "GET" || length <= inMemory || x.target.SignedRange() {
 		return nil
 	}
 	p := promiseOf(h, x.status, length)

@@ -98,6 +98,16 @@ func TestXetInReverseMode(t *testing.T) {
 				}
 			},
 		},
+		// A piece that breaks off is not made up for from anywhere else: its
+		// range is signed. The client asks for it again.
+		"pieces that break off": {
+			fault: origin.Fault{Kind: origin.Reset, Host: hub.TransferHost, After: 300 << 10, Times: 3},
+			check: func(t *testing.T, h *house.House) {
+				if n := paths(h, hub.TransferHost, "/xorb/"); n < 5 {
+					t.Errorf("%d requests for pieces", n)
+				}
+			},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
