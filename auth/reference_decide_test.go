@@ -36,6 +36,13 @@ func refDecide(s State, keyID string, q Question) refAnswer {
 		return a
 	}
 	p := refProvider(a.provider)
+	for _, owner := range testProviders { // the owner of a host judges there
+		for _, h := range owner.Schema().Hosts {
+			if h == q.Target.Host {
+				p = owner
+			}
+		}
+	}
 	class := ClassRead
 	for _, path := range refReadings(q.Target.Path) {
 		t := q.Target

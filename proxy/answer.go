@@ -49,15 +49,12 @@ func (x *exchange) relay(out *outgoing, body *wire.Body, mask *scrub.Masker) (ag
 	if mask != nil {
 		verdict = mask.Judge(h.Get("Content-Type"), h.Get("Content-Encoding"), wholeLength(h, x.status, body.Len()))
 	}
-	if mask != nil && x.status == 206 && !out.ranged && strings.HasPrefix(strings.ToLower(h.Get("Content-Type")), "multipart/byteranges") {
-		// Its parts cannot be told from text without reading them, and the
-		// worker chose where they are cut. A server may always answer the
-		// whole (RFC 9110, section 14.2).
-		_ = body.Close()
-		if out.stream != nil {
+	if mask != nil && !out.ranged && inParts(h, x.status) {
+		again, err := x.parts(h, body, mask)
+		if again && out.stream != nil {
 			return false, auth.NewError(auth.CodeUpstreamProtocol, "the upstream answered in parts, which cannot be looked into", nil)
 		}
-		return true, nil
+		return again, err
 	}
 	switch {
 	case verdict == scrub.Refuse:
