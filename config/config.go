@@ -71,7 +71,7 @@ func (c CA) Given() bool { return c.CertFile != "" || c.KeyFile != "" }
 
 // Store says which store is used.
 type Store struct {
-	Driver string `yaml:"driver" env:"DRIVER" default:"bbolt" oneof:"bbolt memory" doc:"bbolt is a file below data_dir. memory forgets everything at the end, so it needs ca.cert_file and ca.key_file."`
+	Driver string `yaml:"driver" env:"DRIVER" default:"bbolt" oneof:"bbolt memory" doc:"bbolt is a file below data_dir. memory forgets everything at the end, so it needs ca.cert_file and ca.key_file; the audit record is in memory too then, the newest 50,000 events at least."`
 }
 
 // Audit says how long and how much is kept on record.

@@ -28,6 +28,10 @@ import (
 	"github.com/weighbridge/weighbridge/store"
 )
 
+// memoryEvents is how many events a record in memory keeps at least: some
+// 50 MiB of them.
+const memoryEvents = 50_000
+
 // boxKeyName is the sealed value that holds the key of sealed URLs.
 const boxKeyName = "box/key"
 
@@ -206,7 +210,7 @@ func (b *Bridge) openKEK(uri, storePath string) (store.KEK, error) {
 
 func (b *Bridge) openRecord(cfg *config.Config) error {
 	if cfg.Store.Driver == "memory" {
-		b.record = audit.NewMemory(b.o.Now)
+		b.record = audit.NewMemoryOf(b.o.Now, memoryEvents)
 		return nil
 	}
 	f, err := audit.OpenFile(filepath.Join(b.dir, auditDir), audit.FileOptions{
