@@ -218,7 +218,6 @@ func (x *exchange) pass(h answerHeader, body *wire.Body) *auth.Error {
 	if n := body.Len(); n >= 0 {
 		x.transfer.total.Store(n)
 	}
-	body.Share(x.identity.KeyID)
 	x.line.stream(body, x.progress, x.resume(h, body.Len()), x.end)
 	return nil
 }

@@ -23,7 +23,6 @@ type Proxy struct {
 	server  *wire.Server
 	client  *wire.Client
 	buffers *wire.Buffers
-	shares  *wire.Shares
 
 	// strangers is the log for requests of nobody who was identified: sampled,
 	// so that it cannot be flooded.
@@ -61,11 +60,7 @@ func New(o Options) (*Proxy, error) {
 	if o.IdleTimeout <= 0 {
 		o.IdleTimeout = 60 * time.Second
 	}
-	shares, err := wire.NewShares(0)
-	if err != nil {
-		return nil, err
-	}
-	p := &Proxy{o: o, shares: shares, buffers: wire.NewBuffers(wire.DefaultBudget), closed: make(chan struct{})}
+	p := &Proxy{o: o, buffers: wire.NewBuffers(wire.DefaultBudget), closed: make(chan struct{})}
 	p.policy.Store(pol)
 	p.strangers = o.Logger.Sample(&zerolog.BurstSampler{Burst: 20, Period: time.Second})
 	p.client = wire.NewClient(wire.ClientOptions{
@@ -77,7 +72,6 @@ func New(o Options) (*Proxy, error) {
 		},
 		TLS:          &tls.Config{RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12},
 		Buffers:      p.buffers,
-		Shares:       p.shares,
 		StallTimeout: o.IdleTimeout,
 	})
 	p.server = p.newServer()
@@ -153,9 +147,6 @@ func (p *Proxy) Close() (err error) {
 		}
 		close(p.closed)
 		p.client.Close()
-		if e := p.shares.Close(); err == nil {
-			err = e
-		}
 	})
 	p.watch.Wait()
 	return err

@@ -41,7 +41,6 @@ type Body struct {
 
 	client   net.Conn
 	progress func(n int64)
-	key      string
 }
 
 var (
@@ -190,9 +189,6 @@ func (b *Body) release(reusable bool) {
 	b.u = nil
 	// unwatch reports false where the context ended: the connection is closed.
 	reusable = b.unwatch() && reusable
-	if u.base.turn != nil {
-		u.base.turn = nil
-	}
 	// The read batch is taken away before anybody else may get the connection;
 	// its buffer goes back where it was lent.
 	reusable = u.base.endRead() && reusable
@@ -232,10 +228,6 @@ func (b *Body) Err() error { return b.err }
 func (b *Body) Bind(client net.Conn, onProgress func(n int64)) {
 	b.client, b.progress = client, onProgress
 }
-
-// Share says whose stream it is: see Shares. Without it the stream is one of a
-// key that is nobody's.
-func (b *Body) Share(key string) { b.key = key }
 
 // Attach hands b to resp: in memory it becomes resp's body and b is closed;
 // otherwise it becomes resp's body stream, which the Server streams and

@@ -31,8 +31,6 @@ type Conn struct {
 	n    int
 
 	read, write idle
-	// turn is given up while c waits for its peer; nil outside of streams.
-	turn *turn
 	// abandoned makes every Read fail from now on: see abandonRead.
 	abandoned atomic.Bool
 }
@@ -180,11 +178,7 @@ func (c *Conn) readRaw(p []byte) (int, error) {
 	if c.abandoned.Load() { // set before its deadline, which we may have moved
 		_ = c.SetReadDeadline(longAgo)
 	}
-	read := c.Conn.Read
-	if c.turn != nil {
-		read = c.readInTurn
-	}
-	n, err := read(p)
+	n, err := c.Conn.Read(p)
 	c.fin = c.fin || err == io.EOF
 	if err != nil && n == 0 {
 		err = c.readStalled(err)
@@ -257,13 +251,9 @@ func (c *Conn) writeRaw(p []byte) (int, error) {
 	}
 	total := 0
 	var watch progress
-	write := c.Conn.Write
-	if c.turn != nil {
-		write = c.writeInTurn
-	}
 	for {
 		c.pushWrite()
-		n, err := write(p[total:])
+		n, err := c.Conn.Write(p[total:])
 		total += n
 		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return total, err

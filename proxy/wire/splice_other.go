@@ -6,7 +6,7 @@ import "errors"
 
 type pipe struct{}
 
-type splicer struct{ turn *turn }
+type splicer struct{}
 
 var errNoSplice = errors.New("wire: splice is not supported here")
 
