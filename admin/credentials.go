@@ -307,10 +307,7 @@ func split(p auth.Provider, fields map[string]string) (secrets auth.Fields, para
 			params[f.Name] = v.Reveal()
 		default:
 			secrets[f.Name] = v
-			previews[f.Name] = ""
-			if f.Preview {
-				previews[f.Name] = v.Preview()
-			}
+			previews[f.Name] = f.PreviewOf(v)
 		}
 	}
 	return secrets, params, previews, nil

@@ -79,7 +79,7 @@ func (a *API) wayOut(e *auth.Explanation, t auth.Target, reverse bool) {
 		return
 	}
 	refusal := auth.AsError(err)
-	e.Outcome, e.Code, e.Reason = auth.Deny.String(), refusal.Code, refusal.Reason
+	e.Outcome, e.Code, e.Reason, e.Next = auth.Deny.String(), refusal.Code, refusal.Reason, refusal.NextStep()
 	if t.Scheme == "https" {
 		e.Connect = "refused (" + string(refusal.Code) + "): " + refusal.Reason
 	}

@@ -69,6 +69,9 @@ type Decision struct {
 	// Code is set when Outcome is Deny; Reason always.
 	Code   Code
 	Reason string
+	// Next stands over the code's next step where the code alone does not tell
+	// it.
+	Next string
 	// The credential to use with Inject; with a denial, the one that matched
 	// and could not be used.
 	CredentialID   string
@@ -98,7 +101,7 @@ type Decision struct {
 }
 
 // Denial turns a denying decision into the error it is answered with.
-func (d *Decision) Denial() *Error { return &Error{Code: d.Code, Reason: d.Reason} }
+func (d *Decision) Denial() *Error { return &Error{Code: d.Code, Reason: d.Reason, Next: d.Next} }
 
 // Passage is what a CONNECT gets.
 type Passage int

@@ -14,6 +14,8 @@ type Explanation struct {
 	Outcome  string   `json:"outcome"`
 	Code     Code     `json:"code,omitempty"`
 	Reason   string   `json:"reason"`
+	// Next is what helps against a refusal; empty where there is none.
+	Next string `json:"next,omitempty"`
 	// Connect says what a CONNECT to this host would get, in words.
 	Connect string `json:"connect"`
 	// Chosen is the rule that decided, also where it decided to refuse; nil
@@ -48,6 +50,9 @@ type Candidate struct {
 func (s *Snapshot) Explain(q Question) Explanation {
 	d := s.Decide(q)
 	e := Explanation{Decision: d, Outcome: d.Outcome.String(), Code: d.Code, Reason: d.Reason}
+	if d.Outcome == Deny && !d.NeedBody {
+		e.Next = d.Denial().NextStep()
+	}
 	k, refused := s.caller(&q.Identity, q.Now)
 	if refused != nil {
 		e.Connect = "refused (" + string(refused.Code) + "): " + refused.Reason

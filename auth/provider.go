@@ -28,7 +28,8 @@ type Field struct {
 	Required bool   `json:"required,omitempty"`
 	// Secret fields are sealed and never shown.
 	Secret bool `json:"secret,omitempty"`
-	// Preview allows Secret.Preview of this field; never for passwords.
+	// Preview allows PreviewOf to show a little of this field; never for
+	// passwords.
 	Preview bool `json:"preview,omitempty"`
 	// Options are the values that the field may have, the first being what it
 	// means where it is empty; none allow any value.

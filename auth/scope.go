@@ -22,21 +22,28 @@ func (s *Snapshot) inScope(k *keyEntry, q *Question, v *sight, d Decision) Decis
 		return d
 	}
 	what := q.Method + " " + q.Target.name()
-	refuse := func(reason string) Decision {
-		d.Outcome, d.Code, d.Reason = Deny, CodeScopeForbidden, reason
+	refuse := func(reason, next string) Decision {
+		d.Outcome, d.Code, d.Reason, d.Next = Deny, CodeScopeForbidden, reason, next
 		d.Companion, d.Signed, d.KeepBearer = false, false, false
 		return d
 	}
 	switch {
 	case class != ClassWrite:
-		return refuse(what + " is refused for every scope: it is an account endpoint, or a request that cannot be told to be a download")
+		return refuse(what+" is refused for every scope: it is an account endpoint, or a request that cannot be told to be a download", nextNoScope)
 	case q.Identity.ViaURLKey:
-		return refuse(what + " is a write, or mints write power, and a URL key may only read")
+		return refuse(what+" is a write, or mints write power, and a URL key may only read", nextURLKey)
 	case k.record.Scope != ScopeWrite || q.Identity.Scope != ScopeWrite:
-		return refuse(what + " is a write, or mints write power, and the API key " + quote(k.record.Name) + " has scope read")
+		return refuse(what+" is a write, or mints write power, and the API key "+quote(k.record.Name)+" has scope read", "")
 	}
 	return d
 }
+
+// The next steps of scope_forbidden where a key with scope write, which the
+// code's own next step speaks of, would not help.
+const (
+	nextNoScope = "No key of any scope is let through here. Downloads need no such request: leave it out, or send it to the upstream directly, with a token of your own."
+	nextURLKey  = "A URL key reads and nothing else, whatever the scope of its API key. Where something must be written, send an API key of scope write itself."
+)
 
 // classify asks the provider what the request would do. It sees the path in
 // canonical spelling, so that no escape hides an endpoint from it; where the

@@ -51,6 +51,14 @@ func TestScope(t *testing.T) {
 				y.injects(d, "tok", "hub.example/*")
 			} else {
 				y.denies(d, CodeScopeForbidden, c.why, "hub.example/")
+				// Where no scope would help, nobody is sent to look for one.
+				next := d.Denial().NextStep()
+				if strings.Contains(d.Reason, "every scope") != strings.Contains(next, "No key of any scope") {
+					t.Errorf("%s %s: %q, next %q", c.method, c.url, d.Reason, next)
+				}
+				if strings.Contains(d.Reason, "URL key") != strings.Contains(next, "URL key") {
+					t.Errorf("%s %s: %q, next %q", c.method, c.url, d.Reason, next)
+				}
 			}
 		}
 	}

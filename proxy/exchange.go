@@ -135,7 +135,10 @@ func (x *exchange) context() context.Context { return x.line.context() }
 // may read is refused.
 func (x *exchange) classifiable() *auth.Error {
 	const limit = auth.MaxClassifyBody
-	tooLong := auth.NewError(auth.CodeScopeForbidden, "what the request would do cannot be told, because its body is over 64 KiB", nil)
+	tooLong := &auth.Error{
+		Code: auth.CodeScopeForbidden, Reason: "what the request would do cannot be told, because its body is over 64 KiB",
+		Next: "Ask for fewer objects in one request; no scope allows a longer one.",
+	}
 	switch {
 	case x.length > limit:
 		return tooLong

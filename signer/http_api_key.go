@@ -23,7 +23,7 @@ func (httpAPIKey) Schema() auth.Schema {
 		Help:  "Any server that takes a secret in a header field, such as X-API-Key. Give the URL patterns it is meant for.",
 		Fields: []auth.Field{
 			{Name: "headerName", Title: "Header name", Help: "Such as X-API-Key or Authorization.", Required: true},
-			{Name: "headerValue", Title: "Header value", Help: "The whole value, with its scheme where it has one.", Required: true, Secret: true, Preview: true},
+			{Name: "headerValue", Title: "Header value", Help: "The whole value, with its scheme where it has one. A token is shown by its ends, anything else not at all.", Required: true, Secret: true, Preview: true},
 		},
 	}
 }

@@ -44,6 +44,9 @@ func (a *app) explainCommand() *cobra.Command {
 func explainText(w io.Writer, e *admin.Explained) {
 	_, _ = fmt.Fprintf(w, "%s %s\n", plain(e.Method), plain(e.URL))
 	_, _ = fmt.Fprintf(w, "  %s: %s\n", e.Outcome, plain(e.Reason))
+	if e.Next != "" {
+		_, _ = fmt.Fprintf(w, "  next: %s\n", plain(e.Next))
+	}
 	if e.Connect != "" {
 		_, _ = fmt.Fprintf(w, "  CONNECT: %s\n", plain(e.Connect))
 	}

@@ -74,10 +74,7 @@ func (b *Bridge) declaredCredential(loaded *config.Loaded, c *config.Credential)
 			d.Credential.Params[f.Name] = v.Reveal()
 		default:
 			d.Secrets[f.Name] = v
-			d.Credential.Previews[f.Name] = ""
-			if f.Preview {
-				d.Credential.Previews[f.Name] = v.Preview()
-			}
+			d.Credential.Previews[f.Name] = f.PreviewOf(v)
 		}
 	}
 	d.Keys = c.Keys

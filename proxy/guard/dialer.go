@@ -146,14 +146,14 @@ func (d *Dialer) Check(host string, port uint16) error {
 // that of an address literal; the zero AddrPort for a name.
 func (d *Dialer) check(host string, port uint16) (to netip.AddrPort, exempt bool, err *auth.Error) {
 	if metadataName(host) {
-		return to, false, auth.NewError(auth.CodeAddressForbidden, "the host "+printable(host)+" is a metadata service", nil)
+		return to, false, refused("the host "+printable(host)+" is a metadata service", nextMetadata, nil)
 	}
 	addr, isAddr, err := literal(host)
 	if err != nil {
 		return to, false, err
 	}
 	if port == 0 {
-		return to, false, auth.NewError(auth.CodeAddressForbidden, "port 0 of "+host+" cannot be connected to", nil)
+		return to, false, refused("port 0 of "+host+" cannot be connected to", "Name the port on which the upstream listens.", nil)
 	}
 	if isAddr {
 		to = netip.AddrPortFrom(addr.Unmap(), port)
@@ -260,11 +260,11 @@ func (d *Dialer) Recheck(host string, port uint16, c net.Conn) error {
 	}
 	remote, err := netip.ParseAddrPort(c.RemoteAddr().String())
 	if err != nil {
-		return auth.NewError(auth.CodeAddressForbidden, "the address of a connection to "+host+" cannot be read", err)
+		return refused("the address of a connection to "+host+" cannot be read", nextInside, err)
 	}
 	remote = netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port())
 	if to.IsValid() && remote != to {
-		return auth.NewError(auth.CodeAddressForbidden, "a connection to "+host+" leads to another address than it has now", nil)
+		return refused("a connection to "+host+" leads to another address than it has now", "Try again: another connection will be made.", nil)
 	}
 	if refusal := d.verdict(host, remote, exempt); refusal != nil {
 		return refusal
@@ -289,11 +289,11 @@ func (d *Dialer) connect(ctx context.Context, addr netip.AddrPort) (net.Conn, er
 func (d *Dialer) control(ctx context.Context, _, address string, _ syscall.RawConn) error {
 	to, err := netip.ParseAddrPort(address)
 	if err != nil {
-		return auth.NewError(auth.CodeAddressForbidden, "an address to dial cannot be read", err)
+		return refused("an address to dial cannot be read", nextInside, err)
 	}
 	g, ok := granted(ctx)
 	if !ok {
-		return auth.NewError(auth.CodeAddressForbidden, "an address was to be dialled without a check", &net.AddrError{Err: "no grant", Addr: address})
+		return refused("an address was to be dialled without a check", nextInside, &net.AddrError{Err: "no grant", Addr: address})
 	}
 	if refusal := d.verdict(g.host, to, g.exempt); refusal != nil {
 		return refusal

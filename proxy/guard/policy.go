@@ -84,28 +84,29 @@ func local(a netip.Addr) bool {
 // know already. exempt skips the classes (an operator wrote the address) but
 // neither metadata nor our own listeners.
 func (d *Dialer) verdict(host string, to netip.AddrPort, exempt bool) *auth.Error {
+	// Our own first: no permission helps there, and the refusal says so.
+	if d.own(to) {
+		return forbidden(host, "an address of weighbridge itself", nextOwn(host, exempt), to.String())
+	}
 	class, ok := d.permitted(to.Addr())
 	if exempt && class != Metadata && class != Invalid {
 		ok = true
 	}
 	if !ok {
-		return forbidden(host, class.String(), to.String())
-	}
-	if d.own(to) {
-		return forbidden(host, "an address of weighbridge itself", to.String())
+		return forbidden(host, class.String(), nextStep(host, class, exempt), to.String())
 	}
 	return nil
 }
 
 // forbidden is the refusal; address goes to the log only.
-func forbidden(host, what, address string) *auth.Error {
+func forbidden(host, what, next, address string) *auth.Error {
 	reason := "the host " + host + " resolves to " + what
 	if host == corporate {
 		reason = host + " has " + what
 	} else if _, err := netip.ParseAddr(host); err == nil {
 		reason = host + " is " + what
 	}
-	return auth.NewError(auth.CodeAddressForbidden, reason, &net.AddrError{Err: what, Addr: address})
+	return refused(reason, next, &net.AddrError{Err: what, Addr: address})
 }
 
 // literal returns host as an address where it is one. A host that is neither
@@ -113,8 +114,8 @@ func forbidden(host, what, address string) *auth.Error {
 // software might read as another address is never passed to a resolver.
 func literal(host string) (netip.Addr, bool, *auth.Error) {
 	refuse := func(why string) (netip.Addr, bool, *auth.Error) {
-		return netip.Addr{}, false, auth.NewError(auth.CodeAddressForbidden,
-			"the host "+printable(host)+" "+why, nil)
+		return netip.Addr{}, false, refused("the host "+printable(host)+" "+why,
+			"Write the host as a lower-case name, or as an IP address in canonical form.", nil)
 	}
 	if a, err := netip.ParseAddr(host); err == nil {
 		if a.Zone() != "" {
