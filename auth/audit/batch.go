@@ -1,6 +1,10 @@
 package audit
 
-import "github.com/weighbridge/weighbridge/auth"
+import (
+	"sync/atomic"
+
+	"github.com/weighbridge/weighbridge/auth"
+)
 
 // batch is the lines that one write and one sync make durable, and at the
 // same time the ticket of every event in it.
@@ -15,6 +19,12 @@ type batch struct {
 	rows []row
 	// admissions counts the used events.
 	admissions int
+
+	// wanted says that the writer was woken for this batch; until then it
+	// leaves it to gather more.
+	wanted atomic.Bool
+	// wake is the writer's; nil in a batch that nobody waits for.
+	wake chan<- struct{}
 
 	done    chan struct{}
 	settled bool
@@ -32,6 +42,17 @@ type row struct {
 }
 
 func newBatch(buf []byte) *batch { return &batch{buf: buf[:0], done: make(chan struct{})} }
+
+// hurry wakes the writer for b, once.
+func (b *batch) hurry() {
+	if b.wake == nil || b.wanted.Load() || !b.wanted.CompareAndSwap(false, true) {
+		return
+	}
+	select {
+	case b.wake <- struct{}{}:
+	default: // the writer is about to look
+	}
+}
 
 // add appends a line.
 func (b *batch) add(line []byte, admits string) {

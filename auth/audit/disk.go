@@ -41,7 +41,7 @@ var _ Disk = osDisk{}
 func (osDisk) Append(path string) (Handle, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
 	if err == nil {
-		return &osHandle{f: f, path: path}, nil
+		return newOSHandle(f, path)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -58,7 +58,15 @@ func (osDisk) Append(path string) (Handle, error) {
 		_ = f.Close()
 		return nil, err
 	}
-	return &osHandle{f: f, path: path}, nil
+	return newOSHandle(f, path)
+}
+
+func newOSHandle(f *os.File, path string) (Handle, error) {
+	is, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &osHandle{f: f, path: path, is: is}, nil
 }
 
 func syncDir(dir string) error {
@@ -73,6 +81,7 @@ func syncDir(dir string) error {
 type osHandle struct {
 	f    *os.File
 	path string
+	is   fs.FileInfo // which file f is, of which nothing else is asked
 }
 
 var _ Handle = (*osHandle)(nil)
@@ -91,10 +100,6 @@ func (h *osHandle) Size() (int64, error) {
 }
 
 func (h *osHandle) Current() bool {
-	ours, err := h.f.Stat()
-	if err != nil {
-		return false
-	}
 	there, err := os.Lstat(h.path)
-	return err == nil && os.SameFile(ours, there)
+	return err == nil && os.SameFile(h.is, there)
 }

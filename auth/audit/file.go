@@ -24,6 +24,17 @@ const (
 	checkpointEvery = 16 << 20
 	// closeGrace is how long Close waits for a disk that does not answer.
 	closeGrace = 5 * time.Second
+	// lingerTime is how long a line that nobody waits for stays in memory, so
+	// that it shares the commit of one that somebody does. That is as long as
+	// a crash can take it back: an outcome, of which the next start then says
+	// that it is not known.
+	lingerTime = 20 * time.Millisecond
+	// commitBytes is how much is not left to gather.
+	commitBytes = 64 << 10
+	// crowd is from how many admissions in one commit on they are left to
+	// gather until the first of them is waited for: there is work for the
+	// processors meanwhile, and a commit costs as much for one as for all.
+	crowd = 4
 	// day is how often files are pruned.
 	day = 24 * time.Hour
 )
@@ -68,6 +79,8 @@ type FileOptions struct {
 	// checkpoint is how many bytes lie between two checkpoints at most, beside
 	// one batch; zero is checkpointEvery.
 	checkpoint int64
+	// linger is lingerTime.
+	linger time.Duration
 }
 
 // File is the append-only file sink. All methods are safe for concurrent use.
@@ -91,6 +104,9 @@ type File struct {
 	segments  []segment
 	changed   chan struct{} // closed and replaced when lines became durable
 	stats     Stats
+	linger    *time.Timer
+	lingering bool // linger runs
+	crowded   bool // the last commit held a crowd
 
 	wake    chan struct{}
 	stop    chan struct{}
@@ -146,6 +162,9 @@ func OpenFile(dir string, o FileOptions) (*File, error) {
 	if o.Retry == 0 {
 		o.Retry = defaultRetry
 	}
+	if o.linger == 0 {
+		o.linger = lingerTime
+	}
 	if o.checkpoint == 0 {
 		o.checkpoint = checkpointEvery
 	}
@@ -171,8 +190,10 @@ func OpenFile(dir string, o FileOptions) (*File, error) {
 		changed:   make(chan struct{}),
 		wake:      make(chan struct{}, 1),
 		stop:      make(chan struct{}),
-		pending:   newBatch(nil),
 	}
+	f.pending = f.newPending(nil)
+	f.linger = time.AfterFunc(time.Hour, f.lingered)
+	f.linger.Stop()
 	f.bufs.New = func() any { b := make([]byte, 0, 1024); return &b }
 	f.name = fileName(o.Now())
 	if err := f.open(f.name); errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
@@ -191,7 +212,7 @@ func OpenFile(dir string, o FileOptions) (*File, error) {
 	f.stopped.Add(2)
 	go f.write()
 	go f.tidy()
-	f.nudge() // even an empty start has its checkpoint
+	f.pending.hurry() // even an empty start has its checkpoint
 	return f, nil
 }
 
@@ -227,6 +248,7 @@ func (f *File) Close() error {
 	}
 	f.flushSummaries(f.o.Now())
 	f.closed = true
+	f.linger.Stop()
 	f.mu.Unlock()
 	close(f.stop)
 
@@ -242,12 +264,11 @@ func (f *File) Close() error {
 	}
 }
 
-// nudge wakes the writer.
-func (f *File) nudge() {
-	select {
-	case f.wake <- struct{}{}:
-	default:
-	}
+// newPending is a batch whose tickets may be waited for.
+func (f *File) newPending(buf []byte) *batch {
+	b := newBatch(buf)
+	b.wake = f.wake
+	return b
 }
 
 func (f *File) path(name string) string { return filepath.Join(f.dir, name) }

@@ -33,7 +33,9 @@ func (f *File) healing(stopping bool) bool {
 			if stopping {
 				return false
 			}
-			f.nudge()
+			f.mu.Lock()
+			f.pending.hurry() // what was reported meanwhile
+			f.mu.Unlock()
 			return true
 		}
 		if stopping {
@@ -57,7 +59,7 @@ func (f *File) heal(closing bool) error {
 
 	f.mu.Lock()
 	b := f.pending
-	f.pending = newBatch(nil)
+	f.pending = f.newPending(nil)
 	own := newBatch(nil)
 	resumed := auth.Event{
 		ID: auth.NewID(auth.PrefixEvent, begun), Time: begun, Action: ActionResumed, Actor: "system",
@@ -84,7 +86,7 @@ func (f *File) heal(closing bool) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err != nil {
-		next := newBatch(nil)
+		next := f.newPending(nil)
 		b.reports(next)
 		f.pending.reports(next)
 		f.pending = next

@@ -45,12 +45,40 @@ func (f *File) Record(e auth.Event) auth.Ticket {
 
 	f.mu.Lock()
 	ticket := f.enqueue(&e, line, admits, now)
+	b, hurry := f.pending, f.hurries(admits)
 	f.mu.Unlock()
 
 	*p = line[:0]
 	f.bufs.Put(p)
-	f.nudge()
+	if hurry {
+		b.hurry()
+	}
 	return ticket
+}
+
+// hurries reports whether the writer is woken for what was just queued, or may
+// leave it for a while. It is called with the lock held.
+func (f *File) hurries(admits bool) bool {
+	if admits && !f.crowded || len(f.pending.buf) >= commitBytes {
+		return true
+	}
+	if !f.lingering && len(f.pending.rows) > 0 {
+		f.lingering = true
+		f.linger.Reset(f.o.linger)
+	}
+	return false
+}
+
+// lingered wakes the writer for what nobody waits for.
+func (f *File) lingered() {
+	f.mu.Lock()
+	f.lingering = false
+	b := f.pending
+	waits := len(b.rows) > 0 && !f.closed
+	f.mu.Unlock()
+	if waits {
+		b.hurry()
+	}
 }
 
 // refuse counts and refuses an admission.

@@ -89,9 +89,10 @@ func (f *File) tidy() {
 		f.mu.Lock()
 		queued := len(f.summaries) > 0
 		f.flushSummaries(f.o.Now())
+		b := f.pending
 		f.mu.Unlock()
 		if queued {
-			f.nudge()
+			b.hurry()
 		}
 		if time.Since(pruned) >= day {
 			pruned = time.Now()

@@ -32,6 +32,7 @@ func (b *batch) Wait(ctx context.Context) error {
 		return b.err
 	default:
 	}
+	b.hurry()
 	select {
 	case <-b.done:
 		return b.err

@@ -46,18 +46,25 @@ func (f *File) write() {
 	}
 }
 
-// take hands the queued lines to the writer, or nil where there are none.
+// take hands the queued lines to the writer, or nil where there are none or
+// they are left to gather.
 func (f *File) take(closing bool) *batch {
 	now := f.o.Now()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	head := f.checkpoint(now, closing)
-	if len(f.pending.buf) == 0 && head == nil {
+	switch {
+	case head != nil:
+	case len(f.pending.buf) == 0:
+		f.pending.wanted.Store(false) // whoever puts a line in wakes us again
+		return nil
+	case !closing && !f.pending.wanted.Load():
 		return nil
 	}
 	b := f.pending
-	f.pending = newBatch(f.spare)
+	f.pending = f.newPending(f.spare)
 	f.spare = nil
+	f.crowded = b.admissions >= crowd
 	b.head = head
 	return b
 }
@@ -75,7 +82,7 @@ func (f *File) commit(b *batch) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if b.settled { // by a trip: whatever the disk says now comes too late
-		next := newBatch(nil)
+		next := f.newPending(nil)
 		b.reports(next)
 		f.pending.reports(next)
 		f.pending.settle(f.tripped.Load())
@@ -183,7 +190,7 @@ func (f *File) trip(b *batch, cause error) {
 	b.settle(e)
 	waiting := f.pending
 	f.forget(waiting)
-	f.pending = newBatch(nil)
+	f.pending = f.newPending(nil)
 	waiting.reports(f.pending)
 	waiting.settle(e)
 	f.mu.Unlock()
