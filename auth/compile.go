@@ -21,6 +21,7 @@ func Compile(state State, o Options) (*Snapshot, error) {
 			keys:      make(map[string]*keyEntry, len(state.Keys)),
 			byHash:    make(map[KeyHash]*keyEntry, len(state.Keys)),
 			byURLHash: make(map[KeyHash]*keyEntry),
+			byS3ID:    make(map[string]*keyEntry),
 		},
 		credentials: make(map[string]*credential, len(state.Credentials)),
 		expanded:    make(map[expansion][]Rule),
@@ -163,6 +164,7 @@ func (c *compiler) key(r *Key) {
 	c.snapshot.keys[r.ID] = e
 	c.hash(c.snapshot.byHash, r.Hash, e, "API key")
 	c.hash(c.snapshot.byURLHash, r.URLKeyHash, e, "URL key of API key")
+	c.s3(r, e)
 	switch r.Scope {
 	case "", ScopeRead, ScopeWrite:
 	default:
@@ -206,6 +208,26 @@ func (c *compiler) hash(by map[KeyHash]*keyEntry, h KeyHash, e *keyEntry, what s
 		return
 	}
 	by[h] = e
+}
+
+// s3 enters e under its access key id, where it is an S3 access key.
+func (c *compiler) s3(r *Key, e *keyEntry) {
+	if r.S3 == nil {
+		return
+	}
+	if !r.Hash.IsZero() || !r.URLKeyHash.IsZero() {
+		c.fail("S3 access key %q: it is an API key, too", r.Name)
+		return
+	}
+	if err := r.S3.Check(); err != nil {
+		c.fail("S3 access key %q: %w", r.Name, err)
+		return
+	}
+	if other := c.snapshot.byS3ID[r.S3.AccessKeyID]; other != nil {
+		c.fail("S3 access key %q: its id is that of %q, too", r.Name, other.record.Name)
+		return
+	}
+	c.snapshot.byS3ID[r.S3.AccessKeyID] = e
 }
 
 func (c *compiler) link(l Link) {

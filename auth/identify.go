@@ -19,8 +19,14 @@ func (s *Snapshot) IdentifyURLKey(h KeyHash, now time.Time) (Identity, error) {
 }
 
 // IdentifyID finds a key by its id: sealed boxes and default keys name keys so.
+// An S3 access key is not found so: what it may touch is known to the S3
+// protocol alone.
 func (s *Snapshot) IdentifyID(keyID string, now time.Time) (Identity, error) {
-	return identify(s.keys[keyID], "API key", now)
+	k := s.keys[keyID]
+	if k != nil && k.record.S3 != nil {
+		return Identity{}, NewError(CodeKeyInvalid, quote(k.record.Name)+" is an S3 access key, which is presented by signing requests and in no other way", nil)
+	}
+	return identify(k, "API key", now)
 }
 
 func identify(k *keyEntry, what string, now time.Time) (Identity, error) {

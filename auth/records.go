@@ -98,10 +98,14 @@ type Key struct {
 	Name   string `json:"name"`
 	Scope  Scope  `json:"scope"`
 	// Preview is the head of the key, enough to recognise it.
-	Preview string  `json:"preview"`
-	Hash    KeyHash `json:"hash"`
+	Preview string `json:"preview"`
+	// Hash is zero where S3 is set, and only there.
+	Hash KeyHash `json:"hash"`
 	// URLKeyHash is the hash of the key's URL key; zero where it has none.
 	URLKeyHash KeyHash `json:"url_key_hash,omitzero"`
+	// S3 makes it an S3 access key, which is presented by signing and in no
+	// other way.
+	S3 *S3Access `json:"s3,omitempty"`
 	// Routes are canonical URL patterns; empty means no restriction.
 	Routes []string `json:"routes,omitempty"`
 	// Unmatched can only make the listener's policy stricter.

@@ -25,6 +25,7 @@ type Snapshot struct {
 	keys      map[string]*keyEntry
 	byHash    map[KeyHash]*keyEntry
 	byURLHash map[KeyHash]*keyEntry
+	byS3ID    map[string]*keyEntry
 }
 
 // Revision is the revision of the state that s was compiled from.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/weighbridge/weighbridge/auth"
@@ -25,6 +26,9 @@ func (c *core) CreateKey(ctx context.Context, k auth.Key, credentials []string, 
 		if k.Declarative {
 			return readOnly(whatKey, k.Name)
 		}
+		if k.S3 != nil {
+			return invalid(whatS3Key, k.Name, "its secret is missing")
+		}
 		var err error
 		if k, err = t.newKey(k); err != nil {
 			return err
@@ -32,20 +36,25 @@ func (c *core) CreateKey(ctx context.Context, k auth.Key, credentials []string, 
 		if err := t.checkHashes(&k); err != nil {
 			return err
 		}
-		t.record(aboutKey(ev, auth.ActionKeyCreate, &k))
-		for _, ref := range credentials {
-			cred, err := t.m.findCredential(k.TeamID, ref)
-			if err != nil {
-				return err
-			}
-			t.link(cred, &k, false, derived(ev))
-		}
-		return nil
+		return t.created(&k, credentials, ev)
 	})
 	if err != nil {
 		return auth.Key{}, err
 	}
 	return cloneKey(k), nil
+}
+
+// created records a new key and links it.
+func (t *tx) created(k *auth.Key, credentials []string, ev auth.Event) error {
+	t.record(aboutKey(ev, auth.ActionKeyCreate, k))
+	for _, ref := range credentials {
+		cred, err := t.m.findCredential(k.TeamID, ref)
+		if err != nil {
+			return err
+		}
+		t.link(cred, k, false, derived(ev))
+	}
+	return nil
 }
 
 // newKey puts a new key; that its hashes are free is the caller's to check.
@@ -84,6 +93,9 @@ func (c *core) UpdateKey(ctx context.Context, teamID, ref string, change func(*a
 		out = normalKey(out)
 		out.ID, out.TeamID, out.Declarative = old.ID, old.TeamID, old.Declarative
 		out.CreatedAt, out.UpdatedAt = old.CreatedAt, old.UpdatedAt
+		if err := keepS3(old, &out); err != nil {
+			return err
+		}
 		if err := checkKey(&out); err != nil {
 			return err
 		}
@@ -121,6 +133,9 @@ func (c *core) DeleteKey(ctx context.Context, teamID, ref string, ev auth.Event)
 			return readOnly(whatKey, k.Name)
 		}
 		t.b.delKeys[k.ID] = true
+		if k.S3 != nil {
+			t.b.delPlace[k.ID] = true
+		}
 		t.deleteLinks(func(l linkKey) bool { return l.keyID == k.ID })
 		t.record(aboutKey(ev, auth.ActionKeyDelete, k))
 		return nil
@@ -131,6 +146,9 @@ func (c *core) DeleteKey(ctx context.Context, teamID, ref string, ev auth.Event)
 func checkKey(k *auth.Key) error {
 	if err := CheckName(whatKey, k.Name); err != nil {
 		return err
+	}
+	if k.S3 != nil {
+		return checkS3Key(k)
 	}
 	if k.Hash.IsZero() {
 		return invalid(whatKey, k.Name, "it has no hash")
@@ -145,8 +163,13 @@ func checkKey(k *auth.Key) error {
 // must be one identity.
 func (t *tx) checkHashes(k *auth.Key) error {
 	for _, h := range []auth.KeyHash{k.Hash, k.URLKeyHash} {
-		if id, ok := t.m.hashes[h]; ok && id != k.ID {
+		if id, ok := t.m.hashes[h]; ok && id != k.ID && !h.IsZero() {
 			return sharedHash(k.Name, t.m.key(id), k.TeamID)
+		}
+	}
+	if k.S3 != nil {
+		if id, ok := t.m.s3IDs[k.S3.AccessKeyID]; ok && id != k.ID {
+			return &Error{Kind: KindExists, What: whatS3Key, Ref: k.Name, Detail: "its access key id is taken", Next: "try again"}
 		}
 	}
 	return nil
@@ -172,6 +195,11 @@ func normalKey(k auth.Key) auth.Key {
 
 func cloneKey(k auth.Key) auth.Key {
 	k.Routes = slices.Clone(k.Routes)
+	if k.S3 != nil {
+		s3 := *k.S3
+		s3.Buckets, s3.Prefixes, s3.Aliases = slices.Clone(s3.Buckets), slices.Clone(s3.Prefixes), maps.Clone(s3.Aliases)
+		k.S3 = &s3
+	}
 	return k
 }
 

@@ -29,7 +29,9 @@ type model struct {
 	// hashes are those of API keys and of URL keys in one: a body that is both
 	// would be two identities.
 	hashes map[auth.KeyHash]string // -> key id
-	links  map[linkKey]bool        // -> declarative
+	// s3IDs are those of S3 access keys.
+	s3IDs  map[string]string // -> key id
+	links  map[linkKey]bool  // -> declarative
 	sealed map[string]sealedRow
 	deks   map[string]dekRow
 }
@@ -40,6 +42,7 @@ func newModel() *model {
 		credNames: map[nameKey]string{},
 		keyNames:  map[nameKey]string{},
 		hashes:    map[auth.KeyHash]string{},
+		s3IDs:     map[string]string{},
 		links:     map[linkKey]bool{},
 		sealed:    map[string]sealedRow{},
 		deks:      map[string]dekRow{},
@@ -95,6 +98,9 @@ func (m *model) install(b *batch, state auth.State) {
 			delete(m.keyNames, nameKey{k.TeamID, k.Name})
 			delete(m.hashes, k.Hash)
 			delete(m.hashes, k.URLKeyHash)
+			if k.S3 != nil {
+				delete(m.s3IDs, k.S3.AccessKeyID)
+			}
 		}
 	}
 	for id, t := range b.teams {
@@ -105,7 +111,12 @@ func (m *model) install(b *batch, state auth.State) {
 	}
 	for id, k := range b.keys {
 		m.keyNames[nameKey{k.TeamID, k.Name}] = id
-		m.hashes[k.Hash] = id
+		if !k.Hash.IsZero() {
+			m.hashes[k.Hash] = id
+		}
+		if k.S3 != nil {
+			m.s3IDs[k.S3.AccessKeyID] = id
+		}
 		if !k.URLKeyHash.IsZero() {
 			m.hashes[k.URLKeyHash] = id
 		}

@@ -17,6 +17,7 @@ const (
 	whatTeam       = "team"
 	whatCredential = "credential"
 	whatKey        = "API key"
+	whatS3Key      = "S3 access key"
 	whatNamed      = "sealed value"
 	whatStore      = "store"
 )

@@ -5,12 +5,15 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+
+	"github.com/weighbridge/weighbridge/auth"
 )
 
 // The tags that begin all associated data: what kind of thing is sealed, and
 // the version of its form. A change of the form is a new tag.
 const (
 	tagCredential = "weighbridge credential field 1"
+	tagS3Key      = "weighbridge S3 access key 1"
 	tagNamed      = "weighbridge named value 1"
 	tagDEK        = "weighbridge DEK 1"
 	tagRowKey     = "weighbridge row key 1"
@@ -30,6 +33,11 @@ func credentialOwner(teamID, id string, version uint64) sealOwner {
 	return sealOwner{tag: tagCredential, teamID: teamID, id: id, version: version}
 }
 
+// s3KeyOwner is an S3 access key, whose one field is its secret.
+func s3KeyOwner(k *auth.Key) sealOwner {
+	return sealOwner{tag: tagS3Key, teamID: k.TeamID, id: k.ID, version: k.S3.Version}
+}
+
 func namedOwner(name string) sealOwner { return sealOwner{tag: tagNamed, id: name} }
 
 func (o sealOwner) fieldAAD(field string) []byte {
@@ -42,10 +50,14 @@ func (o sealOwner) dekAAD() []byte {
 
 // what names the owner in errors.
 func (o sealOwner) what() string {
-	if o.tag == tagNamed {
-		return "sealed value"
+	switch o.tag {
+	case tagNamed:
+		return whatNamed
+	case tagS3Key:
+		return whatS3Key
+	default:
+		return whatCredential
 	}
-	return "credential"
 }
 
 // associatedData encodes version and parts so that no two inputs have the same

@@ -71,7 +71,18 @@ type Store interface {
 	CreateKey(ctx context.Context, k auth.Key, credentials []string, ev auth.Event) (auth.Key, error)
 	// UpdateKey applies change as UpdateCredential does.
 	UpdateKey(ctx context.Context, teamID, ref string, change func(*auth.Key) error, ev auth.Event) (auth.Key, error)
-	// DeleteKey removes the key and its links.
+	// CreateS3Key stores an S3 access key (k.S3 is set) with its secret sealed
+	// under a new DEK, and links it, in one transaction as CreateKey does. It
+	// fills S3.Version. ErrExists where the name or the access key id is taken.
+	CreateS3Key(ctx context.Context, k auth.Key, secret auth.Secret, credentials []string, ev auth.Event) (auth.Key, error)
+	// RegenerateS3Key replaces the secret of an S3 access key, whose Version
+	// grows by one; the old secret is destroyed in the same transaction.
+	RegenerateS3Key(ctx context.Context, teamID, ref string, secret auth.Secret, ev auth.Event) (auth.Key, error)
+	// S3Secret opens the secret of one version of an S3 access key.
+	// ErrNotFound where the version is not the current one. It is on the road
+	// of every request of the S3 protocol: no disk, and it is kept nowhere.
+	S3Secret(ctx context.Context, keyID string, version uint64) (auth.Secret, error)
+	// DeleteKey removes the key, its links and what is sealed of it.
 	DeleteKey(ctx context.Context, teamID, ref string, ev auth.Event) error
 
 	// Link and Unlink are idempotent; changed says whether anything was done

@@ -38,6 +38,8 @@ func Run(t *testing.T, open Opener) {
 		"KeyUpdate":                  keyUpdate,
 		"KeyDelete":                  keyDelete,
 		"KeyHashesAreUnique":         keyHashes,
+		"S3Keys":                     s3Keys,
+		"S3KeysRefused":              s3KeysRefused,
 		"Links":                      links,
 		"Sealed":                     sealed,
 		"Events":                     events,
