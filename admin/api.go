@@ -109,6 +109,7 @@ func New(o Options) *API {
 	a.doc = humago.New(a.mux, cfg)
 	a.credentials()
 	a.keys()
+	a.s3Keys()
 	a.links()
 	a.explain()
 	a.record()

@@ -84,7 +84,7 @@ func (a *API) keys() {
 		out := &keysOutput{}
 		out.Body.Keys = []Key{}
 		for i := range st.Keys {
-			if k := &st.Keys[i]; k.TeamID == a.o.TeamID {
+			if k := &st.Keys[i]; k.TeamID == a.o.TeamID && k.S3 == nil {
 				out.Body.Keys = append(out.Body.Keys, a.showKey(k, &st))
 			}
 		}
@@ -108,14 +108,12 @@ func (a *API) keys() {
 		OperationID: "revoke-key", Method: http.MethodPost, Path: "/api/v1/keys/{ref}/revoke",
 		Summary: "Revoke an API key, for good", Tags: tags, Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, func(ctx context.Context, in *RefInput) (*keyOutput, error) {
-		k, err := a.o.Store.UpdateKey(ctx, a.o.TeamID, in.Ref, func(row *auth.Key) error {
-			if row.RevokedAt.IsZero() {
-				row.RevokedAt = a.o.Now().UTC()
-			}
-			return nil
-		}, a.event(ctx, auth.ActionKeyRevoke))
+		k, err := a.findKey(ctx, in.Ref)
+		if err == nil {
+			err = a.revokeKey(ctx, k.ID)
+		}
 		if err != nil {
-			return nil, a.public(err)
+			return nil, err
 		}
 		return a.key(ctx, k.ID)
 	})
@@ -129,8 +127,32 @@ func (a *API) keys() {
 		Summary: "Delete an API key and its links", Tags: tags,
 		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, func(ctx context.Context, in *RefInput) (*struct{}, error) {
-		return nil, a.public(a.o.Store.DeleteKey(ctx, a.o.TeamID, in.Ref, a.event(ctx, auth.ActionKeyDelete)))
+		k, err := a.findKey(ctx, in.Ref)
+		if err != nil {
+			return nil, err
+		}
+		return nil, a.public(a.o.Store.DeleteKey(ctx, a.o.TeamID, k.ID, a.event(ctx, auth.ActionKeyDelete)))
 	})
+}
+
+// findKey finds an API key by id or name.
+func (a *API) findKey(ctx context.Context, ref string) (*auth.Key, error) {
+	k, err := a.o.Store.Key(ctx, a.o.TeamID, ref)
+	if err != nil {
+		return nil, a.public(err)
+	}
+	return &k, apiKey(&k)
+}
+
+// revokeKey revokes a key of either kind.
+func (a *API) revokeKey(ctx context.Context, id string) error {
+	_, err := a.o.Store.UpdateKey(ctx, a.o.TeamID, id, func(row *auth.Key) error {
+		if row.RevokedAt.IsZero() {
+			row.RevokedAt = a.o.Now().UTC()
+		}
+		return nil
+	}, a.event(ctx, auth.ActionKeyRevoke))
+	return a.public(err)
 }
 
 func (a *API) createKey(ctx context.Context, in NewKey) (*keyOutput, error) {
@@ -187,6 +209,9 @@ func (a *API) updateKey(ctx context.Context, ref string, in KeyPatch) (*keyOutpu
 		urlKey = auth.NewURLKey()
 	}
 	k, err := a.o.Store.UpdateKey(ctx, a.o.TeamID, ref, func(row *auth.Key) error {
+		if err := apiKey(row); err != nil {
+			return err
+		}
 		if in.Name != nil {
 			row.Name = *in.Name
 		}
@@ -223,6 +248,9 @@ func (a *API) regenerateKey(ctx context.Context, ref string) (*keyOutput, error)
 	secret := auth.NewAPIKey()
 	var urlKey auth.Secret
 	k, err := a.o.Store.UpdateKey(ctx, a.o.TeamID, ref, func(row *auth.Key) error {
+		if err := apiKey(row); err != nil {
+			return err
+		}
 		if !row.RevokedAt.IsZero() {
 			return problem(http.StatusConflict, "key_revoked", fmt.Sprintf("API key %q is revoked, which is final", row.Name), "Create a new key.")
 		}
@@ -264,15 +292,15 @@ func (a *API) key(ctx context.Context, ref string) (*keyOutput, error) {
 }
 
 func (a *API) reveal(ctx context.Context, ref string, key, urlKey auth.Secret) (*keyOutput, error) {
-	k, err := a.o.Store.Key(ctx, a.o.TeamID, ref)
+	k, err := a.findKey(ctx, ref)
 	if err != nil {
-		return nil, a.public(err)
+		return nil, err
 	}
 	st, err := a.o.Store.State(ctx)
 	if err != nil {
 		return nil, a.public(err)
 	}
-	out := a.showKey(&k, &st)
+	out := a.showKey(k, &st)
 	out.Key, out.URLKey = key.Reveal(), urlKey.Reveal()
 	return &keyOutput{out}, nil
 }

@@ -56,6 +56,21 @@ func (a *app) completeKeys(c *cobra.Command, args []string, prefix string) ([]st
 	})
 }
 
+func (a *app) completeS3Keys(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var out struct {
+		Keys []admin.S3Key `json:"s3_keys"`
+	}
+	return a.complete(c, s3KeysPath, prefix, &out, func() (names []string) {
+		for _, k := range out.Keys {
+			names = append(names, k.Name)
+		}
+		return names
+	})
+}
+
 // completeKeyFlag and completeCredentialFlag complete the value of a flag,
 // whatever arguments stand before it.
 func (a *app) completeKeyFlag(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {

@@ -118,7 +118,7 @@ func (a *app) command() *cobra.Command {
 		return &exitError{exitUsage, fmt.Errorf("%w\nRun `%s --help` for what it takes", err, c.CommandPath())}
 	})
 	root.AddCommand(
-		a.serveCommand(), a.checkCommand(), a.credentialCommand(), a.keyCommand(),
+		a.serveCommand(), a.checkCommand(), a.credentialCommand(), a.keyCommand(), a.s3KeyCommand(),
 		a.linkCommand(), a.unlinkCommand(), a.explainCommand(), a.envCommand(), a.caCommand(),
 		a.auditCommand(), a.transfersCommand(), a.demoCommand(), a.versionCommand(),
 	)

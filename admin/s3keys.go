@@ -1,0 +1,230 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sort"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/weighbridge/weighbridge/auth"
+)
+
+// The permissions of an S3 access key, in the words of S3 services.
+const (
+	PermissionRead      = "read"
+	PermissionReadWrite = "read-write"
+)
+
+// S3Key is an S3 access key as the API shows it. SecretAccessKey is set in the
+// answer that made it and nowhere else.
+type S3Key struct {
+	ID              string            `json:"id"`
+	Name            string            `json:"name"`
+	Status          string            `json:"status" enum:"active,expired,revoked"`
+	AccessKeyID     string            `json:"access_key_id"`
+	Permission      string            `json:"permission" enum:"read,read-write"`
+	Buckets         []string          `json:"buckets,omitempty" doc:"The buckets it may touch; none means all that its credentials cover."`
+	Prefixes        []string          `json:"prefixes,omitempty" doc:"What an object's key must begin with; none means every object."`
+	Aliases         map[string]string `json:"aliases,omitempty" doc:"What workers call a bucket, or BUCKET/PREFIX/."`
+	Credentials     []Ref             `json:"credentials" doc:"The credentials it is linked to."`
+	CreatedAt       time.Time         `json:"created_at"`
+	ExpiresAt       *time.Time        `json:"expires_at,omitempty"`
+	RevokedAt       *time.Time        `json:"revoked_at,omitempty"`
+	SecretAccessKey string            `json:"secret_access_key,omitempty" doc:"The secret itself: shown once."`
+}
+
+// NewS3Key is what creating an S3 access key takes.
+type NewS3Key struct {
+	Name        string            `json:"name" minLength:"1" maxLength:"128"`
+	Permission  string            `json:"permission,omitempty" enum:"read,read-write" doc:"read unless stated."`
+	Buckets     []string          `json:"buckets,omitempty"`
+	Prefixes    []string          `json:"prefixes,omitempty"`
+	Aliases     map[string]string `json:"aliases,omitempty"`
+	ExpiresAt   *time.Time        `json:"expires_at,omitempty"`
+	Credentials []string          `json:"credentials,omitempty" doc:"Credentials to link it to, by id or name."`
+}
+
+type s3KeyOutput struct{ Body S3Key }
+
+type s3KeysOutput struct {
+	Body struct {
+		Keys []S3Key `json:"s3_keys"`
+	}
+}
+
+const s3KeysPath = "/api/v1/s3-keys"
+
+func (a *API) s3Keys() {
+	tags := []string{"s3-keys"}
+	huma.Register(a.doc, huma.Operation{
+		OperationID: "create-s3-key", Method: http.MethodPost, Path: s3KeysPath,
+		Summary: "Create an S3 access key; the answer shows its secret once", Tags: tags,
+		DefaultStatus: http.StatusCreated, Errors: []int{http.StatusNotFound, http.StatusConflict},
+	}, func(ctx context.Context, in *struct{ Body NewS3Key }) (*s3KeyOutput, error) {
+		return a.createS3Key(ctx, &in.Body)
+	})
+	huma.Register(a.doc, huma.Operation{
+		OperationID: "list-s3-keys", Method: http.MethodGet, Path: s3KeysPath,
+		Summary: "List the S3 access keys", Tags: tags,
+	}, func(ctx context.Context, _ *struct{}) (*s3KeysOutput, error) {
+		st, err := a.o.Store.State(ctx)
+		if err != nil {
+			return nil, a.public(err)
+		}
+		out := &s3KeysOutput{}
+		out.Body.Keys = []S3Key{}
+		for i := range st.Keys {
+			if k := &st.Keys[i]; k.TeamID == a.o.TeamID && k.S3 != nil {
+				out.Body.Keys = append(out.Body.Keys, a.showS3Key(k, &st))
+			}
+		}
+		sort.Slice(out.Body.Keys, func(i, j int) bool { return out.Body.Keys[i].Name < out.Body.Keys[j].Name })
+		return out, nil
+	})
+	huma.Register(a.doc, huma.Operation{
+		OperationID: "get-s3-key", Method: http.MethodGet, Path: s3KeysPath + "/{ref}",
+		Summary: "Show an S3 access key", Tags: tags, Errors: []int{http.StatusNotFound},
+	}, func(ctx context.Context, in *RefInput) (*s3KeyOutput, error) {
+		return a.revealS3Key(ctx, in.Ref, auth.Secret{})
+	})
+	huma.Register(a.doc, huma.Operation{
+		OperationID: "revoke-s3-key", Method: http.MethodPost, Path: s3KeysPath + "/{ref}/revoke",
+		Summary: "Revoke an S3 access key, for good", Tags: tags, Errors: []int{http.StatusNotFound, http.StatusConflict},
+	}, func(ctx context.Context, in *RefInput) (*s3KeyOutput, error) {
+		k, err := a.s3Key(ctx, in.Ref)
+		if err == nil {
+			err = a.revokeKey(ctx, k.ID)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return a.revealS3Key(ctx, k.ID, auth.Secret{})
+	})
+	huma.Register(a.doc, huma.Operation{
+		OperationID: "regenerate-s3-key", Method: http.MethodPost, Path: s3KeysPath + "/{ref}/regenerate",
+		Summary: "Make a new secret for an S3 access key and end the old one in a single step", Tags: tags,
+		Errors: []int{http.StatusNotFound, http.StatusConflict},
+	}, func(ctx context.Context, in *RefInput) (*s3KeyOutput, error) {
+		k, err := a.s3Key(ctx, in.Ref)
+		if err != nil {
+			return nil, err
+		}
+		if !k.RevokedAt.IsZero() {
+			return nil, problem(http.StatusConflict, "key_revoked", fmt.Sprintf("S3 access key %q is revoked, which is final", k.Name), "Create a new one.")
+		}
+		secret := auth.NewS3Secret()
+		if _, err := a.o.Store.RegenerateS3Key(ctx, a.o.TeamID, k.ID, secret, a.event(ctx, auth.ActionKeyRegenerate)); err != nil {
+			return nil, a.public(err)
+		}
+		return a.revealS3Key(ctx, k.ID, secret)
+	})
+	huma.Register(a.doc, huma.Operation{
+		OperationID: "delete-s3-key", Method: http.MethodDelete, Path: s3KeysPath + "/{ref}",
+		Summary: "Delete an S3 access key and its links", Tags: tags,
+		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusConflict},
+	}, func(ctx context.Context, in *RefInput) (*struct{}, error) {
+		k, err := a.s3Key(ctx, in.Ref)
+		if err != nil {
+			return nil, err
+		}
+		return nil, a.public(a.o.Store.DeleteKey(ctx, a.o.TeamID, k.ID, a.event(ctx, auth.ActionKeyDelete)))
+	})
+}
+
+func (a *API) createS3Key(ctx context.Context, in *NewS3Key) (*s3KeyOutput, error) {
+	k := auth.Key{
+		TeamID: a.o.TeamID, Name: in.Name, Scope: auth.ScopeRead,
+		// What no credential matches is never passed on in the S3 protocol.
+		Unmatched: auth.UnmatchedDeny,
+		S3:        &auth.S3Access{AccessKeyID: auth.NewS3AccessKeyID(), Buckets: in.Buckets, Prefixes: in.Prefixes, Aliases: in.Aliases},
+	}
+	if in.Permission == PermissionReadWrite {
+		k.Scope = auth.ScopeWrite
+	}
+	if err := k.S3.Check(); err != nil {
+		return nil, invalid("body", err.Error(), "")
+	}
+	if in.ExpiresAt != nil {
+		if !in.ExpiresAt.After(a.o.Now()) {
+			return nil, past(*in.ExpiresAt)
+		}
+		k.ExpiresAt = in.ExpiresAt.UTC()
+	}
+	k.Preview = k.S3.AccessKeyID
+	credentials := make([]string, 0, len(in.Credentials))
+	for _, ref := range in.Credentials {
+		c, err := a.o.Store.Credential(ctx, a.o.TeamID, ref)
+		if err != nil {
+			return nil, a.public(err)
+		}
+		credentials = append(credentials, c.ID)
+	}
+	secret := auth.NewS3Secret()
+	k, err := a.o.Store.CreateS3Key(ctx, k, secret, credentials, a.event(ctx, auth.ActionKeyCreate))
+	if err != nil {
+		return nil, a.public(err)
+	}
+	return a.revealS3Key(ctx, k.ID, secret)
+}
+
+// s3Key finds an S3 access key by id, name, or access key id.
+func (a *API) s3Key(ctx context.Context, ref string) (*auth.Key, error) {
+	if auth.IsS3AccessKeyID(ref) {
+		st, err := a.o.Store.State(ctx)
+		if err != nil {
+			return nil, a.public(err)
+		}
+		for i := range st.Keys {
+			if k := &st.Keys[i]; k.TeamID == a.o.TeamID && k.S3 != nil && k.S3.AccessKeyID == ref {
+				return k, nil
+			}
+		}
+	}
+	k, err := a.o.Store.Key(ctx, a.o.TeamID, ref)
+	switch {
+	case err != nil:
+		return nil, a.public(err)
+	case k.S3 == nil:
+		return nil, problem(http.StatusNotFound, "not_found", fmt.Sprintf("%q is an API key and not an S3 access key", k.Name), "List S3 access keys with `weighbridge s3-key list`.")
+	}
+	return &k, nil
+}
+
+func (a *API) revealS3Key(ctx context.Context, ref string, secret auth.Secret) (*s3KeyOutput, error) {
+	k, err := a.s3Key(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	st, err := a.o.Store.State(ctx)
+	if err != nil {
+		return nil, a.public(err)
+	}
+	out := a.showS3Key(k, &st)
+	out.SecretAccessKey = secret.Reveal()
+	return &s3KeyOutput{out}, nil
+}
+
+func (a *API) showS3Key(k *auth.Key, st *auth.State) S3Key {
+	shown := a.showKey(k, st)
+	out := S3Key{
+		ID: k.ID, Name: k.Name, Status: shown.Status, AccessKeyID: k.S3.AccessKeyID, Permission: PermissionRead,
+		Buckets: k.S3.Buckets, Prefixes: k.S3.Prefixes, Aliases: k.S3.Aliases,
+		Credentials: shown.Credentials, CreatedAt: k.CreatedAt, ExpiresAt: shown.ExpiresAt, RevokedAt: shown.RevokedAt,
+	}
+	if k.Scope == auth.ScopeWrite {
+		out.Permission = PermissionReadWrite
+	}
+	return out
+}
+
+// apiKey refuses S3 access keys where API keys are meant.
+func apiKey(k *auth.Key) error {
+	if k.S3 == nil {
+		return nil
+	}
+	return problem(http.StatusNotFound, "not_found", fmt.Sprintf("%q is an S3 access key and not an API key", k.Name),
+		"Use `weighbridge s3-key` for it.")
+}
