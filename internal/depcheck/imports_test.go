@@ -18,7 +18,8 @@ var mayImport = map[string][]string{
 
 	"auth/audit":      {"auth"},
 	"config":          {"auth"},
-	"signer":          {"auth"},
+	"signer":          {"auth", "signer/"},
+	"signer/s3host":   {},
 	"store":           {"auth"},
 	"store/storetest": {"auth", "store"},
 
