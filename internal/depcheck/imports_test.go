@@ -20,6 +20,8 @@ var mayImport = map[string][]string{
 	"config":          {"auth"},
 	"signer":          {"auth", "signer/"},
 	"signer/s3host":   {},
+	"signer/s3err":    {"auth"},
+	"signer/sigv4":    {"auth", "signer/s3err"},
 	"store":           {"auth"},
 	"store/storetest": {"auth", "store"},
 
@@ -35,7 +37,7 @@ var mayImport = map[string][]string{
 	"internal/workerenv": {"auth"},
 	"internal/depcheck":  {},
 	// Everything below cmd (docs/adr/0002-wiring-in-a-package.md).
-	"internal/bridge": {"auth", "auth/", "config", "signer", "store", "proxy", "proxy/", "admin", "internal/workerenv"},
+	"internal/bridge": {"auth", "auth/", "config", "signer", "signer/", "store", "proxy", "proxy/", "admin", "internal/workerenv"},
 	"internal/house":  {anything},
 	"internal/house/": {anything},
 	"cmd/weighbridge": {anything},
