@@ -164,11 +164,23 @@ func (p Pattern) WholeHost() bool { return p.tail && len(p.segments) == 0 }
 // Matches reports whether t matches p, in every way a server may read its
 // path.
 func (p Pattern) Matches(t Target) bool {
-	if p.IsZero() || t.check() != "" {
-		return false
+	return !p.IsZero() && p.Matcher()(&t)
+}
+
+// Matcher is Matches prepared once, for a pattern that is asked again and
+// again. It may be called by any number of goroutines.
+func (p Pattern) Matcher() func(t *Target) bool {
+	if p.IsZero() {
+		return func(*Target) bool { return false }
 	}
-	v := see(&t)
-	return newTable([]*rule{{pattern: p}}).covers(&v)
+	table := newTable([]*rule{{pattern: p}})
+	return func(t *Target) bool {
+		if t.check() != "" {
+			return false
+		}
+		v := see(t)
+		return table.covers(&v)
+	}
 }
 
 // MatchesHost reports whether some URL https://host:port/… (or http, as p

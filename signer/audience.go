@@ -20,6 +20,7 @@ type audience struct {
 	provider   provider
 	pattern    auth.Pattern
 	companions []auth.Companion
+	matches    func(*auth.Target) bool // of pattern
 }
 
 // newAudience works the rule of a decision out afresh from the operator's
@@ -38,7 +39,7 @@ func newAudience(p provider, written, rule string) (*audience, string) {
 			return nil, "the rule that decided does not follow from the pattern as written"
 		}
 	}
-	return &audience{provider: p, pattern: pattern, companions: p.Companions()}, ""
+	return &audience{provider: p, pattern: pattern, companions: p.Companions(), matches: pattern.Matcher()}, ""
 }
 
 func expandsTo(p provider, written string, rule auth.Pattern) bool {
@@ -70,7 +71,7 @@ func (a *audience) refuses(t *auth.Target) string {
 		return "the host never gets a credential"
 	case a.pattern.WholeHost() && a.pattern.MatchesHost(t.Host, t.Port):
 		return ""
-	case !a.pattern.Matches(*t):
+	case !a.matches(t):
 		return "the URL is not one that the rule matches"
 	}
 	return ""

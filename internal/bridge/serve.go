@@ -104,6 +104,7 @@ func (b *Bridge) Reload(ctx context.Context, loaded *config.Loaded) (restart []s
 		return nil, errors.Join(err, b.declare(ctx, b.loaded.Load()))
 	}
 	b.dialer.current.Store(g)
+	b.proxy.ForgetConnections() // what was dialled under the old rules
 	b.proxy.SetPolicy(policy)
 	renewCertificate()
 	b.loaded.Store(loaded)

@@ -40,7 +40,8 @@ type ClientOptions struct {
 	Dial func(ctx context.Context, d Dest) (net.Conn, error)
 	// Reuse, if not nil, is asked before a kept connection is used again, with
 	// the connection that Dial returned; an error closes it and another is
-	// dialled. It is guard.Dialer.Recheck.
+	// dialled. What it said last of a connection holds for a second: whoever
+	// changes what it says calls CloseIdle. It is guard.Dialer.Recheck.
 	Reuse func(d Dest, c net.Conn) error
 	// TLS is the base configuration, of which only RootCAs, MinVersion (1.2 at
 	// least), Time and VerifyConnection (an operator's own policy, beside and
@@ -208,6 +209,8 @@ func (x *exchange) run() (b *Body, err error) {
 		}
 		x.cut = true
 	} else if x.out.stream != nil {
+		u.base.setReadIdle(0)
+		_ = u.base.SetReadDeadline(time.Time{})
 		// The answer may come at any time: while the request is on its way
 		// nobody waits for it by a clock but the upload's own.
 		x.upload = startUpload(u, x.out, func() {
@@ -217,7 +220,7 @@ func (x *exchange) run() (b *Body, err error) {
 		})
 	}
 	if x.upload == nil {
-		_ = u.base.SetReadDeadline(time.Now().Add(limit))
+		u.base.boundRead(limit)
 	}
 	h, err := x.readAnswer()
 	if err != nil {

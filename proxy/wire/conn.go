@@ -31,6 +31,11 @@ type Conn struct {
 	n    int
 
 	read, write idle
+	drying      bool // reads give nothing: see dry
+	// bounded is when boundRead last moved the deadline, in nanoseconds of
+	// Unix time, and bound for how long; zero after anybody else did.
+	bounded atomic.Int64
+	bound   time.Duration
 	// abandoned makes every Read fail from now on: see abandonRead.
 	abandoned atomic.Bool
 }
@@ -122,7 +127,36 @@ func (c *Conn) setReadIdle(d time.Duration) {
 	c.read = idle{limit: d}
 }
 
+// boundRead ends what is read from now on, as a whole, after d; deadlines of
+// progress are off. The deadline of the last call stands for a second, or an
+// eighth of a short d: moving it costs more than a small message.
+func (c *Conn) boundRead(d time.Duration) {
+	c.read = idle{}
+	now := time.Now()
+	if since := now.UnixNano() - c.bounded.Load(); c.bound == d && since >= 0 && since < int64(min(time.Second, d/8)) {
+		return
+	}
+	_ = c.Conn.SetReadDeadline(now.Add(d))
+	c.bound = d
+	c.bounded.Store(now.UnixNano())
+}
+
+// SetReadDeadline implements net.Conn.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	c.bounded.Store(0)
+	return c.Conn.SetReadDeadline(t)
+}
+
+// SetDeadline implements net.Conn.
+func (c *Conn) SetDeadline(t time.Time) error {
+	c.bounded.Store(0)
+	return c.Conn.SetDeadline(t)
+}
+
 func (c *Conn) setWriteIdle(d time.Duration) {
+	if d == c.write.limit {
+		return // the deadline is moved when it is due
+	}
 	if c.write.limit != 0 && d == 0 {
 		_ = c.SetWriteDeadline(time.Time{})
 	}
@@ -170,7 +204,31 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return c.r, nil
 }
 
+// dryError is what reading meets that must not reach the socket. A TLS layer
+// takes it for something that passes.
+type dryError struct{}
+
+func (dryError) Error() string   { return "wire: nothing is read from the socket" }
+func (dryError) Timeout() bool   { return true }
+func (dryError) Temporary() bool { return true }
+
+var (
+	_      net.Error = dryError{}
+	errDry error     = dryError{}
+)
+
+// dry reads from over, a connection above c, what that holds already: where it
+// would read on from c the error is errDry. Nobody else may read meanwhile.
+func (c *Conn) dry(over net.Conn, p []byte) (int, error) {
+	c.drying = true
+	defer func() { c.drying = false }()
+	return over.Read(p)
+}
+
 func (c *Conn) readRaw(p []byte) (int, error) {
+	if c.drying {
+		return 0, errDry
+	}
 	if c.abandoned.Load() {
 		return 0, errAbandoned
 	}

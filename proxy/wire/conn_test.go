@@ -9,6 +9,7 @@ import (
 	"os"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -94,6 +95,87 @@ func TestIdleDeadlines(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+}
+
+// deadlines counts how often a read deadline is moved.
+type deadlines struct {
+	net.Conn
+	moved int
+	last  time.Time
+}
+
+func (d *deadlines) SetReadDeadline(t time.Time) error {
+	d.moved++
+	d.last = t
+	return d.Conn.SetReadDeadline(t)
+}
+
+func TestBoundRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := net.Pipe()
+		defer func() { _, _ = a.Close(), b.Close() }()
+		d := &deadlines{Conn: a}
+		c := NewConn(d)
+		want := func(moved int, in time.Duration) {
+			t.Helper()
+			if d.moved != moved || in > 0 && !d.last.Equal(time.Now().Add(in)) {
+				t.Errorf("moved %d times, now to %v, want %d and %v", d.moved, time.Until(d.last), moved, in)
+			}
+		}
+		c.boundRead(time.Minute)
+		want(1, time.Minute)
+		time.Sleep(999 * time.Millisecond)
+		c.boundRead(time.Minute)
+		want(1, time.Minute-999*time.Millisecond)
+		time.Sleep(time.Millisecond)
+		c.boundRead(time.Minute)
+		want(2, time.Minute)
+		c.boundRead(time.Second) // another bound
+		want(3, time.Second)
+		time.Sleep(130 * time.Millisecond) // more than an eighth of it
+		c.boundRead(time.Second)
+		want(4, time.Second)
+		_ = c.SetReadDeadline(time.Time{}) // somebody else's
+		c.boundRead(time.Second)
+		want(6, time.Second)
+		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+// TestDry reads what TLS holds, never from the socket, and leaves TLS usable.
+func TestDry(t *testing.T) {
+	ca := newAuthority(t, nil)
+	a, b := pair(t)
+	server := tls.Server(b, &tls.Config{Certificates: []tls.Certificate{ca.issue(t, nil)}})
+	base := NewConn(a)
+	client := tls.Client(base, &tls.Config{RootCAs: ca.pool, ServerName: "127.0.0.1"})
+	served := make(chan error, 1)
+	go func() {
+		_, err := io.WriteString(server, "abc")
+		served <- err
+	}()
+	var one [1]byte
+	if _, err := io.ReadFull(client, one[:]); err != nil || one[0] != 'a' {
+		t.Fatal(string(one[:]), err)
+	}
+	if err := <-served; err != nil {
+		t.Fatal(err)
+	}
+	if n, err := base.dry(client, one[:]); n != 1 || err != nil || one[0] != 'b' {
+		t.Errorf("%d bytes, %q, %v: what is decrypted was not found", n, one, err)
+	}
+	_, _ = base.dry(client, one[:])
+	for range 3 {
+		if n, err := base.dry(client, one[:]); n != 0 || !errors.Is(err, errDry) {
+			t.Errorf("%d bytes, %v", n, err)
+		}
+	}
+	go func() { _, _ = io.WriteString(server, "d") }()
+	if _, err := io.ReadFull(client, one[:]); err != nil || one[0] != 'd' {
+		t.Errorf("%q, %v after it was dry", one, err)
+	}
 }
 
 func TestGoneAndUnread(t *testing.T) {

@@ -64,7 +64,8 @@ func (c *Client) take(d Dest) *upstream {
 		if u == nil {
 			return nil
 		}
-		if time.Since(u.idleAt) < c.o.IdleTimeout && u.quiet() && (c.o.Reuse == nil || c.o.Reuse(d, u.base.Conn) == nil) {
+		now := time.Now()
+		if now.Sub(u.idleAt) < c.o.IdleTimeout && u.quiet() && u.allowed(now) {
 			u.reused = true
 			return u
 		}
@@ -91,7 +92,7 @@ func (c *Client) pop(d Dest) *upstream {
 // Nothing of the exchange before may be left on it; what comes later, unasked,
 // is found by take.
 func (c *Client) keep(u *upstream, generation uint64) {
-	u.base.SetIdle(0, 0)
+	// Deadlines that stand are nobody's while nothing is read or written.
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed || generation != c.generation {

@@ -185,6 +185,14 @@ func TestPoolsAreSeparate(t *testing.T) {
 	}
 	refusing.Store(true)
 	_ = do(t, c, plainDest, "GET", "/", nil)
+	if n := s.conns.Load(); n != 4 {
+		t.Errorf("%d connections: Reuse was asked at once again", n)
+	}
+	c.mu.Lock()
+	kept := c.dests[plainDest].idle[0]
+	kept.judged = kept.judged.Add(-judgement)
+	c.mu.Unlock()
+	_ = do(t, c, plainDest, "GET", "/", nil)
 	if n := s.conns.Load(); n != 5 {
 		t.Errorf("%d connections: Reuse was not asked", n)
 	}

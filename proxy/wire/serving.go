@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -91,13 +92,14 @@ func (x *serving) serve() {
 		_ = x.c.Close()
 		x.s.untrack(x)
 	}()
-	x.base.setWriteIdle(x.s.o.StallTimeout)
+	x.base.setWriteIdle(0) // what stands is of who served the connection before
 	_ = x.c.SetReadDeadline(time.Now().Add(x.s.o.HeaderTimeout))
 	for first := true; ; first = false {
+		x.base.setWriteIdle(x.s.o.StallTimeout)
 		if x.br == nil && !x.await(first) {
 			return
 		}
-		if !first {
+		if !first && !x.headHere() {
 			_ = x.c.SetReadDeadline(time.Now().Add(x.s.o.HeaderTimeout))
 		}
 		if !x.request() {
@@ -116,10 +118,13 @@ func (x *serving) dropReader() {
 	}
 }
 
+// headHere reports whether nothing more has to be read for a request's head.
+func (x *serving) headHere() bool { return bytes.Contains(x.pre, []byte("\r\n\r\n")) }
+
 // await waits for the first bytes of a request, holding next to nothing.
 func (x *serving) await(first bool) bool {
 	if !first {
-		_ = x.c.SetReadDeadline(time.Now().Add(x.s.o.IdleTimeout))
+		x.base.boundRead(x.s.o.IdleTimeout)
 		x.state.Store(waiting)
 		if x.s.draining.Load() {
 			return false
@@ -177,9 +182,9 @@ func (x *serving) request() bool {
 		x.refuse(ctx, auth.NewError(auth.CodeBadRequest, "the request is not acceptable", nil))
 		return false
 	}
-	_ = x.c.SetReadDeadline(time.Time{})
 	x.body = x.newBody(&h)
 	if x.body != nil {
+		_ = x.c.SetReadDeadline(time.Time{})
 		ctx.Request.SetBodyStream(x.body, int(x.body.length))
 	}
 	ctx.SetUserValue(servingKey{}, x)
@@ -235,6 +240,7 @@ func (x *serving) recovered(ok *bool) {
 
 // handOver runs what Hijack was given.
 func (x *serving) handOver() {
+	_ = x.c.SetReadDeadline(time.Time{})
 	early := make([]byte, x.br.Buffered(), x.br.Buffered()+len(x.pre))
 	_, _ = io.ReadFull(x.br, early)
 	early = append(early, x.pre...)

@@ -51,11 +51,11 @@ func (c *Conn) unread() bool {
 		return false
 	}
 	quiet := false
-	err := c.sys.Read(func(fd uintptr) bool {
+	// Control asks for no deadline: that of the last exchange may have passed.
+	err := c.sys.Control(func(fd uintptr) {
 		var b [1]byte
 		_, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
 		quiet = err == unix.EAGAIN
-		return true
 	})
 	return err != nil || !quiet
 }

@@ -23,6 +23,7 @@ type upstream struct {
 	// reused says that it has served an exchange before this one.
 	reused bool
 	idleAt time.Time // since when it is kept unused
+	judged time.Time // when it was dialled, or Reuse last allowed it
 }
 
 // readers are bufio.Readers of MaxHeader, held for a head and what follows it
@@ -71,7 +72,7 @@ func (c *Client) dial(ctx context.Context, d Dest) (*upstream, error) {
 			return nil, auth.NewError(auth.CodeUpstreamUnreachable, "no connection to "+d.Host, err)
 		}
 	}
-	u := &upstream{c: c, d: d, base: NewConn(raw)}
+	u := &upstream{c: c, d: d, base: NewConn(raw), judged: time.Now()}
 	u.net = u.base
 	if d.Scheme != "https" {
 		return u, nil
@@ -95,24 +96,32 @@ func (c *Client) dial(ctx context.Context, d Dest) (*upstream, error) {
 	return u, nil
 }
 
+// judgement is how long what Reuse said of a connection holds.
+const judgement = time.Second
+
+// allowed reports whether u may still lead where it does.
+func (u *upstream) allowed(now time.Time) bool {
+	reuse := u.c.o.Reuse
+	if reuse == nil || now.Sub(u.judged) < judgement {
+		return true
+	}
+	if reuse(u.d, u.base.Conn) != nil {
+		return false
+	}
+	u.judged = now
+	return true
+}
+
 // quiet reports whether an unused connection is alive and holds no byte that
 // nobody asked for, neither in the socket nor decrypted nor still encrypted
 // (a whole record) in the TLS layer.
 func (u *upstream) quiet() bool {
 	if u.net != u.base {
-		// A read with a deadline in the past gives what TLS holds already and
-		// never reads from the socket.
-		if err := u.base.SetReadDeadline(longAgo); err != nil {
-			return false
-		}
+		// Gives what TLS holds already, and nothing of the socket.
 		var b [1]byte
-		n, err := u.net.Read(b[:])
-		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		if n, err := u.base.dry(u.net, b[:]); n > 0 || !errors.Is(err, errDry) {
 			return false
 		}
-	}
-	if err := u.base.SetReadDeadline(time.Time{}); err != nil {
-		return false
 	}
 	return !u.base.unread()
 }
