@@ -22,6 +22,8 @@ type Credential struct {
 	Reason      string            `json:"reason,omitempty" doc:"Why the status is what it is."`
 	Patterns    []string          `json:"patterns" doc:"The URL patterns as written, in canonical form."`
 	Fields      map[string]string `json:"fields" doc:"Fields that are not secret, and previews of those that are."`
+	Facts       []string          `json:"facts,omitempty" doc:"What could be read out of its fields when they came in, in words."`
+	Warnings    []string          `json:"warnings,omitempty" doc:"What is wider, or will last shorter, than it should be."`
 	Keys        []Ref             `json:"keys" doc:"The API keys it is linked to."`
 	Version     uint64            `json:"version" doc:"Grows with every change of the fields."`
 	Declarative bool              `json:"declarative,omitempty" doc:"Comes from the configuration and is read-only."`
@@ -129,6 +131,7 @@ func (a *API) createCredential(ctx context.Context, in NewCredential) (*credenti
 	if err != nil {
 		return nil, err
 	}
+	all := together(secrets, params)
 	patterns := in.Patterns
 	if len(patterns) == 0 {
 		patterns = p.Schema().DefaultPatterns
@@ -155,6 +158,9 @@ func (a *API) createCredential(ctx context.Context, in NewCredential) (*credenti
 			return nil, past(*in.ExpiresAt)
 		}
 		c.ExpiresAt = in.ExpiresAt.UTC()
+	}
+	if err := a.read(&c, p, all); err != nil {
+		return nil, err
 	}
 	c, err = a.o.Store.CreateCredential(ctx, c, secrets, keys, a.event(ctx, auth.ActionCredentialCreate))
 	if err != nil {
@@ -216,6 +222,10 @@ func (a *API) updateCredential(ctx context.Context, ref string, in CredentialPat
 		if in.ExpiresAt != nil {
 			row.ExpiresAt = in.ExpiresAt.UTC()
 		}
+		if secrets != nil {
+			return a.read(row, p, together(secrets, params))
+		}
+		endWith(row)
 		return nil
 	}, secrets, a.event(ctx, auth.ActionCredentialUpdate))
 	if err != nil {
@@ -244,10 +254,14 @@ func (a *API) show(c *auth.Credential, st *auth.State) Credential {
 	out := Credential{
 		ID: c.ID, Name: c.Name, Provider: c.Provider, Status: string(status), Reason: reason,
 		Patterns: append([]string{}, c.Patterns...), Fields: map[string]string{}, Keys: []Ref{},
+		Facts: append([]string{}, c.Reading.Facts...), Warnings: append([]string{}, c.Reading.Warnings...),
 		Version: c.Version, Declarative: c.Declarative, CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt,
 	}
 	if !c.ExpiresAt.IsZero() {
 		out.ExpiresAt = &c.ExpiresAt
+	}
+	if p := a.providers[c.Provider]; p != nil {
+		out.Warnings = append(out.Warnings, auth.Read(p, nil, c.Patterns, a.o.Now()).Warnings...)
 	}
 	for k, v := range c.Params {
 		out.Fields[k] = v
@@ -295,6 +309,7 @@ func split(p auth.Provider, fields map[string]string) (secrets auth.Fields, para
 		}
 		all[k] = auth.NewSecret(v)
 	}
+	all = auth.Mend(p, all)
 	if err := p.Check(all); err != nil {
 		return nil, nil, nil, invalid("body.fields", err.Error(), "")
 	}

@@ -104,6 +104,7 @@ func matched(r *rule, t *Target, signed signature, now time.Time) Decision {
 	default:
 		d.Outcome, d.Reason = Inject, "the pattern is the most specific one of the linked credentials that match"
 		d.CredentialID, d.CredentialName, d.Version = c.record.ID, c.record.Name, c.record.Version
+		d.KeepBearer = c.record.Reading.KeepBearer
 	}
 	return d
 }

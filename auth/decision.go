@@ -93,7 +93,9 @@ type Decision struct {
 	// Signed says that the URL carries a complete foreign signature: nothing
 	// of it may change and the worker's Authorization and Cookie are removed,
 	// except a Bearer beside a SAS with sduoid (KeepBearer).
-	Signed     bool
+	Signed bool
+	// KeepBearer lets the worker's own Bearer token travel, of a URL that is
+	// signed and of one to which a credential is put on.
 	KeepBearer bool
 	// NeedBody asks for a second asking with the body (at most
 	// MaxClassifyBody bytes); Outcome is then Deny and must not be answered.

@@ -51,6 +51,8 @@ type Credential struct {
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
 	// Declarative credentials come from the configuration and are read-only.
 	Declarative bool `json:"declarative,omitempty"`
+	// Reading is what its provider could tell of its fields when they came in.
+	Reading Reading `json:"reading,omitzero"`
 }
 
 // Usable reports whether c may be used at now.

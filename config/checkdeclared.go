@@ -201,7 +201,7 @@ func (l *loader) checkFields(path string, c *Credential, schema auth.Schema) {
 		values[name] = v
 	}
 	if p := l.providers[c.Provider]; p != nil && whole && !l.failed(path) {
-		if err := p.Check(values); err != nil {
+		if err := p.Check(auth.Mend(p, values)); err != nil {
 			l.wrong(path, err.Error(), "")
 		}
 	}

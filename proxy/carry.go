@@ -168,6 +168,9 @@ func (x *exchange) sign(ctx context.Context, out *outgoing) (*scrub.Masker, *aut
 func (o *outgoing) unchanged(method string, was auth.Target) error {
 	is := o.Target
 	is.RawQuery, is.HasQuery = was.RawQuery, was.HasQuery
+	if !isQuery(o.Target.RawQuery) {
+		return auth.NewError(auth.CodeCredentialFailed, "the credential cannot stand in a query", nil)
+	}
 	if is != was || o.Method != method || o.Header != auth.Header(&o.fields) {
 		return auth.NewError(auth.CodeCredentialFailed, "signing changed where the request goes", nil)
 	}
@@ -181,6 +184,17 @@ func (o *outgoing) unchanged(method string, was auth.Target) error {
 		}
 	}
 	return nil
+}
+
+// isQuery allows visible ASCII but "#": what else a request line could hold
+// ends the query or the line.
+func isQuery(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c <= ' ' || c >= 0x7f || c == '#' {
+			return false
+		}
+	}
+	return true
 }
 
 // isToken is RFC 9110, section 5.6.2.

@@ -285,6 +285,7 @@ func TestT15_WhatCannotBeSignedIsNotSent(t *testing.T) {
 		},
 		"another host":  func(s *fakeSigner) { s.spoil.Store(true) },
 		"a broken line": func(s *fakeSigner) { s.broken.Store(true) },
+		"in the query":  func(s *fakeSigner) { s.query.Store(true) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, rigOptions{})

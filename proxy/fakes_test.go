@@ -114,6 +114,8 @@ type fakeSigner struct {
 	spoil atomic.Bool
 	// broken puts a line break into the value.
 	broken atomic.Bool
+	// query puts one into the query.
+	query atomic.Bool
 }
 
 func (s *fakeSigner) Sign(_ context.Context, d auth.Decision, out *auth.Outgoing) (auth.Applied, error) {
@@ -125,6 +127,9 @@ func (s *fakeSigner) Sign(_ context.Context, d auth.Decision, out *auth.Outgoing
 		out.Target.Host = evilHost
 	}
 	v := "Bearer " + canary
+	if s.query.Load() {
+		out.Target.RawQuery, out.Target.HasQuery = "a\r\nX-Evil: 1", true
+	}
 	if s.broken.Load() {
 		v += "\r\nX-Injected: yes"
 	}

@@ -127,9 +127,7 @@ func (x *exchange) dropsSecret(f *field) bool {
 	d := &x.decision
 	authorization := f.is("Authorization")
 	switch {
-	case d.Outcome == auth.Inject:
-		return true
-	case d.Signed:
+	case d.Outcome == auth.Inject, d.Signed:
 		bearer := authorization && d.KeepBearer && len(f.value) > 7 && strings.EqualFold(f.value[:7], "Bearer ")
 		return !bearer || x.isKey(f.value)
 	case !authorization:

@@ -1,7 +1,6 @@
 package signer
 
 import (
-	"strings"
 	"time"
 
 	"github.com/weighbridge/weighbridge/auth"
@@ -93,26 +92,4 @@ func (civitai) sign(f auth.Fields, out *auth.Outgoing, _ time.Time) (auth.Applie
 		out.Target.HasQuery = query != ""
 	}
 	return applied, nil
-}
-
-// withoutParameter removes every parameter called name, however its name is
-// spelled, and leaves every other byte of query as it is.
-func withoutParameter(query, name string) (rest string, removed bool) {
-	if query == "" {
-		return query, false
-	}
-	kept := make([]string, 0, strings.Count(query, "&")+1)
-	for part := range strings.SplitSeq(query, "&") {
-		key, _, _ := strings.Cut(part, "=")
-		key, _ = unescapeOnce(key)
-		if strings.EqualFold(key, name) {
-			removed = true
-			continue
-		}
-		kept = append(kept, part)
-	}
-	if !removed {
-		return query, false
-	}
-	return strings.Join(kept, "&"), true
 }

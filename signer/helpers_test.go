@@ -14,6 +14,9 @@ import (
 // nowhere else.
 const canary = "hf_CanaryCanaryCanaryCanaryCanary1234"
 
+// trace is in every secret of the tests, also where its form is given.
+const trace = "CanaryCanaryCanary"
+
 // plainText is a value for fields that are not secret; it is a user name and a
 // header field name.
 const plainText = "X-Sample-1"
@@ -123,9 +126,22 @@ func (v *openVault) OpenFields(ctx context.Context, id string, version uint64, n
 	return out, nil
 }
 
-// sampleFields fills every field of a provider from its schema alone.
+// samples are the fields of providers whose secret has a form of its own. The
+// trace is in each of them.
+var samples = map[string]map[string]string{
+	"azure_blob": {"sasToken": "sv=2022-11-02&sr=c&sp=r&se=2030-01-01&sig=CanaryCanaryCanaryCanaryCanaryCanaryCanary0="},
+}
+
+// sampleFields fills every field of a provider, from its schema alone where
+// the secret may be anything.
 func sampleFields(s auth.Schema) auth.Fields {
 	f := auth.Fields{}
+	if own, ok := samples[s.Name]; ok {
+		for name, v := range own {
+			f[name] = auth.NewSecret(v)
+		}
+		return f
+	}
 	for _, field := range s.Fields {
 		switch {
 		case field.Secret:
@@ -147,6 +163,7 @@ func samplePattern(t testing.TB, p auth.Provider) (rule, url string) {
 		patterns = []string{"models.example.com/*"}
 	}
 	for _, text := range patterns {
+		text = strings.Replace(text, "*.", "acct.", 1)
 		rules, err := p.Expand(pattern(t, text))
 		if err != nil {
 			t.Fatal(err)
@@ -177,7 +194,7 @@ func wantRefusal(t *testing.T, err error, want string) {
 
 func noCanary(t *testing.T, what, text string) {
 	t.Helper()
-	if strings.Contains(text, canary) {
+	if strings.Contains(text, trace) {
 		t.Errorf("%s shows the secret", what)
 	}
 }

@@ -191,6 +191,7 @@ func sameRow(a, b any) bool {
 func normalCredential(c auth.Credential) auth.Credential {
 	c = cloneCredential(c)
 	c.ExpiresAt = normalTime(c.ExpiresAt)
+	c.Reading.ExpiresAt = normalTime(c.Reading.ExpiresAt)
 	return c
 }
 
@@ -198,6 +199,8 @@ func cloneCredential(c auth.Credential) auth.Credential {
 	c.Patterns = slices.Clone(c.Patterns)
 	c.Params = maps.Clone(c.Params)
 	c.Previews = maps.Clone(c.Previews)
+	c.Reading.Facts = slices.Clone(c.Reading.Facts)
+	c.Reading.Warnings = slices.Clone(c.Reading.Warnings)
 	return c
 }
 

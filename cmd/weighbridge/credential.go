@@ -252,6 +252,10 @@ func (a *app) credentialText(w io.Writer, c *admin.Credential) {
 	for _, n := range names {
 		kv = append(kv, n, c.Fields[n])
 	}
+	for _, f := range c.Facts {
+		what, value, _ := strings.Cut(f, ": ")
+		kv = append(kv, what, value)
+	}
 	kv = append(kv, "patterns", list(c.Patterns), "keys", refs(c.Keys))
 	if c.ExpiresAt != nil {
 		kv = append(kv, "expires", a.when(*c.ExpiresAt))
@@ -261,6 +265,9 @@ func (a *app) credentialText(w io.Writer, c *admin.Credential) {
 		kv = append(kv, "origin", "configuration (read-only)")
 	}
 	pairs(w, kv...)
+	for _, text := range c.Warnings {
+		_, _ = fmt.Fprintf(w, "warning: %s\n", text)
+	}
 }
 
 func refs(rs []admin.Ref) string {

@@ -43,6 +43,7 @@ func (b *Bridge) declaredCredential(loaded *config.Loaded, c *config.Credential)
 	if err != nil {
 		return d, err
 	}
+	fields = auth.Mend(p, fields)
 	if err := p.Check(fields); err != nil {
 		return d, fmt.Errorf("credential %q: %w", c.Name, err)
 	}
@@ -76,6 +77,11 @@ func (b *Bridge) declaredCredential(loaded *config.Loaded, c *config.Credential)
 			d.Secrets[f.Name] = v
 			d.Credential.Previews[f.Name] = f.PreviewOf(v)
 		}
+	}
+	d.Credential.Reading = auth.Read(p, fields, nil, b.o.Now())
+	d.Credential.ExpiresAt = d.Credential.Reading.ExpiresAt
+	for _, w := range auth.Read(p, fields, canonical, b.o.Now()).Warnings {
+		b.log.Warn().Str("credential", c.Name).Msg(w)
 	}
 	d.Keys = c.Keys
 	return d, nil

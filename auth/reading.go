@@ -1,0 +1,51 @@
+package auth
+
+import "time"
+
+// Mender is a provider that mends its fields on their way in: what people
+// paste is not always what travels. Mend is called before Check and before
+// anything is sealed, and returns fields that mean the same. It never invents
+// a value, and leaves what it does not understand for Check to refuse.
+type Mender interface {
+	Mend(f Fields) Fields
+}
+
+// Mend lets p mend f, where p knows how.
+func Mend(p Provider, f Fields) Fields {
+	if m, ok := p.(Mender); ok {
+		return m.Mend(f)
+	}
+	return f
+}
+
+// Reading is what can be read out of a credential's fields without asking
+// anybody, in words for people. It holds nothing secret, and is kept beside the
+// credential, whose fields nobody sees again.
+type Reading struct {
+	// Facts are such as "permissions: read, list".
+	Facts []string `json:"facts,omitempty"`
+	// Warnings say what is wider, or will last shorter, than it should be.
+	Warnings []string `json:"warnings,omitempty"`
+	// ExpiresAt is when the fields themselves say that they end; zero where
+	// they do not, or never do.
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	// KeepBearer says that the secret is of use only together with the worker's
+	// own Bearer token (a user delegation SAS with sduoid), which then travels.
+	KeepBearer bool `json:"keep_bearer,omitempty"`
+}
+
+// Reader is a provider that can tell something from the fields alone. f has
+// passed Check, or is empty: then it tells only what patterns alone say, which
+// is asked anew whenever a credential is shown. Read asks nobody and quotes no
+// secret.
+type Reader interface {
+	Read(f Fields, patterns []string, now time.Time) Reading
+}
+
+// Read returns what p can tell of f; nothing where it cannot tell anything.
+func Read(p Provider, f Fields, patterns []string, now time.Time) Reading {
+	if r, ok := p.(Reader); ok {
+		return r.Read(f, patterns, now)
+	}
+	return Reading{}
+}
