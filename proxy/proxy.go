@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net"
 	"sync"
@@ -89,6 +90,10 @@ func (p *Proxy) SetPolicy(n Policy) error {
 	p.policy.Store(pol)
 	return nil
 }
+
+// SetRoots replaces what upstreams are verified by (Options.RootCAs) for every
+// connection that is made from now on; kept ones are not used again.
+func (p *Proxy) SetRoots(roots *x509.CertPool) { p.client.Trust(roots) }
 
 // Serve accepts workers from ln until Drain or Close, when it returns nil, or
 // until ln fails. ln hands out plain connections, or is one of TLSListener.

@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -80,6 +79,8 @@ type Bridge struct {
 	metrics   *metrics
 	welcome   *Welcome
 
+	// roots is what upstream.ca_file held when it was taken.
+	roots     rootsSum
 	tls       listenerTLS
 	listeners listeners
 
@@ -242,10 +243,11 @@ func (b *Bridge) openProxy(ctx context.Context, cfg *config.Config) error {
 	if b.dialer, err = b.newDialer(cfg); err != nil {
 		return err
 	}
-	roots, err := upstreamRoots(cfg.Upstream.CAFile)
+	roots, sum, err := upstreamRoots(cfg.Upstream.CAFile)
 	if err != nil {
 		return err
 	}
+	b.roots = sum
 	policy, err := b.policy(ctx, cfg)
 	if err != nil {
 		return err
@@ -300,25 +302,6 @@ func (b *Bridge) policy(ctx context.Context, cfg *config.Config) (proxy.Policy, 
 		p.DefaultKeyID = k.ID
 	}
 	return p, nil
-}
-
-// upstreamRoots are the system's and the operator's; nil means the system's.
-func upstreamRoots(file string) (*x509.CertPool, error) {
-	if file == "" {
-		return nil, nil
-	}
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("upstream.ca_file: %w", err)
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		return nil, fmt.Errorf("upstream.ca_file: the system's roots: %w", err)
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("upstream.ca_file: %s holds no certificate", file)
-	}
-	return pool, nil
 }
 
 func (b *Bridge) provider(name string) (auth.Provider, bool) { return signer.Lookup(name) }

@@ -98,7 +98,7 @@ func TestAWatchedSecretIsTriedAgain(t *testing.T) {
 		t.Errorf("it was said %d times", n)
 	}
 	check(t, b.Store().DeleteKey(t.Context(), b.Team().ID, "in the way", auth.Event{}))
-	log.await(t, "are up to date")
+	log.await(t, "watched secrets changed: what is new is in use")
 	k, err := b.Store().Key(t.Context(), b.Team().ID, "declared")
 	check(t, err)
 	if k.Hash != hash {

@@ -24,7 +24,7 @@ func (b *Bridge) Serve(ctx context.Context) error {
 	b.ending.Unlock()
 	go func() {
 		defer b.watching.Done()
-		b.watchSecrets(ctx)
+		b.watchFiles(ctx)
 	}()
 	failed := make(chan error, 3)
 	report := func(err error) {
@@ -95,6 +95,10 @@ func (b *Bridge) Reload(ctx context.Context, loaded *config.Loaded) (restart []s
 	if err != nil {
 		return nil, err
 	}
+	renewRoots, err := b.renewedRoots(is)
+	if err != nil {
+		return nil, err
+	}
 	// Declared rows first: the policy may name a declared key.
 	if err := b.declare(ctx, loaded); err != nil {
 		return nil, err
@@ -106,6 +110,7 @@ func (b *Bridge) Reload(ctx context.Context, loaded *config.Loaded) (restart []s
 	b.dialer.current.Store(g)
 	b.proxy.ForgetConnections() // what was dialled under the old rules
 	b.proxy.SetPolicy(policy)
+	renewRoots()
 	renewCertificate()
 	b.loaded.Store(loaded)
 	return needRestart(was, is), nil
@@ -132,7 +137,6 @@ func needRestart(was, is *config.Config) []string {
 		{"kek", was.KEK != is.KEK},
 		{"store", was.Store != is.Store},
 		{"audit", was.Audit != is.Audit},
-		{"upstream.ca_file", was.Upstream.CAFile != is.Upstream.CAFile},
 		{"upstream.idle_timeout", was.Upstream.IdleTimeout != is.Upstream.IdleTimeout},
 	} {
 		if f.changed {

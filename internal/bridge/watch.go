@@ -7,47 +7,117 @@ import (
 	"time"
 )
 
-// watchInterval is how soon a changed secret file is noticed. Polling the
-// content also sees the symlink swaps by which a kubelet replaces Secrets.
+// watchInterval is how soon a changed file is noticed. Polling the content
+// also sees the symlink swaps by which a kubelet replaces Secrets.
 const watchInterval = 2 * time.Second
 
-// watchSecrets rotates declarative secrets when their files change. A file
-// that cannot be read, or a value that is refused, leaves the last good one in
-// place and is said once; it is tried again until it is taken, because what
-// hindered it may be elsewhere, such as a full disk.
-func (b *Bridge) watchSecrets(ctx context.Context) {
+// watch is a group of files that are taken again where one of them changes.
+type watch struct {
+	// what the files are, in the words of the log.
+	what string
+	// paths lists them by the configuration that stands.
+	paths func() []string
+	// take reads them. Where it fails what was taken last stands. b.reload is
+	// held.
+	take func(context.Context) error
+
+	seen, said map[string][sha256.Size]byte
+}
+
+// watchFiles takes the files that the configuration names when their content
+// changes, until ctx ends.
+func (b *Bridge) watchFiles(ctx context.Context) {
+	groups := b.watches()
+	for i := range groups {
+		groups[i].seen = fingerprints(groups[i].paths())
+	}
 	tick := time.NewTicker(b.watchEvery)
 	defer tick.Stop()
-	seen := b.fingerprints()
-	var said map[string][sha256.Size]byte
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		now := b.fingerprints()
-		if equal(seen, now) {
-			continue
+		for i := range groups {
+			b.look(ctx, &groups[i])
 		}
-		b.reload.Lock()
-		err := b.declare(ctx, b.loaded.Load())
-		b.reload.Unlock()
-		if err != nil {
-			if !equal(said, now) {
-				b.log.Error().Err(err).Msg("a watched secret changed and cannot be taken yet: the last good one stays in use")
-			}
-			said = now
-			continue
-		}
-		seen, said = now, nil
-		b.log.Info().Msg("watched secrets changed: declarative credentials and keys are up to date")
 	}
 }
 
-func (b *Bridge) fingerprints() map[string][sha256.Size]byte {
+// watches are the groups of files. A declared secret, the extra roots and the
+// listener's certificate fail apart from one another.
+func (b *Bridge) watches() []watch {
+	return []watch{
+		{
+			what:  "secrets",
+			paths: func() []string { return b.loaded.Load().Watched() },
+			take:  func(ctx context.Context) error { return b.declare(ctx, b.loaded.Load()) },
+		},
+		{
+			what:  "upstream.ca_file",
+			paths: func() []string { return given(b.loaded.Load().Config.Upstream.CAFile) },
+			take: func(context.Context) error {
+				takeOver, err := b.renewedRoots(&b.loaded.Load().Config)
+				if err == nil {
+					takeOver()
+				}
+				return err
+			},
+		},
+		{
+			what: "tls.cert_file and tls.key_file",
+			paths: func() []string {
+				t := b.loaded.Load().Config.TLS
+				return given(t.CertFile, t.KeyFile)
+			},
+			take: func(context.Context) error {
+				takeOver, err := b.tls.renewed(&b.loaded.Load().Config)
+				if err == nil {
+					takeOver()
+				}
+				return err
+			},
+		},
+	}
+}
+
+// look takes w's files where they changed. What cannot be read or is refused
+// leaves the last good one in place and is said once; it is tried again until
+// it is taken, because what hindered it may be elsewhere, such as a full disk,
+// or the other file of a pair that is still to come.
+func (b *Bridge) look(ctx context.Context, w *watch) {
+	now := fingerprints(w.paths())
+	if equal(w.seen, now) {
+		return
+	}
+	b.reload.Lock()
+	err := w.take(ctx)
+	b.reload.Unlock()
+	if err != nil {
+		if !equal(w.said, now) {
+			b.log.Error().Err(err).Msg("watched " + w.what + " changed and cannot be taken yet: the last good one stays in use")
+		}
+		w.said = now
+		return
+	}
+	w.seen, w.said = now, nil
+	b.log.Info().Msg("watched " + w.what + " changed: what is new is in use")
+}
+
+func given(paths ...string) []string {
+	var out []string
+	for _, p := range paths {
+		if p != "" {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func fingerprints(paths []string) map[string][sha256.Size]byte {
 	out := map[string][sha256.Size]byte{}
-	for _, path := range b.loaded.Load().Watched() {
+	for _, path := range paths {
 		content, err := os.ReadFile(path)
 		if err != nil {
 			out[path] = [sha256.Size]byte{}

@@ -3,6 +3,7 @@ package wire
 import (
 	"container/list"
 	"crypto/tls"
+	"crypto/x509"
 	"time"
 )
 
@@ -148,6 +149,21 @@ func (c *Client) sweepIdle() {
 		return
 	}
 	c.sweep.Reset(c.o.IdleTimeout / 2)
+}
+
+// Trust verifies upstreams by other roots from now on, as ClientOptions.TLS
+// names them; nil means the system's. Connections and sessions that were made
+// under the old ones are not used again.
+func (c *Client) Trust(roots *x509.CertPool) {
+	c.mu.Lock()
+	base := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.o.TLS != nil {
+		base = c.o.TLS.Clone()
+	}
+	base.RootCAs = roots
+	c.o.TLS = base
+	c.mu.Unlock()
+	c.CloseIdle()
 }
 
 // CloseIdle closes every unused connection and forgets every TLS session,
