@@ -20,7 +20,7 @@ type Config struct {
 	DataDir      string            `yaml:"data_dir" env:"DATA_DIR" default:"./weighbridge-data" doc:"Directory of everything weighbridge keeps: the store, the sealed root, the key encryption key, the audit record and admin.sock. Made on first start with mode 0700."`
 	Listen       string            `yaml:"listen" env:"LISTEN" default:"127.0.0.1:8080" doc:"Address of the proxy listener, which serves forward and reverse mode on one port: host:port, or unix:PATH, a socket of mode 0600."`
 	TLS          TLS               `yaml:"tls" env:"TLS" doc:"TLS on the proxy listener. A listener beyond loopback without it gets a warning, because API keys then cross the network in the clear."`
-	AdminListen  string            `yaml:"admin_listen" env:"ADMIN_LISTEN" default:"127.0.0.1:8081" doc:"Address of the admin listener (health, readiness, metrics; the REST API is on admin.sock): host:port, unix:PATH, or empty for none."`
+	AdminListen  string            `yaml:"admin_listen" env:"ADMIN_LISTEN" default:"127.0.0.1:8081" doc:"Address of the admin listener (health, readiness, metrics; the REST API is on admin.sock): host:port or unix:PATH, or off for none."`
 	PublicURL    string            `yaml:"public_url" env:"PUBLIC_URL" example:"https://weights.example.com" doc:"Base of the URLs that reverse mode writes into answers, where workers reach the listener by another name than the one in their request. Empty takes scheme and Host of each request."`
 	AllowedHosts []string          `yaml:"allowed_hosts" env:"ALLOWED_HOSTS" example:"weighbridge.internal" doc:"Host names, beside loopback ones, under which the listener may be called without a key (see default_key), and the admin listener on loopback at all. Protects against DNS rebinding."`
 	Log          Log               `yaml:"log" env:"LOG" doc:"The log on standard error."`
@@ -39,7 +39,7 @@ type Config struct {
 
 // TLS of the proxy listener.
 type TLS struct {
-	CertFile string `yaml:"cert_file" env:"CERT_FILE" example:"/etc/weighbridge/tls.crt" doc:"Certificate chain, PEM."`
+	CertFile string `yaml:"cert_file" env:"CERT_FILE" example:"/etc/weighbridge/tls.crt" doc:"Certificate chain, PEM. Watched with its key, and read again on SIGHUP: a renewed certificate counts for the next connection."`
 	KeyFile  string `yaml:"key_file" env:"KEY_FILE" example:"/etc/weighbridge/tls.key" doc:"Private key of cert_file, PEM."`
 	OwnCA    bool   `yaml:"own_ca" env:"OWN_CA" default:"false" doc:"Take a certificate issued by weighbridge's own root instead; workers trust that root already."`
 }
@@ -82,7 +82,7 @@ type Audit struct {
 
 // Upstream says how weighbridge reaches the upstreams.
 type Upstream struct {
-	CAFile        string            `yaml:"ca_file" env:"CA_FILE" example:"/etc/ssl/corporate.pem" doc:"Extra roots, PEM, that upstream certificates may chain to, beside the system's."`
+	CAFile        string            `yaml:"ca_file" env:"CA_FILE" example:"/etc/ssl/corporate.pem" doc:"Extra roots, PEM, that upstream certificates may chain to, beside the system's. Watched, and read again on SIGHUP: what is new counts for the next connection."`
 	Resolve       map[string]string `yaml:"resolve" env:"RESOLVE" example:"\"huggingface.co:443\": \"192.0.2.7:9443\"" doc:"Fixed addresses, like curl --resolve: host:port to IP:port. Exempt from the address guard, because an operator wrote it."`
 	Proxy         string            `yaml:"proxy" env:"PROXY" example:"http://proxy.corp.example:3128" doc:"Corporate proxy for our own way out, http:// or https://. The *_PROXY variables of weighbridge's environment are ignored."`
 	ProxyResolves bool              `yaml:"proxy_resolves" env:"PROXY_RESOLVES" default:"false" doc:"Let that proxy resolve names. Addresses can then not be checked before dialling."`

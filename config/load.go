@@ -95,6 +95,9 @@ func (l *loader) lookup(name string) string { return l.env[name] }
 func (l *loader) finish() (*Loaded, error) {
 	l.variables()
 	l.flags()
+	if l.config.AdminListen == off {
+		l.config.AdminListen = ""
+	}
 	l.check()
 	if len(l.problems) > 0 {
 		l.problems.sort()
@@ -103,6 +106,10 @@ func (l *loader) finish() (*Loaded, error) {
 	l.warnings.sort()
 	return &Loaded{Config: l.config, Path: l.o.Path, Warnings: l.warnings, env: l.lookup}, nil
 }
+
+// off is the word for a listener that there is not to be. A variable needs it,
+// because an empty one says nothing, and it means the same everywhere.
+const off = "off"
 
 // flags applies the command line and notes which fields it changed.
 func (l *loader) flags() {

@@ -293,3 +293,42 @@ func TestRoutesAreExpanded(t *testing.T) {
 	}
 	mustLoad(t, o, text("other.example.com"))
 }
+
+// The admin listener is switched off by one word everywhere; an empty variable
+// says nothing, an empty text in the file or in a flag empties.
+func TestAdminListenOff(t *testing.T) {
+	const byDefault = "127.0.0.1:8081"
+	file := func(line string) string {
+		path := filepath.Join(t.TempDir(), "c.yaml")
+		if err := os.WriteFile(path, []byte(line), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	flag := func(v string) func(*Config) { return func(c *Config) { c.AdminListen = v } }
+	for name, c := range map[string]struct {
+		o    LoadOptions
+		want string
+	}{
+		"nothing":            {LoadOptions{}, byDefault},
+		"variable":           {LoadOptions{Environ: []string{"WEIGHBRIDGE_ADMIN_LISTEN=off"}}, ""},
+		"empty variable":     {LoadOptions{Environ: []string{"WEIGHBRIDGE_ADMIN_LISTEN="}}, byDefault},
+		"file":               {LoadOptions{Path: file("admin_listen: off\n")}, ""},
+		"quoted":             {LoadOptions{Path: file("admin_listen: \"off\"\n")}, ""},
+		"empty in file":      {LoadOptions{Path: file("admin_listen: \"\"\n")}, ""},
+		"flag":               {LoadOptions{Override: flag("off")}, ""},
+		"empty flag":         {LoadOptions{Override: flag("")}, ""},
+		"variable over file": {LoadOptions{Path: file("admin_listen: 127.0.0.1:9\n"), Environ: []string{"WEIGHBRIDGE_ADMIN_LISTEN=off"}}, ""},
+	} {
+		loaded, err := Load(c.o)
+		if err != nil || loaded.Config.AdminListen != c.want {
+			t.Errorf("%s: %v, %v", name, loaded, err)
+		}
+	}
+	// The proxy listener cannot be switched off.
+	for _, o := range []LoadOptions{{Environ: []string{"WEIGHBRIDGE_LISTEN=off"}}, {Override: func(c *Config) { c.Listen = "" }}} {
+		if _, err := Load(o); err == nil || !strings.Contains(err.Error(), "listen") {
+			t.Errorf("listen: %v", err)
+		}
+	}
+}

@@ -140,7 +140,9 @@ const pageHead = "# Configuration\n\n" +
 	"  stand in the configuration. A file must not be readable by others (`chmod 600`), unless Docker or Kubernetes mounts\n" +
 	"  it; one newline at its end is not part of the secret. `{value: TEXT}` is for fields that are not secret.\n" +
 	"- Relative paths are relative to the working directory, except `kek`, which is relative to `data_dir`.\n\n" +
-	"Every field is also a variable of the environment. An empty variable counts as not set. Elements of a list are\n" +
+	"Every field is also a variable of the environment. An empty variable counts as not set, so that a line such as\n" +
+	"`WEIGHBRIDGE_TLS_CERT_FILE=` in a compose file takes nothing back; where a field can be switched off, the word is `off`,\n" +
+	"in a variable as in the file and in a flag. (In the file and in a flag an empty text empties.) Elements of a list are\n" +
 	"separated by commas, those of a map written `name=value,name=value`; in lists of sections `N` counts from 0. Each\n" +
 	"variable also exists with `_FILE` at its end: it names a file that the value is read from. For a source, the variable\n" +
 	"holds the secret itself, `…_FILE` names the secret's file, and `…_ENV` another variable. An unknown `WEIGHBRIDGE_…`\n" +

@@ -21,7 +21,8 @@ func (a *app) envCommand() *cobra.Command {
 		Use: "env --key @FILE|env:VAR|-", Short: "Everything a worker must export", Args: noArgs,
 		Long: "Prints the variables that send a worker's clients through weighbridge, and writes the\n" +
 			"merged CA bundle (public roots and ours) that they name. The output holds the API key:\n" +
-			"it is meant for eval, an env file or a secret.",
+			"it is meant for eval, an env file or a secret. What no variable can do is said on\n" +
+			"standard error.",
 		Example: "  eval \"$(weighbridge env --key @worker.key)\"\n  weighbridge env --key env:WEIGHBRIDGE_KEY --mode reverse --shell docker > worker.env",
 		RunE: func(c *cobra.Command, _ []string) error {
 			v, literal, err := a.value("--key", key)
@@ -50,6 +51,13 @@ func (a *app) envCommand() *cobra.Command {
 			vars, err := workerenv.Variables(o)
 			if err != nil {
 				return usage("%w", err)
+			}
+			said := workerenv.Warnings(o)
+			if why := listenerProblem(c.Context(), sys.ProxyURL, proxyURL, o.Bundle); why != "" {
+				said = append([]string{why}, said...)
+			}
+			for _, one := range said {
+				_, _ = fmt.Fprintln(a.stderr, "weighbridge: "+one)
 			}
 			if a.json {
 				out := map[string]string{}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,8 +43,8 @@ func (a *app) serveCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&f.config, "config", "", "configuration file (YAML)")
-	c.Flags().StringVar(&f.listen, "listen", "", "address of the proxy listener (default 127.0.0.1:8080)")
-	c.Flags().StringVar(&f.adminListen, "admin-listen", "", "address of the admin listener (default 127.0.0.1:8081)")
+	c.Flags().StringVar(&f.listen, "listen", "", "address of the proxy listener: host:port or unix:PATH (default 127.0.0.1:8080)")
+	c.Flags().StringVar(&f.adminListen, "admin-listen", "", "address of the admin listener: host:port or unix:PATH, or off for none (default 127.0.0.1:8081)")
 	c.Flags().DurationVar(&f.drain, "drain", 0, "how long live downloads may go on after SIGTERM (default 10m)")
 	must(c.MarkFlagFilename("config", "yaml", "yml"))
 	return c
@@ -57,10 +58,10 @@ func (a *app) load(c *cobra.Command, f *serveFlags) (*config.Loaded, error) {
 		if c.Flags().Changed("data-dir") || c.InheritedFlags().Changed("data-dir") {
 			cfg.DataDir = a.dataDir
 		}
-		if f.listen != "" {
+		if c.Flags().Changed("listen") {
 			cfg.Listen = f.listen
 		}
-		if f.adminListen != "" {
+		if c.Flags().Changed("admin-listen") {
 			cfg.AdminListen = f.adminListen
 		}
 		if c.Flags().Changed("drain") {
@@ -132,7 +133,7 @@ func (a *app) serve(ctx context.Context, load func() (*config.Loaded, error)) er
 		// Nobody has seen the key, so the next start makes another and shows it.
 		log.Error().Err(err).Msg("the first API key could not be shown")
 	}
-	log.Info().Str("proxy", b.ProxyURL()).Str("admin", b.AdminURL()).Str("version", buildVersion()).Msg("serving")
+	log.Info().Str("proxy", b.ProxyURL()).Str("admin", cmp.Or(b.AdminURL(), "off")).Str("version", buildVersion()).Msg("serving")
 
 	served := make(chan error, 1)
 	go func() { served <- b.Serve(ctx) }()
@@ -236,9 +237,7 @@ func (a *app) greet(ctx context.Context, b *bridge.Bridge, cfg *config.Config) e
 	p("\nweighbridge is ready. This is shown once.\n\n")
 	p("  API key of the worker   %s\n", w.Key.Reveal())
 	p("  Proxy                   %s\n", sys.ProxyURL)
-	if sys.AdminURL != "" {
-		p("  Administration          %s\n", sys.AdminURL)
-	}
+	p("  Administration          %s\n", cmp.Or(sys.AdminURL, "admin.sock in the data directory"))
 	if sys.CABundle != "" {
 		p("  CA bundle               %s\n", sys.CABundle)
 	}
@@ -279,14 +278,23 @@ func (a *app) lines(out *bytes.Buffer, key auth.Secret, sys admin.System) error 
 }
 
 func (a *app) exports(out io.Writer, mode workerenv.Mode, key auth.Secret, proxyURL, bundle string) error {
-	vars, err := workerenv.Variables(workerenv.Options{Mode: mode, ProxyURL: proxyURL, Key: key, Bundle: bundle, Placeholder: signer.PlaceholderToken})
+	o := workerenv.Options{Mode: mode, ProxyURL: proxyURL, Key: key, Bundle: bundle, Placeholder: signer.PlaceholderToken}
+	vars, err := workerenv.Variables(o)
 	if err != nil {
 		return err
 	}
 	for i := range vars {
 		vars[i].Why = ""
 	}
-	return workerenv.Render(indented{out}, "sh", vars)
+	if err := workerenv.Render(indented{out}, "sh", vars); err != nil {
+		return err
+	}
+	for _, one := range workerenv.Warnings(o) {
+		if _, err := fmt.Fprintf(indented{out}, "# %s\n", one); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // indented writes lines two columns in.

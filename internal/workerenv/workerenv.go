@@ -78,6 +78,22 @@ func Variables(o Options) ([]Var, error) {
 	}
 }
 
+// Warnings says, a line each, what Variables cannot do for a worker: for which
+// clients no variable helps, and what does.
+func Warnings(o Options) []string {
+	if o.Mode != Forward || !strings.HasPrefix(o.ProxyURL, "https:") {
+		return nil
+	}
+	bundle := o.Bundle
+	if bundle == "" {
+		bundle = "FILE"
+	}
+	return []string{
+		fmt.Sprintf("curl takes no variable for the certificate of a proxy: give it --proxy-cacert '%s', or write proxy-cacert = \"%s\" into ~/.curlrc", bundle, bundle),
+		"wget, aria2, and Python's urllib and aiohttp speak no TLS to a proxy (aiohttp passes it by): use `weighbridge env --mode reverse` for them, which the same listener serves",
+	}
+}
+
 func forward(u *url.URL, o Options) []Var {
 	p := *u
 	p.User = url.UserPassword("weighbridge", o.Key.Reveal())
@@ -94,6 +110,9 @@ func forward(u *url.URL, o Options) []Var {
 	if o.Bundle != "" {
 		for _, c := range caVariables {
 			vars = append(vars, Var{c.name, o.Bundle, c.why, false})
+		}
+		if u.Scheme == "https" {
+			vars = append(vars, Var{"GIT_PROXY_SSL_CAINFO", o.Bundle, "git, for the proxy's own certificate", false})
 		}
 	}
 	if o.Placeholder != "" {

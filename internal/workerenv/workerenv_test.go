@@ -3,6 +3,7 @@ package workerenv_test
 import (
 	"bytes"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -34,6 +35,35 @@ func TestVariablesForward(t *testing.T) {
 	for _, name := range []string{"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"} {
 		if got[name] != "/data/ca-bundle.pem" {
 			t.Errorf("%s = %q", name, got[name])
+		}
+	}
+}
+
+// Over a TLS listener git has a variable for the proxy's certificate, and what
+// has none is said; over a plain one there is nothing to say.
+func TestVariablesOfATLSListener(t *testing.T) {
+	for _, c := range []struct {
+		url  string
+		mode workerenv.Mode
+		tls  bool
+	}{
+		{"https://proxy.example:8443", workerenv.Forward, true},
+		{"https://proxy.example:8443", workerenv.Reverse, false},
+		{"http://proxy.example:8080", workerenv.Forward, false},
+		{"http://proxy.example:8080", workerenv.Reverse, false},
+	} {
+		o := workerenv.Options{Mode: c.mode, ProxyURL: c.url, Key: auth.NewAPIKey(), Bundle: "/b.pem"}
+		vars, err := workerenv.Variables(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		git := slices.ContainsFunc(vars, func(v workerenv.Var) bool { return v.Name == "GIT_PROXY_SSL_CAINFO" && v.Value == "/b.pem" })
+		said := strings.Join(workerenv.Warnings(o), "\n")
+		if git != c.tls || (said != "") != c.tls || c.tls && (!strings.Contains(said, "--proxy-cacert '/b.pem'") || !strings.Contains(said, "--mode reverse")) {
+			t.Errorf("%s %s: git %v, said %q", c.mode, c.url, git, said)
+		}
+		if strings.Contains(said, o.Key.Reveal()) {
+			t.Error("a warning holds the key")
 		}
 	}
 }

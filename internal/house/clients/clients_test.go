@@ -45,8 +45,12 @@ func TestRowsAreComplete(t *testing.T) {
 			t.Errorf("%s: a row is there twice or lacks something", r.Name)
 		}
 		seen[r.Name] = true
+		scheme := "http"
+		if r.Section == clients.TLS {
+			scheme = "https"
+		}
 		printed, err := workerenv.Variables(workerenv.Options{
-			Mode: r.Mode, ProxyURL: "http://127.0.0.1:8080", Key: auth.NewAPIKey(), Bundle: "/b.pem", Placeholder: "hf_none",
+			Mode: r.Mode, ProxyURL: scheme + "://127.0.0.1:8080", Key: auth.NewAPIKey(), Bundle: "/b.pem", Placeholder: "hf_none",
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -35,7 +35,7 @@ const reverseHead = `
 ## Reverse mode
 
 The worker is given weighbridge's own URLs: the Hub's host becomes the first segment of the path. No proxy variable and no
-certificate is needed, and the worker needs no way out but weighbridge. A client that can only be given a URL takes a URL key
+certificate is needed (unless the listener has TLS), and the worker needs no way out but weighbridge. A client that can only be given a URL takes a URL key
 (` + "`weighbridge key create --url-key`" + `), which reads and nothing else, in the path.
 
 `
@@ -51,7 +51,24 @@ These clients then need no variable for their roots. Python's requests and httpx
 their roots along and go on needing theirs.
 
 `,
+	TLS: `With ` + "`tls.own_ca`" + `, or ` + "`tls.cert_file`" + `, the proxy's URL begins with ` + "`https://`" + ` and the API key crosses the network sealed. The
+bundle has our root, and public ones; where the listener's certificate comes from an authority that is in neither,
+` + "`weighbridge env`" + ` says so. Most clients verify the proxy by what they verify everything else by. git has a variable of its own,
+` + "`GIT_PROXY_SSL_CAINFO`" + `, which ` + "`weighbridge env`" + ` prints. curl has none: give it ` + "`--proxy-cacert`" + `, or write
+` + "`proxy-cacert = \"BUNDLE\"`" + ` into ` + "`~/.curlrc`" + `.
+
+**wget, aria2, and Python's urllib and aiohttp speak no TLS to a proxy** (aiohttp then passes it by and connects directly): take
+reverse mode for them, which the same listener serves, or a second weighbridge beside the worker. ` + "`weighbridge env`" + ` says so as
+well. Their rows in reverse mode are below.
+
+`,
 }
+
+// tlsReverseHead stands before the rows of reverse mode over TLS.
+const tlsReverseHead = `Every client that speaks HTTPS speaks it to weighbridge in reverse mode, also those that speak no TLS to a proxy. It needs
+the listener's authority, by the variables of forward mode: they name the bundle, which has our root (` + "`tls.own_ca`" + `).
+
+`
 
 const pageFoot = `
 ## What to know
@@ -91,7 +108,11 @@ func sections(b *strings.Builder, mode workerenv.Mode) {
 		if len(rows) == 0 {
 			continue
 		}
-		fmt.Fprintf(b, "\n### %s\n\n%s", s, sectionHeads[s])
+		head := sectionHeads[s]
+		if s == TLS && mode == workerenv.Reverse {
+			head = tlsReverseHead
+		}
+		fmt.Fprintf(b, "\n### %s\n\n%s", s, head)
 		table(b, rows)
 	}
 }

@@ -59,10 +59,11 @@ const (
 	ComfyUI Section = "ComfyUI, Civitai, Comfy Cloud"
 	Other   Section = "Other hosts"
 	Store   Section = "With our root in the operating system's store"
+	TLS     Section = "With TLS on weighbridge's listener"
 )
 
 // Sections lists the sections in the order of the page.
-func Sections() []Section { return []Section{Hub2, Hub1, Tools, Scripts, ComfyUI, Other, Store} }
+func Sections() []Section { return []Section{Hub2, Hub1, Tools, Scripts, ComfyUI, Other, Store, TLS} }
 
 // Row is one client in one mode.
 type Row struct {
@@ -103,7 +104,7 @@ var (
 func Table() []Row {
 	return slices.Concat(
 		in(Hub2, hub2Rows()), in(Hub1, hub1Rows()), in(Tools, toolRows()), in(Scripts, scriptRows()),
-		in(ComfyUI, comfyRows()), in(Other, otherRows()), in(Store, storeRows()))
+		in(ComfyUI, comfyRows()), in(Other, otherRows()), in(Store, storeRows()), in(TLS, tlsRows()))
 }
 
 func in(s Section, rows []Row) []Row {

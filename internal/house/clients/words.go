@@ -106,6 +106,11 @@ func (r Row) shownWords() Words {
 	for _, word := range PythonWords() {
 		w.Pythons[word] = "python"
 	}
+	if r.Section == TLS {
+		for _, at := range []*string{&w.URL, &w.GitURL, &w.KeyURL, &w.KeyBase} {
+			*at = strings.ReplaceAll(*at, "http://", "https://")
+		}
+	}
 	return w
 }
 

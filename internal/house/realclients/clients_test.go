@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/config"
 	"github.com/weighbridge/weighbridge/internal/house"
 	"github.com/weighbridge/weighbridge/internal/house/clients"
 	"github.com/weighbridge/weighbridge/internal/house/hub"
@@ -43,7 +44,9 @@ func TestRealClients(t *testing.T) {
 			t.Run(fmt.Sprintf("%s: %s", mode, section), func(t *testing.T) {
 				t.Parallel()
 				git := slices.ContainsFunc(rows, func(r clients.Row) bool { return r.Command[0] == "git" })
-				y := newYardWith(t, house.Options{Hub: hub.Options{Git: git}})
+				y := newYardWith(t, house.Options{Hub: hub.Options{Git: git}, Configure: func(c *config.Config) {
+					c.TLS.OwnCA = section == clients.TLS
+				}})
 				for _, row := range rows {
 					t.Run(row.Name, func(t *testing.T) { y.runRow(t, row) })
 				}
@@ -73,7 +76,7 @@ func (y *yard) runRow(t *testing.T, row clients.Row) {
 		}
 		t.Run("all variables", func(t *testing.T) { y.drive(t, row, around(row, append(all, named...)), words) })
 	}
-	if row.Way == clients.Blind {
+	if row.Way == clients.Blind && row.Section != clients.TLS {
 		// A tunnel that nobody opens shows the upstream's own certificate.
 		roots := filepath.Join(t.TempDir(), "upstream.pem")
 		if err := os.WriteFile(roots, y.Server.RootPEM(), 0o600); err != nil {
@@ -94,7 +97,10 @@ func (y *yard) runRow(t *testing.T, row clients.Row) {
 // other way out.
 func around(row clients.Row, env []string) []string {
 	if row.Mode == workerenv.Reverse {
-		return append(append([]string(nil), noOtherWay...), env...)
+		env = append(append([]string(nil), noOtherWay...), env...)
+		if row.Section == clients.TLS { // which HTTPS_PROXY is for as well
+			env = append(env, "NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1")
+		}
 	}
 	return env
 }
