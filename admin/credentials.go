@@ -136,7 +136,7 @@ func (a *API) createCredential(ctx context.Context, in NewCredential) (*credenti
 	if len(patterns) == 0 {
 		patterns = p.Schema().DefaultPatterns
 	}
-	canonical, err := a.patterns(p, patterns)
+	canonical, err := a.patterns(p, patterns, params)
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +191,11 @@ func (a *API) updateCredential(ctx context.Context, ref string, in CredentialPat
 	}
 	var patterns []string
 	if in.Patterns != nil {
-		if patterns, err = a.patterns(p, in.Patterns); err != nil {
+		read := c.Params
+		if in.Fields != nil && !policies {
+			read = params
+		}
+		if patterns, err = a.patterns(p, in.Patterns, read); err != nil {
 			return nil, err
 		}
 	}
@@ -330,7 +334,7 @@ func split(p auth.Provider, fields map[string]string) (secrets auth.Fields, para
 
 // patterns parses and expands every pattern, so that nothing is stored that
 // would not compile, and returns them in canonical form.
-func (a *API) patterns(p auth.Provider, texts []string) ([]string, error) {
+func (a *API) patterns(p auth.Provider, texts []string, params map[string]string) ([]string, error) {
 	if len(texts) == 0 {
 		return nil, invalid("body.patterns", fmt.Sprintf("provider %q has no default patterns: say which URLs the credential is for", p.Schema().Name), "For example --pattern 'models.example.com/*'.")
 	}
@@ -339,7 +343,7 @@ func (a *API) patterns(p auth.Provider, texts []string) ([]string, error) {
 	for i, t := range texts {
 		pat, err := auth.ParsePattern(t)
 		if err == nil {
-			_, err = p.Expand(pat)
+			_, err = auth.ExpandFor(p, pat, params)
 		}
 		if err != nil {
 			return nil, badPattern(fmt.Sprintf("body.patterns[%d]", i), err)
@@ -355,7 +359,7 @@ func (a *API) patterns(p auth.Provider, texts []string) ([]string, error) {
 // keepsHosts refuses patterns by which the secret of row, which is not given
 // again, would reach a host that it has not reached so far.
 func keepsHosts(p auth.Provider, row *auth.Credential, patterns []string) error {
-	gained, err := gainedHosts(p, row.Patterns, patterns)
+	gained, err := gainedHosts(p, row.Params, row.Patterns, patterns)
 	if err != nil || len(gained) == 0 {
 		return err
 	}
@@ -366,12 +370,12 @@ func keepsHosts(p auth.Provider, row *auth.Credential, patterns []string) error 
 
 // gainedHosts lists the scheme, host and port of each injecting rule that
 // after has and before has not.
-func gainedHosts(p auth.Provider, before, after []string) ([]string, error) {
-	had, err := injectionHosts(p, before)
+func gainedHosts(p auth.Provider, params map[string]string, before, after []string) ([]string, error) {
+	had, err := injectionHosts(p, params, before)
 	if err != nil {
 		return nil, err
 	}
-	has, err := injectionHosts(p, after)
+	has, err := injectionHosts(p, params, after)
 	if err != nil {
 		return nil, err
 	}
@@ -385,14 +389,14 @@ func gainedHosts(p auth.Provider, before, after []string) ([]string, error) {
 	return gained, nil
 }
 
-func injectionHosts(p auth.Provider, patterns []string) (map[string]bool, error) {
+func injectionHosts(p auth.Provider, params map[string]string, patterns []string) (map[string]bool, error) {
 	hosts := map[string]bool{}
 	for _, t := range patterns {
 		pat, err := auth.ParsePattern(t)
 		if err != nil {
 			return nil, err
 		}
-		rules, err := p.Expand(pat)
+		rules, err := auth.ExpandFor(p, pat, params)
 		if err != nil {
 			return nil, err
 		}

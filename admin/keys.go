@@ -275,7 +275,7 @@ func (a *API) routes(texts []string) ([]string, error) {
 	for i, t := range texts {
 		p, err := auth.ParsePattern(t)
 		if err == nil {
-			if owner := a.o.Snapshot().Owner(p.Host()); owner != nil {
+			if owner := a.o.Snapshot().Owner(p.Host()); owner != nil && p.Scheme() != "s3" {
 				_, err = owner.Expand(p)
 			}
 		}

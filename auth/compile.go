@@ -57,6 +57,7 @@ type compiler struct {
 type expansion struct {
 	provider *provider
 	pattern  string
+	dialect  string
 }
 
 func (c *compiler) fail(format string, args ...any) {
@@ -109,7 +110,7 @@ func (c *compiler) credential(r *Credential) {
 		c.fail("credential %q: it has no patterns, and provider %q has no default patterns", r.Name, r.Provider)
 	}
 	for _, text := range patterns {
-		rules, err := c.expand(e.provider, text)
+		rules, err := c.expand(e.provider, text, r.Params)
 		if err != nil {
 			c.fail("credential %q: %w", r.Name, err)
 			continue
@@ -122,10 +123,15 @@ func (c *compiler) credential(r *Credential) {
 	t.credentials = append(t.credentials, e)
 }
 
-// expand parses text and lets p (nil for none) expand it. The first rule is
-// the pattern itself.
-func (c *compiler) expand(p *provider, text string) ([]Rule, error) {
-	k := expansion{p, text}
+// expand parses text and lets p (nil for none) expand it, for a credential with
+// these params. The first rule is the pattern itself.
+func (c *compiler) expand(p *provider, text string, params map[string]string) ([]Rule, error) {
+	k := expansion{provider: p, pattern: text}
+	if p != nil {
+		if d, ok := p.Provider.(Canonicalizer); ok {
+			k.dialect = d.Dialect(params)
+		}
+	}
 	if rules, ok := c.expanded[k]; ok {
 		return rules, nil
 	}
@@ -135,7 +141,7 @@ func (c *compiler) expand(p *provider, text string) ([]Rule, error) {
 	}
 	rules := []Rule{{Pattern: pattern}}
 	if p != nil {
-		if rules, err = p.Expand(pattern); err != nil {
+		if rules, err = ExpandFor(p.Provider, pattern, params); err != nil {
 			return nil, fmt.Errorf("provider %q: pattern %q: %w", p.name, text, err)
 		}
 		if len(rules) == 0 || !rules[0].Pattern.Equal(pattern) {
@@ -186,7 +192,11 @@ func (c *compiler) key(r *Key) {
 			c.fail("API key %q: route: %w", r.Name, err)
 			continue
 		}
-		rules, err := c.expand(c.snapshot.hosts.owner(pattern.host), text)
+		var owner *provider
+		if pattern.scheme != schemeS3 {
+			owner = c.snapshot.hosts.owner(pattern.host)
+		}
+		rules, err := c.expand(owner, text, nil)
 		if err != nil {
 			c.fail("API key %q: route: %w", r.Name, err)
 			continue

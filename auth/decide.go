@@ -38,14 +38,15 @@ func (s *Snapshot) reach(k *keyEntry, q *Question, v *sight) Decision {
 		if d := s.origin(k, q); d.Outcome == Deny {
 			return d
 		}
-	} else if k.restricted && !s.routed(k, v) {
+	} else if k.restricted && !s.routed(k, q.Method, v) {
 		return Decision{
 			Code:     CodeRouteForbidden,
 			Reason:   "the routes of the API key " + quote(k.record.Name) + " do not cover " + q.Target.name(),
 			Provider: s.hostProvider(k, &v.Target),
 		}
 	}
-	r, ambiguous := k.table.best(v, q.Now)
+	r, named, ambiguous := k.book.best(q.Method, v, q.Now)
+	v.named = named
 	if ambiguous {
 		return Decision{
 			Code:     CodeBadTarget,
@@ -55,12 +56,17 @@ func (s *Snapshot) reach(k *keyEntry, q *Question, v *sight) Decision {
 	}
 	signed := signatureOf(q.Target.RawQuery)
 	var d Decision
+	if r != nil && named != nil {
+		if why := named.refuses(r, signed.complete); why != "" {
+			return Decision{Code: CodeBadTarget, Reason: why, Provider: r.cred.provider.Provider, Rule: r.pattern.text, Written: r.written}
+		}
+	}
 	if r != nil {
 		d = matched(r, &v.Target, signed, q.Now)
 	} else {
 		d = s.unmatched(k, q, v)
 	}
-	if d.Outcome == Inject && q.Boxed && k.restricted && !s.routed(k, v) {
+	if d.Outcome == Inject && q.Boxed && k.restricted && !s.routed(k, q.Method, v) {
 		// A sealed URL may lead past the routes, but a credential may not: an
 		// upstream chose this URL, not the operator.
 		return Decision{
@@ -141,7 +147,7 @@ func (s *Snapshot) unmatched(k *keyEntry, q *Question, v *sight) Decision {
 	case q.Unmatched == UnmatchedPass && k.record.Unmatched != UnmatchedDeny:
 		d.Outcome, d.Reason = Bare, k.bare
 	default:
-		d.Code, d.Reason = s.whyUnmatched(k, v, p)
+		d.Code, d.Reason = s.whyUnmatched(k, q.Method, v, p)
 	}
 	return d
 }
@@ -160,8 +166,8 @@ func (s *Snapshot) hostProvider(k *keyEntry, t *Target) Provider {
 
 // routed reports whether the key's routes cover a target: by a route, or as a
 // companion of a provider of which a route covers a host.
-func (s *Snapshot) routed(k *keyEntry, v *sight) bool {
-	if k.allowed.covers(v) {
+func (s *Snapshot) routed(k *keyEntry, method string, v *sight) bool {
+	if k.allowed.covers(v, k.book.read(method, &v.Target)) {
 		return true
 	}
 	p := s.hosts.companionOf(v.Scheme, v.Host, v.Port, k.routed)

@@ -71,8 +71,8 @@ func (s *Snapshot) Explain(q Question) Explanation {
 		e.Outcome, e.Code = d.Outcome.String(), ""
 		e.Reason = d.Reason + "; its body is looked at first: an upload needs scope write, and what cannot be told is refused"
 	}
-	winner, ambiguous := k.table.best(&v, q.Now)
-	for _, r := range k.candidates(&v, q.Now) {
+	winner, _, ambiguous := k.book.best(q.Method, &v, q.Now)
+	for _, r := range k.candidates(q.Method, &v, q.Now) {
 		c := r.candidate(k.isLinked(r.cred))
 		if r == winner {
 			e.Chosen = &c
@@ -81,6 +81,8 @@ func (s *Snapshot) Explain(q Question) Explanation {
 		switch {
 		case !c.Linked:
 			c.Lost = "it is not linked to the API key " + quote(k.record.Name)
+		case winner == nil && !ambiguous:
+			c.Lost = "the URL is read in another way for the API key " + quote(k.record.Name)
 		case ambiguous:
 			c.Lost = "the encoded slash in the path leaves open which pattern applies"
 		default:
@@ -95,8 +97,8 @@ func (s *Snapshot) Explain(q Question) Explanation {
 
 // candidates are the team's rules that match, the linked ones first, each
 // part in the order in which they win.
-func (k *keyEntry) candidates(v *sight, now time.Time) []*rule {
-	all := k.team.ready().all.every(v)
+func (k *keyEntry) candidates(method string, v *sight, now time.Time) []*rule {
+	all := k.team.ready().all.every(method, v)
 	slices.SortStableFunc(all, func(a, b *rule) int {
 		la, lb := k.isLinked(a.cred), k.isLinked(b.cred)
 		switch {

@@ -123,6 +123,9 @@ func (p *provider) companion(host string) (c Companion, ok bool) {
 // providersMeeting are the providers that have a host which p's host pattern
 // matches: a route covers one of their URLs.
 func (x *hostIndex) providersMeeting(p Pattern) []*provider {
+	if p.scheme == schemeS3 {
+		return nil // its host is a bucket
+	}
 	var out []*provider
 	for _, q := range x.all {
 		if slices.ContainsFunc(q.schema.Hosts, func(h string) bool { return meets(p.host, h) }) {

@@ -1,15 +1,12 @@
 package auth
 
-import (
-	"strings"
-	"time"
-)
+import "strings"
 
 // whyUnmatched says why a URL that no linked credential matches is refused.
 // companion is the provider of which the host is a companion, if any.
-func (s *Snapshot) whyUnmatched(k *keyEntry, v *sight, companion *provider) (Code, string) {
+func (s *Snapshot) whyUnmatched(k *keyEntry, method string, v *sight, companion *provider) (Code, string) {
 	t, key := &v.Target, quote(k.record.Name)
-	if r := k.team.ready().all.bestFor(t, t.Path, time.Time{}); r != nil {
+	if r := k.team.ready().all.first(method, t); r != nil {
 		return CodeNotLinked, "the credential " + quote(r.cred.record.Name) + " matches " + t.name() +
 			" by the pattern " + r.written + ", but it is not linked to the API key " + key
 	}

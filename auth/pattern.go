@@ -83,7 +83,7 @@ func parsePattern(text string) (p Pattern, mistake, fix string) {
 	p.scheme = schemeHTTPS
 	if scheme, after, ok := strings.Cut(text, "://"); ok {
 		switch p.scheme = lowerASCII(scheme); p.scheme {
-		case schemeHTTPS, schemeHTTP:
+		case schemeHTTPS, schemeHTTP, schemeS3:
 		default:
 			return p, "has a scheme that is neither https nor http", "write https://… or, to allow a secret on cleartext, http://…"
 		}
@@ -93,7 +93,12 @@ func parsePattern(text string) (p Pattern, mistake, fix string) {
 	if i := strings.IndexByte(rest, '/'); i >= 0 {
 		authority, path = rest[:i], rest[i:]
 	}
-	if mistake, fix = p.parseAuthority(authority); mistake != "" {
+	if p.scheme == schemeS3 {
+		mistake, fix = p.parseBucket(authority)
+	} else {
+		mistake, fix = p.parseAuthority(authority)
+	}
+	if mistake != "" {
 		return p, mistake, fix
 	}
 	if mistake, fix = p.parsePath(path); mistake != "" {
@@ -107,8 +112,8 @@ func parsePattern(text string) (p Pattern, mistake, fix string) {
 // print gives the canonical text: https is not written, nor a default port.
 func (p *Pattern) print() string {
 	var b strings.Builder
-	if p.scheme == schemeHTTP {
-		b.WriteString("http://")
+	if p.scheme != schemeHTTPS {
+		b.WriteString(p.scheme + "://")
 	}
 	if strings.IndexByte(p.host, ':') >= 0 {
 		b.WriteString("[" + p.host + "]")
@@ -137,11 +142,13 @@ func (p Pattern) IsZero() bool { return p.text == "" }
 // Equal reports whether p and o are the same pattern.
 func (p Pattern) Equal(o Pattern) bool { return p.text == o.text }
 
-// Scheme is "https" or "http".
+// Scheme is "https" or "http", or "s3" for a pattern that names a bucket in
+// place of a host: by itself it matches nothing, and the provider s3 expands it
+// to every URL of the bucket.
 func (p Pattern) Scheme() string { return p.scheme }
 
 // Host is the canonical host: a name, with "*" for labels that are wildcards,
-// or an IP address without brackets.
+// or an IP address without brackets. Where the scheme is s3 it is the bucket.
 func (p Pattern) Host() string { return p.host }
 
 // Port is the port that p is bound to; never zero, except in the zero Pattern.
@@ -149,8 +156,12 @@ func (p Pattern) Port() uint16 { return p.port }
 
 // Path is the canonical path, beginning with "/".
 func (p Pattern) Path() string {
-	if i := strings.IndexByte(strings.TrimPrefix(p.text, "http://"), '/'); i >= 0 {
-		return strings.TrimPrefix(p.text, "http://")[i:]
+	text := p.text
+	if p.scheme != schemeHTTPS {
+		text = strings.TrimPrefix(text, p.scheme+"://")
+	}
+	if i := strings.IndexByte(text, '/'); i >= 0 {
+		return text[i:]
 	}
 	return ""
 }

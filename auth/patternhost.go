@@ -52,6 +52,30 @@ func (p *Pattern) parseAuthority(s string) (mistake, fix string) {
 	return "", ""
 }
 
+// parseBucket reads the bucket of an s3 pattern. What names buckets may have is
+// that of s3host.ValidBucket.
+func (p *Pattern) parseBucket(s string) (mistake, fix string) {
+	const write = "write s3://bucket/prefix/*"
+	switch {
+	case strings.IndexByte(s, '*') >= 0:
+		return "has a wildcard for its bucket", "write one pattern for each bucket"
+	case len(s) < 3 || len(s) > 63:
+		return "has no bucket name of 3 to 63 characters", write
+	case strings.Contains(s, ".."):
+		return "has two dots in a row in its bucket", write
+	}
+	for _, c := range []byte(s) {
+		if strings.IndexByte(alphanumerics+"-._", c) < 0 {
+			return "has a character in its bucket that no bucket has", write
+		}
+	}
+	if strings.IndexByte(alphanumerics, s[0]) < 0 || strings.IndexByte(alphanumerics, s[len(s)-1]) < 0 {
+		return "has a bucket that does not begin and end in a letter or digit", write
+	}
+	p.host, p.port = s, defaultPort(schemeS3)
+	return "", ""
+}
+
 // cutPort cuts off a port without looking at it closely.
 func cutPort(s string) (name, port string, hasPort bool) {
 	if i := strings.LastIndexByte(s, ':'); i >= 0 {

@@ -9,7 +9,15 @@ func (s *Snapshot) inScope(k *keyEntry, q *Question, v *sight, d Decision) Decis
 	if p := s.hosts.owner(q.Target.Host); p != nil {
 		judge = p.Provider
 	}
-	class := s.classify(q, v, judge)
+	var class Class
+	if v.named != nil {
+		class = v.named.Class
+		if p := s.hosts.owner(q.Target.Host); p != nil {
+			class = worse(class, s.classify(q, v, judge))
+		}
+	} else {
+		class = s.classify(q, v, judge)
+	}
 	if class == ClassBody {
 		if !q.HasBody {
 			d.Outcome, d.NeedBody = Deny, true

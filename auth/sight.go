@@ -8,6 +8,9 @@ type sight struct {
 	Target
 	// other is the second reading, or "".
 	other string
+	// named is what the request names, where the deciding rule is one of a
+	// Canonicalizer.
+	named *Canonical
 }
 
 func see(t *Target) sight {

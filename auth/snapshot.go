@@ -37,7 +37,7 @@ type team struct {
 	credentials []*credential
 
 	once      sync.Once
-	all       *table
+	all       *book
 	intercept *interception
 }
 
@@ -60,10 +60,10 @@ type keyEntry struct {
 	restricted bool
 
 	once sync.Once
-	// table holds the rules of the linked credentials.
-	table *table
+	// book holds the rules of the linked credentials.
+	book *book
 	// allowed matches what the routes cover.
-	allowed *table
+	allowed keyRoutes
 	// providers are those of the linked credentials, routed those of which a
 	// route covers a host.
 	providers, routed []*provider
@@ -74,13 +74,11 @@ type keyEntry struct {
 // ready builds the tables of k.
 func (k *keyEntry) ready() *keyEntry {
 	k.once.Do(func() {
-		var rules []*rule
 		for _, c := range k.linked {
-			rules = append(rules, c.rules...)
 			k.providers = appendProvider(k.providers, c.provider)
 		}
-		k.table = newTable(rules)
-		k.allowed = newTable(k.routes)
+		k.book = newBook(k.linked)
+		k.allowed = newRoutes(k.routes, k.book.dialects)
 		for _, r := range k.routes {
 			for _, p := range k.snapshot.hosts.providersMeeting(r.pattern) {
 				k.routed = appendProvider(k.routed, p)
@@ -100,7 +98,7 @@ func (t *team) ready() *team {
 			rules = append(rules, c.rules...)
 			used = appendProvider(used, c.provider)
 		}
-		t.all = newTable(rules)
+		t.all = newBook(t.credentials)
 		t.intercept = newInterception(rules, used)
 	})
 	return t

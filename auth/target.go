@@ -28,6 +28,8 @@ type Target struct {
 const (
 	schemeHTTPS = "https"
 	schemeHTTP  = "http"
+	// schemeS3 is a scheme of patterns alone: s3://bucket/key.
+	schemeS3 = "s3"
 )
 
 // defaultPort is the port that a scheme implies (RFC 9110, section 4.2).

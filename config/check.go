@@ -228,7 +228,7 @@ func (l *loader) patternHosts() map[string]string {
 	hosts := map[string]string{}
 	add := func(path string, patterns []string) {
 		for i, text := range patterns {
-			if p, err := auth.ParsePattern(text); err == nil {
+			if p, err := auth.ParsePattern(text); err == nil && p.Scheme() != "s3" {
 				hosts[p.Host()] = item(path, i)
 			}
 		}

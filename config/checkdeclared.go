@@ -46,7 +46,7 @@ func (l *loader) checkKeys() {
 		}
 		l.checkKeyValue(path+".value", k.Value, auth.HashAPIKey, auth.KeyPrefix, values)
 		l.checkKeyValue(path+".url_key", k.URLKey, auth.HashURLKey, auth.URLKeyPrefix, values)
-		l.checkPatterns(path+".routes", k.Routes, l.owner)
+		l.checkPatterns(path+".routes", k.Routes, l.owner, nil)
 		if !k.Expires.IsZero() && k.Expires.Before(l.o.Now()) {
 			l.warn(path+".expires", fmt.Sprintf("the key %q expired at %s", show(k.Name), k.Expires.Format(time.RFC3339)), "")
 		}
@@ -104,6 +104,9 @@ func (l *loader) secret(path string, s Source, secret bool) (v auth.Secret, ok b
 // owner is the provider among whose own hosts that of p is, or nil: routes are
 // expanded by it.
 func (l *loader) owner(p auth.Pattern) auth.Provider {
+	if p.Scheme() == "s3" {
+		return nil // its host is a bucket
+	}
 	for _, name := range slices.Sorted(maps.Keys(l.providers)) {
 		for _, h := range l.schemas[name].Hosts {
 			if h == p.Host() || strings.HasPrefix(h, ".") && strings.HasSuffix(p.Host(), h) {
@@ -115,8 +118,8 @@ func (l *loader) owner(p auth.Pattern) auth.Provider {
 }
 
 // checkPatterns parses patterns; the provider that by names, where it names
-// one, expands them.
-func (l *loader) checkPatterns(path string, patterns []string, by func(auth.Pattern) auth.Provider) {
+// one, expands them for a credential with params.
+func (l *loader) checkPatterns(path string, patterns []string, by func(auth.Pattern) auth.Provider, params map[string]string) {
 	seen := map[string]int{}
 	for i, text := range patterns {
 		at := item(path, i)
@@ -138,7 +141,7 @@ func (l *loader) checkPatterns(path string, patterns []string, by func(auth.Patt
 		}
 		seen[p.String()] = i
 		if provider := by(p); provider != nil {
-			if _, err := provider.Expand(p); err != nil {
+			if _, err := auth.ExpandFor(provider, p, params); err != nil {
 				l.wrong(at, fmt.Sprintf("the pattern %q does not fit the provider: %v", p, err), "")
 			}
 		}
@@ -158,7 +161,7 @@ func (l *loader) checkCredentials() {
 		case !known:
 			l.wrong(path+".provider", fmt.Sprintf("there is no provider %q", show(c.Provider)), didYouMean(c.Provider, slices.Sorted(maps.Keys(l.schemas)), "providers"))
 		}
-		l.checkPatterns(path+".patterns", c.Patterns, func(auth.Pattern) auth.Provider { return l.providers[c.Provider] })
+		l.checkPatterns(path+".patterns", c.Patterns, func(auth.Pattern) auth.Provider { return l.providers[c.Provider] }, l.plainFields(c, schema))
 		if !known {
 			continue
 		}
@@ -167,6 +170,20 @@ func (l *loader) checkCredentials() {
 		}
 		l.checkFields(path+".fields", c, schema)
 	}
+}
+
+// plainFields are the fields that are not secret, as far as they can be read:
+// what cannot is reported by checkFields.
+func (l *loader) plainFields(c *Credential, schema auth.Schema) map[string]string {
+	params := map[string]string{}
+	for _, f := range schema.Fields {
+		if s, ok := c.Fields[f.Name]; ok && !f.Secret {
+			if v, err := value(s, l.lookup); err == nil && !v.IsZero() {
+				params[f.Name] = v.Reveal()
+			}
+		}
+	}
+	return params
 }
 
 // checkFields holds a credential's fields to the provider's schema.

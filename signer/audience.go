@@ -1,6 +1,8 @@
 package signer
 
 import (
+	"slices"
+
 	"github.com/weighbridge/weighbridge/auth"
 )
 
@@ -12,6 +14,8 @@ const maxAudiences = 4096
 type audienceKey struct {
 	provider      provider
 	written, rule string
+	// dialect is that of a Canonicalizer.
+	dialect string
 }
 
 // audience is where the credential behind one rule may go. It is made once
@@ -21,33 +25,41 @@ type audience struct {
 	pattern    auth.Pattern
 	companions []auth.Companion
 	matches    func(*auth.Target) bool // of pattern
+	// named finds out what a request names, where its rules are matched against
+	// that; nil otherwise.
+	named func(method string, t auth.Target) (auth.Canonical, bool)
 }
 
 // newAudience works the rule of a decision out afresh from the operator's
 // words, and returns why it may not be signed for.
-func newAudience(p provider, written, rule string) (*audience, string) {
+func newAudience(p provider, written, rule string, params map[string]string) (*audience, string) {
 	pattern, err := auth.ParsePattern(rule)
 	if err != nil {
 		return nil, "the rule that decided is not a pattern"
 	}
-	alone, err := p.Expand(pattern)
+	alone, err := auth.ExpandFor(p, pattern, params)
 	if err != nil || len(alone) == 0 || alone[0].Bare {
 		return nil, "the rule that decided allows the URL without a credential"
 	}
 	if written != rule {
-		if !expandsTo(p, written, pattern) {
+		if !expandsTo(p, written, pattern, params) {
 			return nil, "the rule that decided does not follow from the pattern as written"
 		}
 	}
-	return &audience{provider: p, pattern: pattern, companions: p.Companions(), matches: pattern.Matcher()}, ""
+	a := &audience{provider: p, pattern: pattern, companions: p.Companions(), matches: pattern.Matcher()}
+	if c, ok := p.(auth.Canonicalizer); ok {
+		dialect := c.Dialect(params)
+		a.named = func(method string, t auth.Target) (auth.Canonical, bool) { return c.Canonical(dialect, method, t) }
+	}
+	return a, ""
 }
 
-func expandsTo(p provider, written string, rule auth.Pattern) bool {
+func expandsTo(p provider, written string, rule auth.Pattern, params map[string]string) bool {
 	pattern, err := auth.ParsePattern(written)
 	if err != nil {
 		return false
 	}
-	rules, err := p.Expand(pattern)
+	rules, err := auth.ExpandFor(p, pattern, params)
 	if err != nil {
 		return false
 	}
@@ -60,7 +72,20 @@ func expandsTo(p provider, written string, rule auth.Pattern) bool {
 }
 
 // refuses returns why t is not for this audience, or nothing.
-func (a *audience) refuses(t *auth.Target) string {
+func (a *audience) refuses(method string, t *auth.Target) string {
+	const unmatched = "the URL is not one that the rule matches"
+	if a.named != nil && t.Scheme == a.pattern.Scheme() {
+		c, ok := a.named(method, *t)
+		switch {
+		case !ok:
+			return unmatched
+		case c.Refused != "":
+			return c.Refused
+		case !slices.ContainsFunc(c.Match, func(t auth.Target) bool { return a.matches(&t) }):
+			return unmatched
+		}
+		return ""
+	}
 	switch {
 	case t.Scheme != a.pattern.Scheme():
 		if t.Scheme == "http" {
@@ -72,7 +97,7 @@ func (a *audience) refuses(t *auth.Target) string {
 	case a.pattern.WholeHost() && a.pattern.MatchesHost(t.Host, t.Port):
 		return ""
 	case !a.matches(t):
-		return "the URL is not one that the rule matches"
+		return unmatched
 	}
 	return ""
 }

@@ -61,7 +61,7 @@ func (s *Set) Sign(ctx context.Context, d auth.Decision, out *auth.Outgoing) (au
 	}
 	a, why := s.audience(&d)
 	if why == "" {
-		why = a.refuses(&out.Target)
+		why = a.refuses(out.Method, &out.Target)
 	}
 	if why != "" {
 		return auth.Applied{}, refusal(&d, why, nil)
@@ -112,10 +112,13 @@ func (s *Set) audience(d *auth.Decision) (*audience, string) {
 		written = d.Rule
 	}
 	key := audienceKey{provider: p, written: written, rule: d.Rule}
+	if c, ok := d.Provider.(auth.Canonicalizer); ok {
+		key.dialect = c.Dialect(d.Params)
+	}
 	if a := (*s.audiences.Load())[key]; a != nil {
 		return a, ""
 	}
-	a, why := newAudience(p, written, d.Rule)
+	a, why := newAudience(p, written, d.Rule, d.Params)
 	if why != "" {
 		return nil, why
 	}

@@ -51,20 +51,9 @@ func (b *Bridge) declaredCredential(loaded *config.Loaded, c *config.Credential)
 	if len(patterns) == 0 {
 		patterns = p.Schema().DefaultPatterns
 	}
-	canonical := make([]string, 0, len(patterns))
-	for _, text := range patterns {
-		pat, err := auth.ParsePattern(text)
-		if err == nil {
-			_, err = p.Expand(pat)
-		}
-		if err != nil {
-			return d, fmt.Errorf("credential %q: pattern %q: %w", c.Name, text, err)
-		}
-		canonical = append(canonical, pat.String())
-	}
 	d.Credential = auth.Credential{
 		Name: c.Name, Provider: c.Provider, Status: auth.StatusValid, Reason: "declared in the configuration",
-		Patterns: canonical, Params: map[string]string{}, Previews: map[string]string{},
+		Patterns: make([]string, 0, len(patterns)), Params: map[string]string{}, Previews: map[string]string{},
 	}
 	d.Secrets = auth.Fields{}
 	for _, f := range p.Schema().Fields {
@@ -78,9 +67,19 @@ func (b *Bridge) declaredCredential(loaded *config.Loaded, c *config.Credential)
 			d.Credential.Previews[f.Name] = f.PreviewOf(v)
 		}
 	}
+	for _, text := range patterns {
+		pat, err := auth.ParsePattern(text)
+		if err == nil {
+			_, err = auth.ExpandFor(p, pat, d.Credential.Params)
+		}
+		if err != nil {
+			return d, fmt.Errorf("credential %q: pattern %q: %w", c.Name, text, err)
+		}
+		d.Credential.Patterns = append(d.Credential.Patterns, pat.String())
+	}
 	d.Credential.Reading = auth.Read(p, fields, nil, b.o.Now())
 	d.Credential.ExpiresAt = d.Credential.Reading.ExpiresAt
-	for _, w := range auth.Read(p, fields, canonical, b.o.Now()).Warnings {
+	for _, w := range auth.Read(p, fields, d.Credential.Patterns, b.o.Now()).Warnings {
 		b.log.Warn().Str("credential", c.Name).Msg(w)
 	}
 	d.Keys = c.Keys
