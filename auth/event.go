@@ -48,7 +48,7 @@ type Event struct {
 	Version uint64 `json:"version,omitempty"`
 	// Rule is the pattern that decided.
 	Rule string `json:"rule,omitempty"`
-	// Mode is "forward" or "reverse".
+	// Mode is "forward", "reverse", or "s3" for the S3 front.
 	Mode   string `json:"mode,omitempty"`
 	Method string `json:"method,omitempty"`
 	// Host is host[:port]; Path is the escaped path. There is no query.

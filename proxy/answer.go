@@ -106,9 +106,9 @@ func (x *exchange) strip(h answerHeader) {
 			return injected
 		case same(name, "set-cookie"), same(name, "set-cookie2"):
 			// In reverse mode a cookie of one upstream would be sent to all.
-			return injected || x.mode == reverse
+			return injected || x.toUs()
 		case same(name, "strict-transport-security"):
-			return x.mode == reverse // it speaks of another host than ours
+			return x.toUs() // it speaks of another host than ours
 		}
 		for _, n := range named {
 			if same(name, n) {
@@ -144,17 +144,24 @@ func (x *exchange) asked() auth.Asked {
 	return auth.Asked{Method: x.method, Target: x.target, Reverse: x.mode == reverse, Params: d.Params, Xet: d.Xet}
 }
 
-// rewrite lets the provider's response half work.
+// rewrite lets the response halves of the provider and of the front work.
 func (x *exchange) rewrite(out *outgoing, h answerHeader) (auth.BodyRewrite, error) {
 	rw, ok := x.decision.Provider.(auth.Rewriter)
-	if !ok {
+	if !ok && x.entry == nil {
 		return nil, nil
 	}
 	a := auth.Answer{
 		Request: x.asked(), Status: x.status, Header: h,
 		Return: x.returnURL, ReturnPrefix: x.returnPrefix,
 	}
-	body, err := rw.Rewrite(&a)
+	var body auth.BodyRewrite
+	var err error
+	if ok {
+		body, err = rw.Rewrite(&a)
+	}
+	if err == nil {
+		body, err = x.frontRewrite(&a, body)
+	}
 	if err == nil && a.Status != x.status && x.bodiless() {
 		x.status = a.Status
 		x.line.setStatus(a.Status)

@@ -50,6 +50,9 @@ type sender func(ctx context.Context, c *wire.Client, d wire.Dest, out *outgoing
 
 // decide asks the snapshot what to do, afresh.
 func (x *exchange) decide() *auth.Error {
+	if x.entry != nil {
+		return x.frontDecide()
+	}
 	q := auth.Question{
 		Identity: x.identity, Method: x.method, Target: x.target,
 		Unmatched: x.policy.unmatched(x.mode), Now: x.at,

@@ -14,6 +14,9 @@ const maxFields = 256
 // dispatch tells the ways in apart. The error is what the request is refused
 // with; without one the answer stands.
 func (x *exchange) dispatch() *auth.Error {
+	if x.speaksFront() {
+		return x.frontRequest()
+	}
 	if x.tunnel == nil && strings.HasPrefix(x.uri, wellKnown) {
 		if done, err := x.ownEndpoint(); done {
 			return err

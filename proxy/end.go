@@ -51,7 +51,7 @@ func (x *exchange) modeName() string {
 	if x.mode == blind {
 		return "tunnel"
 	}
-	return x.mode.String()
+	return x.recordMode()
 }
 
 func (x *exchange) outcome() string {

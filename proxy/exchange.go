@@ -21,9 +21,12 @@ const (
 	reverse
 	// blind is a tunnel that is not looked into.
 	blind
+	// fronted requests speak the front's protocol to our own listener.
+	fronted
 )
 
-// String is the mode in the words of the record.
+// String is the mode in the words of the record; that of fronted requests is
+// the name of the front.
 func (m mode) String() string {
 	switch m {
 	case forward, blind:
@@ -76,6 +79,8 @@ type exchange struct {
 	back wayBack
 	// box is the sealed URL by which the request came, or nil.
 	box *box.Box
+	// entry is what the front made of the request, or nil.
+	entry *auth.Entry
 
 	who      evidence
 	identity auth.Identity
@@ -93,6 +98,18 @@ type exchange struct {
 	// more is about the requests beyond the first that the answer took.
 	more more
 }
+
+// recordMode is the mode in the words of the record.
+func (x *exchange) recordMode() string {
+	if x.mode == fronted {
+		return x.p.o.Front.Name()
+	}
+	return x.mode.String()
+}
+
+// toUs reports whether the worker addressed our own listener as if it were the
+// upstream.
+func (x *exchange) toUs() bool { return x.mode == reverse || x.mode == fronted }
 
 // refresh takes the state of the moment to decide by.
 func (x *exchange) refresh() { x.snap, x.at = x.p.o.Snapshot(), x.p.o.Now() }

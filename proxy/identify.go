@@ -16,6 +16,8 @@ type evidence struct {
 	// implied says that id is the listener's default key, with scope.
 	implied bool
 	scope   auth.Scope
+	// front, where it is set, looks up who authenticated to the front.
+	front func(*auth.Snapshot, time.Time) (auth.Identity, error)
 	// boxed says that id stands in a sealed URL, writes that the URL may be
 	// written to.
 	boxed, writes bool
@@ -25,6 +27,8 @@ type evidence struct {
 // CodeBadRequest where two keys disagree.
 func (e *evidence) identify(s *auth.Snapshot, now time.Time) (auth.Identity, error) {
 	switch {
+	case e.front != nil:
+		return e.front(s, now)
 	case e.boxed:
 		id, err := s.IdentifyID(e.id, now)
 		if !e.writes {

@@ -51,8 +51,8 @@ type Dialer interface {
 // Sample is what one request was, for the metrics. None of its strings comes
 // from a worker, so each has few values.
 type Sample struct {
-	// Mode is "forward", "reverse", "tunnel", or "own" for requests to
-	// weighbridge itself.
+	// Mode is "forward", "reverse", "tunnel", the name of the front, or "own"
+	// for requests to weighbridge itself.
 	Mode string
 	// Outcome is "inject", "bare" or "refused".
 	Outcome string
@@ -112,6 +112,8 @@ type Options struct {
 	// they are.
 	Boxes  Boxes
 	Dialer Dialer
+	// Front nil means that workers speak plain HTTP to the listener.
+	Front Front
 	// RootCAs verify upstreams; nil means the system's.
 	RootCAs *x509.CertPool
 	// IdleTimeout ends a transfer that moves no byte for so long. Zero means

@@ -55,6 +55,9 @@ func (x *exchange) outgoing(whole bool) (*outgoing, *auth.Error) {
 	if rw, ok := d.Provider.(auth.Rewriter); ok {
 		wants = rw.Prepare(x.asked(), &out.fields)
 	}
+	if x.entry != nil {
+		wants = max(wants, x.entry.Wants)
+	}
 	if whole || wants == auth.WantsWhole {
 		out.ranged = true
 		out.fields.Del("Range")
@@ -74,7 +77,7 @@ func (x *exchange) outgoing(whole bool) (*outgoing, *auth.Error) {
 	case x.hasBody:
 		out.bytes = x.body
 	case x.length != 0:
-		out.stream, out.length = x.line.body(), x.length
+		out.stream, out.length = x.requestBody(), x.length
 	}
 	return out, nil
 }
@@ -100,7 +103,7 @@ func (x *exchange) drops(f *field, named []string) bool {
 			return true
 		}
 	case referring:
-		if x.mode == reverse && x.isOurs(f.value) {
+		if x.toUs() && x.isOurs(f.value) {
 			return true
 		}
 	}

@@ -14,8 +14,10 @@ func (x *exchange) event(action string, at time.Time) auth.Event {
 		Action: action, Time: at, TeamID: x.identity.TeamID, RequestID: x.id,
 		Address: x.peer, KeyID: x.identity.KeyID, KeyName: x.identity.KeyName,
 		CredentialID: d.CredentialID, CredentialName: d.CredentialName, Version: d.Version,
-		Rule: d.Rule, Mode: x.mode.String(), Method: x.method, Host: x.target.Authority(), Path: x.target.Path,
-		Reason: x.more.reason + d.Reason,
+		Rule: d.Rule, Mode: x.recordMode(), Method: x.method, Reason: x.more.reason + d.Reason,
+	}
+	if x.target.Host != "" {
+		e.Host, e.Path = x.target.Authority(), x.target.Path
 	}
 	if x.identity.KeyName != "" {
 		e.Actor = "key:" + x.identity.KeyName

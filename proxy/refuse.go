@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/weighbridge/weighbridge/auth"
 )
@@ -26,6 +27,10 @@ func (x *exchange) refuse(err *auth.Error) { x.refuseWith(err, x.closes(err)) }
 func (x *exchange) refuseAndClose(err *auth.Error) { x.refuseWith(err, true) }
 
 func (x *exchange) refuseWith(err *auth.Error, closing bool) {
+	if x.mode == fronted {
+		x.refuseFronted(err, closing)
+		return
+	}
 	status := x.statusOf(err)
 	body, e := json.Marshal(refusal{
 		Error: "weighbridge: " + err.Reason, Code: err.Code, Reason: err.Reason, Next: err.NextStep(), RequestID: x.id,
@@ -57,6 +62,20 @@ func (x *exchange) refuseWith(err *auth.Error, closing bool) {
 	x.recordDenial(err)
 	x.line.reply(reply{status: status, fields: f, body: append(body, '\n'), close: closing})
 	x.status, x.failure = status, err
+	x.end(0, err.Cause)
+}
+
+// refuseFronted refuses in the words of the front's protocol.
+func (x *exchange) refuseFronted(err *auth.Error, closing bool) {
+	resource, _, _ := strings.Cut(x.uri, "?")
+	r := x.p.o.Front.Refuse(err, resource, x.id)
+	f := fields{{"Cache-Control", "no-store"}, {headerError, string(err.Code)}, {headerRequestID, x.id}}
+	if r.Status == 429 || r.Status == 503 {
+		f.Add("Retry-After", retryIn(err))
+	}
+	x.recordDenial(err)
+	x.sendReply(&r, closing, f...)
+	x.status, x.failure = r.Status, err
 	x.end(0, err.Cause)
 }
 

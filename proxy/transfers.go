@@ -18,7 +18,7 @@ type Transfer struct {
 	KeyName string
 	// Worker is the worker's address.
 	Worker string
-	// Mode is "forward" or "reverse".
+	// Mode is "forward", "reverse" or the name of the front.
 	Mode   string
 	Method string
 	// URL has no query. For a blind tunnel it is https://host:port/.
@@ -53,7 +53,7 @@ func (r *registry) add(ctx context.Context, x *exchange) *transfer {
 	ctx, cancel := context.WithCancel(ctx)
 	t := &transfer{ctx: ctx, cancel: cancel, target: x.target, shown: Transfer{
 		ID: x.id, KeyID: x.identity.KeyID, KeyName: x.identity.KeyName, Worker: x.peer,
-		Mode: x.mode.String(), Method: x.method, Started: x.started,
+		Mode: x.recordMode(), Method: x.method, Started: x.started,
 		Credential: x.decision.CredentialName,
 	}}
 	t.total.Store(-1)
