@@ -21,6 +21,10 @@ type Conn struct {
 	net.Conn
 	tcp *net.TCPConn    // nil where Conn is no TCP connection
 	sys syscall.RawConn // of tcp
+	// bottom is the TCP connection below Conn however many layers are between,
+	// as behind a corporate proxy that is spoken to by TLS; nil where there is
+	// none. It is only looked at.
+	bottom syscall.RawConn
 
 	rbuf []byte // lent read batch; rbuf[r:w] was read and not taken
 	r, w int
@@ -52,12 +56,29 @@ func NewConn(c net.Conn) *Conn {
 		return w
 	}
 	w := &Conn{Conn: c}
-	if tcp, ok := c.(*net.TCPConn); ok {
+	if tcp := tcpBelow(c); tcp != nil {
 		if sys, err := tcp.SyscallConn(); err == nil {
-			w.tcp, w.sys = tcp, sys
+			w.bottom = sys
+			if net.Conn(tcp) == c {
+				w.tcp, w.sys = tcp, sys
+			}
 		}
 	}
 	return w
+}
+
+// tcpBelow finds the TCP connection that is c or below it; nil is none.
+func tcpBelow(c net.Conn) *net.TCPConn {
+	for {
+		switch n := c.(type) {
+		case *net.TCPConn:
+			return n
+		case netConner:
+			c = n.NetConn()
+		default:
+			return nil
+		}
+	}
 }
 
 // NetConn returns the connection below, as (*tls.Conn).NetConn does.

@@ -45,17 +45,19 @@ func (c *Conn) gone() bool {
 }
 
 // unread reports whether c is closed by the peer or holds bytes that nobody
-// asked for: such a connection must not be used for another exchange.
+// asked for, in its socket or in a TLS layer that c leads through: such a
+// connection must not be used for another exchange. Where there is no socket
+// to look at it cannot be told, and it is so too.
 func (c *Conn) unread() bool {
-	if c.sys == nil {
-		return false
+	if c.bottom == nil {
+		return true
 	}
 	quiet := false
 	// Control asks for no deadline: that of the last exchange may have passed.
-	err := c.sys.Control(func(fd uintptr) {
+	err := c.bottom.Control(func(fd uintptr) {
 		var b [1]byte
 		_, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
 		quiet = err == unix.EAGAIN
 	})
-	return err != nil || !quiet
+	return err != nil || !quiet || c.sys == nil && c.held()
 }

@@ -8,6 +8,6 @@ func (c *Conn) unacknowledged() int { return -1 }
 // gone cannot be told here without reading.
 func (c *Conn) gone() bool { return false }
 
-// unread cannot be told here without reading: see upstream.quiet, which reads
-// with a deadline in the past.
-func (c *Conn) unread() bool { return false }
+// unread reports whether c holds bytes that nobody asked for: what can be told
+// without reading from the socket.
+func (c *Conn) unread() bool { return c.bottom == nil || c.held() }

@@ -126,6 +126,20 @@ func (u *upstream) quiet() bool {
 	return !u.base.unread()
 }
 
+// held reports whether the layers between c and its socket hold bytes: a read
+// whose deadline has passed gives what they have decrypted, or could decrypt,
+// and nothing of the socket. A part of a record, which nobody can tell from
+// none, is authenticated before it becomes anything. Nobody else may read
+// meanwhile.
+func (c *Conn) held() bool {
+	if c.SetReadDeadline(longAgo) != nil {
+		return true
+	}
+	var b [1]byte
+	n, err := c.Conn.Read(b[:])
+	return n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || c.SetReadDeadline(time.Time{}) != nil
+}
+
 // close closes the connection at once, without close_notify: the exchange is
 // over or broken.
 func (u *upstream) close() { _ = u.base.Close() }
