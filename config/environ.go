@@ -68,6 +68,26 @@ func (l *loader) variables() {
 	for _, name := range names {
 		l.variable(name)
 	}
+	for _, name := range l.unknown {
+		if !l.named(name) {
+			l.at(place{file: "$" + name}, "", "there is no such setting", didYouMean(name, l.variableNames(), ""))
+		}
+	}
+}
+
+// named reports whether the configuration names a variable as the place of a
+// secret: that one may be called as the operator likes.
+func (l *loader) named(name string) bool {
+	found := l.config.KEK == "env:"+name
+	for i := range l.config.Credentials {
+		for _, s := range l.config.Credentials[i].Fields {
+			found = found || s.Env == name
+		}
+	}
+	for i := range l.config.Keys {
+		found = found || l.config.Keys[i].Value.Env == name || l.config.Keys[i].URLKey.Env == name
+	}
+	return found
 }
 
 // variable sets the field that a variable names.
@@ -75,7 +95,7 @@ func (l *loader) variable(name string) {
 	at := place{file: "$" + name}
 	f, ok := l.field(reflect.ValueOf(&l.config).Elem(), "", strings.TrimPrefix(name, envPrefix))
 	if !ok {
-		l.at(at, "", "there is no such setting", didYouMean(name, l.variableNames(), ""))
+		l.unknown = append(l.unknown, name)
 		return
 	}
 	if first, ok := l.fromEnv[f.path]; ok {

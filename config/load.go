@@ -40,6 +40,14 @@ type Loaded struct {
 	// env looks variables up. It is a function so that printing a Loaded does
 	// not print the environment.
 	env func(string) string
+	// placeOf is where a field was written.
+	placeOf func(path string) place
+}
+
+// Problem is one that was found after loading, with the place of its field.
+func (l *Loaded) Problem(field, message, hint string) Problem {
+	at := l.placeOf(field)
+	return Problem{File: at.file, Line: at.line, Column: at.column, Field: field, Message: message, Hint: hint}
 }
 
 // Load reads and checks a configuration: flags over environment over file
@@ -66,6 +74,8 @@ type loader struct {
 	root      place
 	problems  Problems
 	warnings  Problems
+	// unknown are variables of our prefix that name no field.
+	unknown []string
 }
 
 func newLoader(o LoadOptions) *loader {
@@ -104,7 +114,7 @@ func (l *loader) finish() (*Loaded, error) {
 		return nil, slices.Compact(l.problems)
 	}
 	l.warnings.sort()
-	return &Loaded{Config: l.config, Path: l.o.Path, Warnings: l.warnings, env: l.lookup}, nil
+	return &Loaded{Config: l.config, Path: l.o.Path, Warnings: l.warnings, env: l.lookup, placeOf: l.placeOf}, nil
 }
 
 // off is the word for a listener that there is not to be. A variable needs it,

@@ -332,3 +332,21 @@ func TestAdminListenOff(t *testing.T) {
 		}
 	}
 }
+
+// A variable that the configuration names as the place of a secret may be
+// called as one of ours; any other that names no field is a mistake.
+func TestVariablesNamedAsPlacesOfSecrets(t *testing.T) {
+	text := "kek: env:WEIGHBRIDGE_MASTER\ncredentials: [{name: a, provider: huggingface, fields: {token: {env: WEIGHBRIDGE_HUB}}}]\n" +
+		"keys: [{name: k, value: {env: WEIGHBRIDGE_FIRST}, url_key: {env: WEIGHBRIDGE_FIRST_URL}}]\n"
+	var environ []string
+	for _, v := range []string{"MASTER=x", "HUB=hf_0123456789", "FIRST=wbk_" + strings.Repeat("a", 43), "FIRST_URL=wbu_" + strings.Repeat("b", 43)} {
+		environ = append(environ, "WEIGHBRIDGE_"+v)
+	}
+	o := LoadOptions{Schemas: schemas}
+	o.Environ = environ
+	mustLoad(t, o, text)
+	o.Environ = append(o.Environ, "WEIGHBRIDGE_HUBB=x")
+	if _, err := loadText(o, text); err == nil || !strings.Contains(err.Error(), "$WEIGHBRIDGE_HUBB: there is no such setting") || strings.Contains(err.Error(), "MASTER") {
+		t.Errorf("%v", err)
+	}
+}

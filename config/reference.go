@@ -146,7 +146,7 @@ const pageHead = "# Configuration\n\n" +
 	"separated by commas, those of a map written `name=value,name=value`; in lists of sections `N` counts from 0. Each\n" +
 	"variable also exists with `_FILE` at its end: it names a file that the value is read from. For a source, the variable\n" +
 	"holds the secret itself, `…_FILE` names the secret's file, and `…_ENV` another variable. An unknown `WEIGHBRIDGE_…`\n" +
-	"variable is a mistake, except `WEIGHBRIDGE_KEY`, `WEIGHBRIDGE_TOKEN`, `WEIGHBRIDGE_SOAK`, `WEIGHBRIDGE_TEST_…` and\n" +
+	"variable is a mistake, except those that the configuration names as the place of a secret, `WEIGHBRIDGE_KEY`, `WEIGHBRIDGE_TOKEN`, `WEIGHBRIDGE_SOAK`, `WEIGHBRIDGE_TEST_…` and\n" +
 	"those that Kubernetes sets for a Service of our name (`WEIGHBRIDGE_SERVICE_HOST`, `WEIGHBRIDGE_PORT_8080_TCP`, …).\n"
 
 // Sample is a configuration file that shows every field with its default, or

@@ -50,6 +50,29 @@ func openBolt(ctx context.Context, path string, o Options, at checkpoint) (*core
 	return c, nil
 }
 
+// VerifyBolt reads the whole store in the file at path with the KEK, checks it
+// as OpenBolt does, and changes nothing. Where another process has it open the
+// error is ErrInUse, where there is none fs.ErrNotExist.
+func VerifyBolt(ctx context.Context, path string, o Options) error {
+	if o.KEK == nil {
+		return errNoKEK()
+	}
+	if o.LockTimeout <= 0 {
+		o.LockTimeout = DefaultLockTimeout
+	}
+	drv := &boltDriver{path: path}
+	if err := drv.examine(o.LockTimeout); err != nil {
+		return err
+	}
+	options := boltOptions(o.LockTimeout)
+	options.ReadOnly = true
+	if err := drv.openFile(options); err != nil {
+		return err
+	}
+	_, err := open(ctx, drv, o)
+	return errors.Join(inFile(path, err), drv.close())
+}
+
 // inFile makes an error about the store name its file.
 func inFile(path string, err error) error {
 	e, ok := errors.AsType[*Error](err)

@@ -399,3 +399,37 @@ func TestDamagedEvents(t *testing.T) {
 		})
 	}
 }
+
+// Verifying reads all of a store and leaves every byte of it as it is.
+func TestVerifyBolt(t *testing.T) {
+	kek := newKEK(t)
+	c, path, team := newBolt(t, kek)
+	create(t, c, team, "hf", canary)
+	o := Options{KEK: kek, LockTimeout: 100 * time.Millisecond}
+	if err := VerifyBolt(t.Context(), path, o); !errors.Is(err, ErrInUse) {
+		t.Errorf("of one that is open: %v", err)
+	}
+	check(t, c.Close())
+	before, err := os.ReadFile(path)
+	check(t, err)
+	check(t, VerifyBolt(t.Context(), path, o))
+	if err := VerifyBolt(t.Context(), path, Options{KEK: newKEK(t)}); !errors.Is(err, ErrWrongKEK) {
+		t.Errorf("with another KEK: %v", err)
+	}
+	if err := VerifyBolt(t.Context(), path, Options{}); !errors.Is(err, ErrInvalid) {
+		t.Errorf("without a KEK: %v", err)
+	}
+	if err := VerifyBolt(t.Context(), path+".none", o); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("of none: %v", err)
+	}
+	after, err := os.ReadFile(path)
+	check(t, err)
+	equal(t, "the file is untouched", bytes.Equal(before, after), true)
+	check(t, os.WriteFile(path, after[:len(after)/2], 0o600))
+	if err := VerifyBolt(t.Context(), path, o); !errors.Is(err, ErrDamaged) {
+		t.Errorf("of half of one: %v", err)
+	}
+	names, err := os.ReadDir(filepath.Dir(path))
+	check(t, err)
+	equal(t, "number of files", len(names), 1)
+}

@@ -10,6 +10,8 @@ import (
 	"os"
 	"runtime"
 	"strings"
+
+	"github.com/weighbridge/weighbridge/auth"
 )
 
 // The text of a KEK: comment lines, then one line of three parts. The prefix
@@ -30,14 +32,13 @@ const (
 func CreateFileKEK(path string) (KEK, error) { return createFileKEK(path, nil) }
 
 func createFileKEK(path string, at checkpoint) (KEK, error) {
-	key := make([]byte, kekSize)
-	_, _ = rand.Read(key) // never fails since Go 1.24
-	text := []byte(kekHeader + kekPrefix + "." + base64.RawURLEncoding.EncodeToString(key) + "." + fingerprint(key) + "\n")
-	defer clear(text)
-	k, err := newLocalKEK(key)
+	line, k, err := newKEKLine()
 	if err != nil {
 		return nil, err
 	}
+	text := append([]byte(kekHeader), line...)
+	defer clear(text)
+	defer clear(line)
 	if err := writeNew(path, text, at); err != nil {
 		if errors.Is(err, fs.ErrExist) {
 			return nil, &Error{Kind: KindExists, What: "KEK file", Ref: path, Detail: "it exists already and is not replaced", Cause: err}
@@ -46,6 +47,26 @@ func createFileKEK(path string, at checkpoint) (KEK, error) {
 	}
 	removeLeftovers(path)
 	return k, nil
+}
+
+// NewKEKText makes a KEK from crypto/rand and returns its text, one line that
+// OpenKEK takes from an environment variable, and its id, which is no secret.
+func NewKEKText() (text auth.Secret, id string, err error) {
+	line, k, err := newKEKLine()
+	if err != nil {
+		return auth.Secret{}, "", err
+	}
+	defer clear(line)
+	return auth.NewSecret(strings.TrimSpace(string(line))), k.ID(), nil
+}
+
+// newKEKLine makes a key and its line.
+func newKEKLine() (line []byte, k *localKEK, err error) {
+	key := make([]byte, kekSize)
+	_, _ = rand.Read(key) // never fails since Go 1.24
+	line = []byte(kekPrefix + "." + base64.RawURLEncoding.EncodeToString(key) + "." + fingerprint(key) + "\n")
+	k, err = newLocalKEK(key)
+	return line, k, err
 }
 
 // OpenFileKEK reads the KEK in the file at path. It refuses a file that

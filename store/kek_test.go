@@ -78,6 +78,22 @@ func TestFileKEKIsMadeByOneOfMany(t *testing.T) {
 	}
 }
 
+func TestKEKTextOpensByItsVariable(t *testing.T) {
+	text, id, err := NewKEKText()
+	check(t, err)
+	equal(t, "number of lines", strings.Count(text.Reveal(), "\n"), 0)
+	t.Setenv("WB_TEST_KEK", text.Reveal())
+	k, err := OpenKEK("env:WB_TEST_KEK", t.TempDir())
+	check(t, err)
+	equal(t, "id", k.ID(), id)
+	if strings.Contains(fmt.Sprintf("%v %+v", text, text), kekPrefix) {
+		t.Error("it prints")
+	}
+	another, _, err := NewKEKText()
+	check(t, err)
+	equal(t, "made twice", another.Equal(text), false)
+}
+
 func TestFileKEKRefusals(t *testing.T) {
 	dir := t.TempDir()
 	good := filepath.Join(dir, "good")

@@ -71,40 +71,6 @@ func (a *app) load(c *cobra.Command, f *serveFlags) (*config.Loaded, error) {
 	return config.Load(o)
 }
 
-func (a *app) checkCommand() *cobra.Command {
-	var f serveFlags
-	c := &cobra.Command{
-		Use: "check", Short: "Report every mistake in the configuration at once, with its place", Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			loaded, err := a.load(c, &f)
-			var problems config.Problems
-			if errors.As(err, &problems) && a.json {
-				return errors.Join(&exitError{exitInvalid, errPrinted}, a.print(checked{Problems: problems, Warnings: config.Problems{}}, nil))
-			}
-			if err != nil {
-				return err
-			}
-			out := checked{OK: true, Problems: config.Problems{}, Warnings: append(config.Problems{}, loaded.Warnings...)}
-			return a.print(out, func(w io.Writer) {
-				for _, one := range out.Warnings {
-					_, _ = fmt.Fprintln(w, "warning: "+one.Error())
-				}
-				_, _ = fmt.Fprintln(w, "The configuration is valid.")
-			})
-		},
-	}
-	c.Flags().StringVar(&f.config, "config", "", "configuration file (YAML)")
-	must(c.MarkFlagFilename("config", "yaml", "yml"))
-	return c
-}
-
-// checked is what check prints with --json.
-type checked struct {
-	OK       bool            `json:"ok"`
-	Problems config.Problems `json:"problems"`
-	Warnings config.Problems `json:"warnings"`
-}
-
 // serve runs until a signal or ctx ends it.
 func (a *app) serve(ctx context.Context, load func() (*config.Loaded, error)) error {
 	loaded, err := load()

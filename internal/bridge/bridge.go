@@ -192,8 +192,7 @@ func (b *Bridge) openStore(cfg *config.Config) error {
 }
 
 // openKEK opens the KEK, and makes its file where there is neither it nor a
-// store yet. A store whose KEK file is gone is not given a new one: that would
-// hide the loss.
+// store yet.
 func (b *Bridge) openKEK(uri, storePath string) (store.KEK, error) {
 	kek, err := store.OpenKEK(uri, b.dir)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -204,7 +203,7 @@ func (b *Bridge) openKEK(uri, storePath string) (store.KEK, error) {
 		return nil, err
 	}
 	if _, statErr := os.Stat(storePath); statErr == nil {
-		return nil, fmt.Errorf("the key encryption key %s is missing, and the store %s is sealed with it: put the file back from where it was kept", path, storePath)
+		return nil, missingKEK(uri, b.dir, storePath)
 	}
 	return store.CreateFileKEK(path)
 }

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weighbridge/weighbridge/config"
+	"github.com/weighbridge/weighbridge/internal/bridge"
+)
+
+func (a *app) checkCommand() *cobra.Command {
+	var f serveFlags
+	c := &cobra.Command{
+		Use: "check", Short: "Report every mistake in the configuration at once, with its place", Args: noArgs,
+		Long: "Reports every mistake in the configuration at once, with its place, and changes nothing. It\n" +
+			"reads the files that the configuration names, and tries the key encryption key: whether it can\n" +
+			"be read, and whether it opens the store, where there is one that no weighbridge is using.",
+		RunE: func(c *cobra.Command, _ []string) error {
+			loaded, err := a.load(c, &f)
+			var warnings config.Problems
+			if err == nil {
+				warnings, err = verifyKEK(c.Context(), loaded)
+			}
+			var problems config.Problems
+			if errors.As(err, &problems) && a.json {
+				return errors.Join(&exitError{exitInvalid, errPrinted}, a.print(checked{Problems: problems, Warnings: config.Problems{}}, nil))
+			}
+			if err != nil {
+				return err
+			}
+			out := checked{OK: true, Problems: config.Problems{}, Warnings: append(append(config.Problems{}, loaded.Warnings...), warnings...)}
+			return a.print(out, func(w io.Writer) {
+				for _, one := range out.Warnings {
+					_, _ = fmt.Fprintln(w, "warning: "+one.Error())
+				}
+				_, _ = fmt.Fprintln(w, "The configuration is valid.")
+			})
+		},
+	}
+	c.Flags().StringVar(&f.config, "config", "", "configuration file (YAML)")
+	must(c.MarkFlagFilename("config", "yaml", "yml"))
+	return c
+}
+
+// checked is what check prints with --json.
+type checked struct {
+	OK       bool            `json:"ok"`
+	Problems config.Problems `json:"problems"`
+	Warnings config.Problems `json:"warnings"`
+}
+
+// verifyKEK tries the key encryption key. Its mistake is one of the
+// configuration, and a store that is in use a warning.
+func verifyKEK(ctx context.Context, loaded *config.Loaded) (config.Problems, error) {
+	switch err := bridge.Verify(ctx, &loaded.Config); {
+	case err == nil:
+		return nil, nil
+	case errors.Is(err, bridge.ErrStoreBusy):
+		return config.Problems{loaded.Problem("kek", err.Error(), "")}, nil
+	default:
+		return nil, config.Problems{loaded.Problem("kek", err.Error(), "")}
+	}
+}
