@@ -118,7 +118,7 @@ func (x *exchange) carry(out *outgoing, send sender) (*wire.Body, *scrub.Masker,
 		use = nil
 	}
 	if x.transfer == nil {
-		x.transfer = x.p.transfers.add(x.context(), x)
+		x.transfer = x.p.transfers.add(x.context(), nil, x)
 	}
 	ctx := x.transfer.ctx
 	mask, err := x.sign(ctx, out)

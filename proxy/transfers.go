@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/proxy/wire"
 )
 
 // Transfer is a request in progress.
@@ -38,19 +39,33 @@ type transfer struct {
 	bytes  atomic.Int64
 	total  atomic.Int64
 	// ctx ends when the transfer is cut.
-	ctx    context.Context
+	ctx context.Context
+	// cancel is nil where ctx is a request's own.
 	cancel context.CancelFunc
+	// The neighbours in the registry.
+	before, after *transfer
 }
 
-// registry holds the requests in progress. The zero value is ready.
+// cut ends t.
+func (t *transfer) cut() {
+	if t.cancel != nil {
+		t.cancel()
+		return
+	}
+	wire.Cut(t.ctx)
+}
+
+// registry holds the requests in progress, the newest first. The zero value is
+// ready.
 type registry struct {
-	mu   sync.Mutex
-	live map[*transfer]struct{}
+	mu    sync.Mutex
+	first *transfer
+	count int
 }
 
-// add enters an exchange, which is cut off by the end of ctx.
-func (r *registry) add(ctx context.Context, x *exchange) *transfer {
-	ctx, cancel := context.WithCancel(ctx)
+// add enters an exchange of which ctx is the request's own, or the one that
+// cancel ends.
+func (r *registry) add(ctx context.Context, cancel context.CancelFunc, x *exchange) *transfer {
 	t := &transfer{ctx: ctx, cancel: cancel, target: x.target, shown: Transfer{
 		ID: x.id, KeyID: x.identity.KeyID, KeyName: x.identity.KeyName, Worker: x.peer,
 		Mode: x.recordMode(), Method: x.method, Started: x.started,
@@ -59,22 +74,48 @@ func (r *registry) add(ctx context.Context, x *exchange) *transfer {
 	t.total.Store(-1)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.live == nil {
-		r.live = map[*transfer]struct{}{}
+	if t.after = r.first; t.after != nil {
+		t.after.before = t
 	}
-	r.live[t] = struct{}{}
+	r.first = t
+	r.count++
 	return t
 }
 
-// remove takes t out and releases its context. A nil t is nothing.
+// remove takes t out, once. A nil t is nothing.
 func (r *registry) remove(t *transfer) {
 	if t == nil {
 		return
 	}
 	r.mu.Lock()
-	delete(r.live, t)
+	if t.before != nil {
+		t.before.after = t.after
+	} else {
+		r.first = t.after
+	}
+	if t.after != nil {
+		t.after.before = t.before
+	}
+	r.count--
 	r.mu.Unlock()
-	t.cancel()
+	if t.cancel != nil {
+		t.cancel()
+	}
+}
+
+// all calls yield with each transfer, under the lock.
+func (r *registry) all(yield func(*transfer)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for t := r.first; t != nil; t = t.after {
+		yield(t)
+	}
+}
+
+func (r *registry) len() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.count
 }
 
 func (t *transfer) show() Transfer {
@@ -86,12 +127,8 @@ func (t *transfer) show() Transfer {
 // Transfers are the requests in progress, blind tunnels among them, the
 // oldest first.
 func (p *Proxy) Transfers() []Transfer {
-	p.transfers.mu.Lock()
-	out := make([]Transfer, 0, len(p.transfers.live))
-	for t := range p.transfers.live {
-		out = append(out, t.show())
-	}
-	p.transfers.mu.Unlock()
+	out := []Transfer{}
+	p.transfers.all(func(t *transfer) { out = append(out, t.show()) })
 	sort.Slice(out, func(i, j int) bool { return out[i].ID < out[j].ID })
 	return out
 }
@@ -99,16 +136,14 @@ func (p *Proxy) Transfers() []Transfer {
 // Cut ends every transfer that which picks, so that its worker sees a broken
 // connection, and returns how many those were.
 func (p *Proxy) Cut(which func(Transfer) bool) int {
-	p.transfers.mu.Lock()
 	var picked []*transfer
-	for t := range p.transfers.live {
+	p.transfers.all(func(t *transfer) {
 		if which(t.show()) {
 			picked = append(picked, t)
 		}
-	}
-	p.transfers.mu.Unlock()
+	})
 	for _, t := range picked {
-		t.cancel()
+		t.cut()
 	}
 	return len(picked)
 }
@@ -118,8 +153,5 @@ type Counts struct{ Conns, Transfers, Tunnels int }
 
 // Live counts what is in progress.
 func (p *Proxy) Live() Counts {
-	p.transfers.mu.Lock()
-	n := len(p.transfers.live)
-	p.transfers.mu.Unlock()
-	return Counts{Conns: p.server.Conns(), Transfers: n, Tunnels: p.tunnels.len()}
+	return Counts{Conns: p.server.Conns(), Transfers: p.transfers.len(), Tunnels: p.tunnels.len()}
 }

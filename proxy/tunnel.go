@@ -42,7 +42,8 @@ func (x *exchange) blindTunnel(d auth.ConnectDecision) *auth.Error {
 	x.mode = blind
 	x.status = 200
 	x.firstByte = p.o.Now().Sub(x.started)
-	x.transfer = p.transfers.add(context.Background(), x)
+	ctx, cancel := context.WithCancel(context.Background())
+	x.transfer = p.transfers.add(ctx, cancel, x)
 	b := &blindOne{who: x.who, cancel: x.transfer.cancel}
 	p.tunnels.add(b)
 	x.line.hijack(func(c net.Conn, early []byte) {

@@ -28,7 +28,7 @@ type Body struct {
 	left       int64         // of a known length; -1 is "until the upstream closes"
 	reusable   bool
 	upload     *upload
-	unwatch    func() bool
+	leash      leash
 	ctx        context.Context
 	generation uint64
 
@@ -55,7 +55,7 @@ var memories = newPool(smallBody)
 // takes the exchange's resources over.
 func (x *exchange) body(h head) (*Body, error) {
 	b := &Body{
-		u: x.u, br: x.br, upload: x.upload, unwatch: x.unwatch, ctx: x.ctx, generation: x.generation,
+		u: x.u, br: x.br, upload: x.upload, leash: x.leash, ctx: x.ctx, generation: x.generation,
 		host: x.u.d.Host, reusable: h.persists() && !x.cut,
 		limit: stallLimits{upstream: x.u.c.o.StallTimeout, worker: x.u.c.o.WorkerStallTimeout},
 	}
@@ -187,8 +187,8 @@ func (b *Body) release(reusable bool) {
 		return
 	}
 	b.u = nil
-	// unwatch reports false where the context ended: the connection is closed.
-	reusable = b.unwatch() && reusable
+	// The leash is gone where the context ended: the connection is closed.
+	reusable = b.leash.free(u) && reusable
 	// The read batch is taken away before anybody else may get the connection;
 	// its buffer goes back where it was lent.
 	reusable = u.base.endRead() && reusable
@@ -227,6 +227,15 @@ func (b *Body) Err() error { return b.err }
 // bytes moved since its last call. Without Bind a WriteTo goes to its writer.
 func (b *Body) Bind(client net.Conn, onProgress func(n int64)) {
 	b.client, b.progress = client, onProgress
+}
+
+// Memory is a body that is whole in memory, of which nothing was read. It may
+// be changed in place, and holds until Close.
+func (b *Body) Memory() ([]byte, bool) {
+	if b.buf == nil || b.count > 0 {
+		return nil, false
+	}
+	return b.mem, true
 }
 
 // Attach hands b to resp: in memory it becomes resp's body and b is closed;

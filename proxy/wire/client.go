@@ -178,7 +178,7 @@ type exchange struct {
 
 	br         *bufio.Reader
 	upload     *upload
-	unwatch    func() bool
+	leash      leash
 	answered   bool        // a byte of the answer has come
 	final      atomic.Bool // the answer's head was read
 	cut        bool        // the request could not be sent whole
@@ -189,14 +189,14 @@ type exchange struct {
 // connection is closed and nothing is held any more.
 func (x *exchange) run() (b *Body, err error) {
 	u, held := x.u, true
-	x.unwatch = context.AfterFunc(x.ctx, u.close)
+	x.leash = leashed(x.ctx, u)
 	x.br = getReader(u.net)
 	defer func() {
 		if !held {
 			return
 		}
 		u.close()
-		x.unwatch()
+		x.leash.free(u)
 		x.upload.abort()
 		putReader(x.br)
 	}()

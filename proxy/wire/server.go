@@ -63,10 +63,8 @@ type ServerOptions struct {
 // server's own; a Content-Length that the handler left is sent only where
 // there is no body to send (HEAD, 304). No other field is added.
 type Server struct {
-	o ServerOptions
-	// killed is the parent of every Context.
-	killed context.Context
-	kill   context.CancelFunc
+	o      ServerOptions
+	killed atomic.Bool // every Context has ended
 
 	draining atomic.Bool
 	shedding atomic.Int32
@@ -88,9 +86,7 @@ func NewServer(o ServerOptions) *Server {
 	def(&o.HeaderTimeout, 10*time.Second)
 	def(&o.IdleTimeout, 2*time.Minute)
 	def(&o.StallTimeout, 2*time.Minute)
-	s := &Server{o: o, listeners: map[net.Listener]struct{}{}, conns: map[*serving]struct{}{}, empty: make(chan struct{})}
-	s.killed, s.kill = context.WithCancel(context.Background())
-	return s
+	return &Server{o: o, listeners: map[net.Listener]struct{}{}, conns: map[*serving]struct{}{}, empty: make(chan struct{})}
 }
 
 // ErrServerClosed is what Serve returns on a server that was shut down before.
@@ -160,7 +156,7 @@ func (s *Server) track(x *serving) admission {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.draining.Load() && !x.inner || s.killed.Err() != nil:
+	case s.draining.Load() && !x.inner || s.killed.Load():
 		return closed
 	case !x.inner && s.o.MaxConns > 0 && s.outer >= s.o.MaxConns:
 		return full
@@ -233,9 +229,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	s.kill()
+	s.killed.Store(true)
 	s.mu.Lock()
 	for x := range s.conns {
+		x.kill()
 		Reset(x.c)
 	}
 	s.mu.Unlock()

@@ -3,7 +3,6 @@ package wire
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -42,9 +41,12 @@ type serving struct {
 	body   *requestBody
 	hijack func(c net.Conn, early []byte)
 	broken bool // BreakAfter
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	watch  *watch
+
+	mu     sync.Mutex      // guards the rest
+	ctx    *requestContext // written by the connection's goroutine alone
+	look   *time.Timer     // looks at the worker's connection; nil until it is needed
+	armed  bool            // look runs
+	looked bool            // the request that runs wants it to
 }
 
 const (
@@ -90,6 +92,7 @@ func (x *serving) serve() {
 			putReader(x.br)
 		}
 		_ = x.c.Close()
+		x.stopLooking()
 		x.s.untrack(x)
 	}()
 	x.base.setWriteIdle(0) // what stands is of who served the connection before
@@ -262,7 +265,7 @@ func (x *serving) handOver() {
 func (x *serving) answer(ctx *fasthttp.RequestCtx, h *head) bool {
 	// From here on a worker that is gone shows by the writes that fail. One
 	// that only ended its own side (half-close) gets its whole answer.
-	x.watch.stop()
+	x.lookAway()
 	unread := !x.body.settle()
 	if !unread {
 		x.dropReader() // a long answer holds none of it
