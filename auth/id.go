@@ -25,5 +25,6 @@ func NewID(prefix string, now time.Time) string {
 	var b [16]byte
 	binary.BigEndian.PutUint64(b[:8], uint64(now.UnixMilli())<<16)
 	_, _ = rand.Read(b[6:]) // crypto/rand.Read never fails since Go 1.24
-	return prefix + crockford.EncodeToString(b[:])
+	var text [32]byte       // the longest prefix, and 26
+	return string(crockford.AppendEncode(append(text[:0], prefix...), b[:]))
 }

@@ -83,14 +83,22 @@ func ParseURL(raw string) (Target, error) {
 
 // Authority is host, or host:port where the port is not the scheme's default.
 func (t Target) Authority() string {
-	host := t.Host
-	if strings.IndexByte(host, ':') >= 0 {
-		host = "[" + host + "]"
+	if t.Port == defaultPort(t.Scheme) && strings.IndexByte(t.Host, ':') < 0 {
+		return t.Host
+	}
+	return string(t.appendAuthority(make([]byte, 0, 64)))
+}
+
+func (t *Target) appendAuthority(b []byte) []byte {
+	if strings.IndexByte(t.Host, ':') >= 0 {
+		b = append(append(append(b, '['), t.Host...), ']')
+	} else {
+		b = append(b, t.Host...)
 	}
 	if t.Port == defaultPort(t.Scheme) {
-		return host
+		return b
 	}
-	return host + ":" + strconv.Itoa(int(t.Port))
+	return strconv.AppendUint(append(b, ':'), uint64(t.Port), 10)
 }
 
 // String is the URL with its query, byte for byte as it will be requested. A
@@ -104,7 +112,10 @@ func (t Target) String() string {
 }
 
 // Redacted is the URL without its query: the only form for logs and records.
-func (t Target) Redacted() string { return t.Scheme + "://" + t.Authority() + t.Path }
+func (t Target) Redacted() string {
+	b := append(append(make([]byte, 0, 256), t.Scheme...), "://"...)
+	return string(append(t.appendAuthority(b), t.Path...))
+}
 
 // Signed reports whether the query carries a complete foreign signature (S3
 // presigned, SAS, CloudFront, Cloud Storage): such a URL authorizes itself,

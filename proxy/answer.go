@@ -235,7 +235,7 @@ func (x *exchange) progress(n int64) { x.transfer.bytes.Add(n) }
 // scrub.MaxBody, and in its head otherwise.
 func (x *exchange) scan(out *outgoing, h answerHeader, body *wire.Body, mask *scrub.Masker, rewrite auth.BodyRewrite) *auth.Error {
 	coding := h.Get("Content-Encoding")
-	text, err := io.ReadAll(io.LimitReader(body, scrub.MaxBody+1))
+	text, lent, err := readText(body)
 	if err != nil {
 		_ = body.Close()
 		return auth.AsError(err)
@@ -246,7 +246,7 @@ func (x *exchange) scan(out *outgoing, h answerHeader, body *wire.Body, mask *sc
 		h.removeNames(scrub.StaleFields())
 		return x.rest(h, text, body, rewrite)
 	}
-	_ = body.Close()
+	defer func() { _ = body.Close() }() // of which text may be the memory
 	r, err := mask.Body(text, coding)
 	if err != nil {
 		return auth.AsError(err)
@@ -273,9 +273,30 @@ func (x *exchange) scan(out *outgoing, h answerHeader, body *wire.Body, mask *sc
 	}
 	x.line.setStatus(x.status)
 	x.transfer.total.Store(int64(len(text)))
-	x.line.bytes(text)
+	if lent {
+		x.line.copied(text)
+	} else {
+		x.line.bytes(text)
+	}
 	x.end(int64(len(text)), nil)
 	return nil
+}
+
+// readText reads a body, and of one that is too long to be searched the first
+// scrub.MaxBody+1 bytes. lent says that the text is the body's own memory: it
+// holds until body is closed.
+func readText(body *wire.Body) (text []byte, lent bool, err error) {
+	if text, ok := body.Memory(); ok {
+		return text, true, nil
+	}
+	n := body.Len()
+	if n < 0 || n > scrub.MaxBody {
+		text, err = io.ReadAll(io.LimitReader(body, scrub.MaxBody+1))
+		return text, false, err
+	}
+	text = make([]byte, n)
+	_, err = io.ReadFull(body, text)
+	return text, false, err
 }
 
 // part answers the worker's Range from a whole text.

@@ -78,6 +78,9 @@ func (l line) make(fill func(w io.Writer) error, end func(sent int64, err error)
 // bytes sends a whole body with the header as it stands.
 func (l line) bytes(b []byte) { l.ctx.Response.SetBodyRaw(b) }
 
+// copied is bytes for a body that is somebody else's memory.
+func (l line) copied(b []byte) { l.ctx.Response.SetBody(b) }
+
 // setStatus changes the status, and with it the words that the upstream had
 // for its own.
 func (l line) setStatus(status int) {

@@ -93,8 +93,8 @@ type File struct {
 
 	mu        sync.Mutex
 	pending   *batch
-	spare     []byte // buffer of the last written batch
-	live      map[string]auth.Event
+	spare     []byte               // buffer of the last written batch
+	live      map[string]admission // by request
 	quotas    map[string]*quota
 	summaries map[summaryKey]*summary
 	refused   int64 // used events refused since the trip
@@ -184,7 +184,7 @@ func OpenFile(dir string, o FileOptions) (*File, error) {
 	f := &File{
 		o:         o,
 		dir:       dir,
-		live:      map[string]auth.Event{},
+		live:      map[string]admission{},
 		quotas:    map[string]*quota{},
 		summaries: map[summaryKey]*summary{},
 		changed:   make(chan struct{}),

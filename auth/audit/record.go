@@ -10,6 +10,9 @@ import (
 // it a crash leaves some without the line that marks them aborted.
 const maxLive = 1 << 20
 
+// admission is what a crash must be able to tell of a request without outcome.
+type admission struct{ team, key, credential string }
+
 // Record queues e and returns its ticket at once; it never waits for the
 // disk. ID and Time are filled in where they are empty.
 //
@@ -115,7 +118,7 @@ func (f *File) enqueue(e *auth.Event, line []byte, admits bool, now time.Time) a
 		if id == "" {
 			id = e.ID
 		} else if len(f.live) < maxLive {
-			f.live[id] = auth.Event{TeamID: e.TeamID, RequestID: id, KeyID: e.KeyID, CredentialID: e.CredentialID}
+			f.live[id] = admission{team: e.TeamID, key: e.KeyID, credential: e.CredentialID}
 		}
 		f.pending.add(line, id)
 		return f.pending

@@ -218,8 +218,8 @@ func (f *File) checkpoint(now time.Time, closing bool) []byte {
 	f.begun = true
 	f.since = 0
 	var b strings.Builder
-	for _, e := range f.live {
-		fmt.Fprintf(&b, "%s %s %s %s\n", dash(e.RequestID), dash(e.TeamID), dash(e.KeyID), dash(e.CredentialID))
+	for request, a := range f.live {
+		fmt.Fprintf(&b, "%s %s %s %s\n", dash(request), dash(a.team), dash(a.key), dash(a.credential))
 	}
 	line := append([]byte(nil), `{"id":`...)
 	line = appendQuoted(line, auth.NewID(auth.PrefixEvent, now))

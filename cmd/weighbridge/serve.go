@@ -78,7 +78,8 @@ func (a *app) serve(ctx context.Context, load func() (*config.Loaded, error)) er
 		return err
 	}
 	cfg := &loaded.Config
-	log := a.logger(cfg.Log)
+	log, flush := a.logger(cfg.Log)
+	defer flush()
 	for _, w := range loaded.Warnings {
 		log.Warn().Msg(w.Error())
 	}
@@ -176,17 +177,19 @@ func (a *app) drain(b *bridge.Bridge, log zerolog.Logger, signals <-chan os.Sign
 	}
 }
 
-func (a *app) logger(l config.Log) zerolog.Logger {
+// logger makes the log; flush writes what of it is still in memory.
+func (a *app) logger(l config.Log) (log zerolog.Logger, flush func()) {
 	level, err := zerolog.ParseLevel(l.Level)
 	if err != nil {
 		level = zerolog.InfoLevel
 	}
-	var w io.Writer = a.stderr
+	lines := newLogBuffer(a.stderr)
+	var w io.Writer = lines
 	f, isFile := a.stderr.(*os.File)
 	if l.Format == "console" || l.Format == "auto" && isFile && isTerminal(f) {
 		w = zerolog.ConsoleWriter{Out: a.stderr, TimeFormat: time.RFC3339, NoColor: a.env("NO_COLOR") != ""}
 	}
-	return zerolog.New(w).Level(level).With().Timestamp().Logger()
+	return zerolog.New(w).Level(level).With().Timestamp().Logger(), lines.Flush
 }
 
 // greet prints the first API key, once, and where everything is. The note that

@@ -3,11 +3,13 @@ package bridge
 import (
 	"net/http"
 	"strconv"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/weighbridge/weighbridge/auth"
 	"github.com/weighbridge/weighbridge/proxy"
 )
 
@@ -20,6 +22,23 @@ type metrics struct {
 	resumed   *prometheus.CounterVec
 	firstByte *prometheus.HistogramVec
 	duration  *prometheus.HistogramVec
+
+	mu     sync.RWMutex // guards series
+	series map[seriesKey]*series
+}
+
+// seriesKey is all labels of a sample; there are as many as series.
+type seriesKey struct {
+	mode, outcome, provider string
+	code                    auth.Code
+	class                   int
+}
+
+// series is where samples of one key are counted: looking a counter up by its
+// labels costs more than counting.
+type series struct {
+	requests, bytes     prometheus.Counter
+	firstByte, duration prometheus.Observer
 }
 
 var _ proxy.Metrics = (*metrics)(nil)
@@ -31,7 +50,7 @@ type gauges struct {
 }
 
 func newMetrics(version string, g gauges) *metrics {
-	m := &metrics{registry: prometheus.NewRegistry()}
+	m := &metrics{registry: prometheus.NewRegistry(), series: map[seriesKey]*series{}}
 	m.requests = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "weighbridge_requests_total", Help: "Requests of the data plane by mode, outcome, provider, code of refusal and status class.",
 	}, []string{"mode", "outcome", "provider", "code", "status"})
@@ -66,23 +85,44 @@ func newMetrics(version string, g gauges) *metrics {
 
 // Observe implements proxy.Metrics.
 func (m *metrics) Observe(s proxy.Sample) {
-	class := ""
-	if s.Status > 0 {
-		class = strconv.Itoa(s.Status/100) + "xx"
+	key := seriesKey{s.Mode, s.Outcome, s.Provider, s.Code, s.Status / 100}
+	m.mu.RLock()
+	to := m.series[key]
+	m.mu.RUnlock()
+	if to == nil {
+		to = m.seriesOf(key)
 	}
-	m.requests.WithLabelValues(s.Mode, s.Outcome, s.Provider, string(s.Code), class).Inc()
+	to.requests.Inc()
 	if s.Bytes > 0 {
-		m.bytes.WithLabelValues(s.Mode, s.Outcome, s.Provider).Add(float64(s.Bytes))
+		to.bytes.Add(float64(s.Bytes))
 	}
 	if s.Resumed > 0 {
-		m.resumed.WithLabelValues(s.Mode, s.Outcome, s.Provider).Add(float64(s.Resumed))
+		m.resumed.WithLabelValues(s.Mode, s.Outcome, s.Provider).Add(float64(s.Resumed)) // seldom
 	}
 	if s.FirstByte > 0 {
-		m.firstByte.WithLabelValues(s.Mode).Observe(s.FirstByte.Seconds())
+		to.firstByte.Observe(s.FirstByte.Seconds())
 	}
 	if s.Duration > 0 {
-		m.duration.WithLabelValues(s.Mode).Observe(s.Duration.Seconds())
+		to.duration.Observe(s.Duration.Seconds())
 	}
+}
+
+// seriesOf makes the entry of key.
+func (m *metrics) seriesOf(key seriesKey) *series {
+	class := ""
+	if key.class > 0 {
+		class = strconv.Itoa(key.class) + "xx"
+	}
+	to := &series{
+		requests:  m.requests.WithLabelValues(key.mode, key.outcome, key.provider, string(key.code), class),
+		bytes:     m.bytes.WithLabelValues(key.mode, key.outcome, key.provider),
+		firstByte: m.firstByte.WithLabelValues(key.mode),
+		duration:  m.duration.WithLabelValues(key.mode),
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.series[key] = to
+	return to
 }
 
 func (m *metrics) handler() http.Handler {
