@@ -47,3 +47,43 @@ func TestSignAllocations(t *testing.T) {
 		t.Errorf("%.0f allocations, want at most %d", n, maxAllocs)
 	}
 }
+
+// received are a range GET as boto3 signs it, and the same presigned.
+func received(t testing.TB) map[string]*Incoming {
+	v := vector{Path: "/models/weights/model%2Bv2-00001-of-00004.safetensors", Query: "versionId=3HL4kqtJlcpXroDTDmJ&x-id=GetObject", Fields: [][2]string{{"Range", "bytes=0-8388607"}, {"x-amz-checksum-mode", "ENABLED"}},
+		Signed: "host;range;x-amz-checksum-mode;x-amz-content-sha256;x-amz-date"}
+	p := vector{Path: v.Path, Query: v.Query, Presigned: true}
+	out := map[string]*Incoming{"header": v.signed(t), "presigned": p.signed(t)}
+	for _, in := range out {
+		in.Fields = append(in.Fields, Field{"Host", in.Host}, Field{"User-Agent", "Boto3/1.43.11 md/Botocore#1.43.11 ua/2.1"}, Field{"Accept-Encoding", "identity"}, Field{"Amz-Sdk-Invocation-Id", "0000"}, Field{"Amz-Sdk-Request", "attempt=1"})
+	}
+	return out
+}
+
+func BenchmarkVerify(b *testing.B) {
+	for name, in := range received(b) {
+		b.Run(name, func(b *testing.B) {
+			v := verifier("", exampleTime)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := v.Verify(context.Background(), in); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func TestVerifyAllocations(t *testing.T) {
+	for name, in := range received(t) {
+		v := verifier("", exampleTime)
+		n := testing.AllocsPerRun(100, func() {
+			if _, err := v.Verify(context.Background(), in); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if n > maxAllocs {
+			t.Errorf("%s: %.0f allocations, want at most %d", name, n, maxAllocs)
+		}
+	}
+}

@@ -48,7 +48,7 @@ func CanonicalRequest(method string, path Path, query, headers string, signed []
 // and its canonical form.
 func StringToSign(date string, scope Scope, canonicalRequest string) string {
 	sum := sha256.Sum256([]byte(canonicalRequest))
-	return Algorithm + "\n" + date + "\n" + scope.String() + "\n" + hex.EncodeToString(sum[:])
+	return Algorithm + "\n" + date + "\n" + scope.String() + "\n" + hexOf(&sum)
 }
 
 // SigningKey is a secret that signs within one scope. The zero SigningKey must
@@ -57,22 +57,29 @@ type SigningKey struct{ k auth.Secret }
 
 // DeriveKey makes the signing key of a secret access key for a scope.
 func DeriveKey(secret auth.Secret, scope Scope) SigningKey {
-	var k [sha256.Size]byte
-	mac := sum(k[:0], []byte("AWS4"+secret.Reveal()), scope.Date)
-	for _, part := range [...]string{scope.Region, scope.Service, terminator} {
-		mac = sum(k[:0], mac, part)
+	mac := []byte("AWS4" + secret.Reveal())
+	var text []byte
+	for _, part := range [...]string{scope.Date, scope.Region, scope.Service, terminator} {
+		text = append(text[:0], part...)
+		mac = sum(mac, text)
 	}
 	return SigningKey{auth.NewSecret(string(mac))}
 }
 
 // Sign is the signature of a string to sign: 64 lower-case hexadecimal digits.
 func (k SigningKey) Sign(stringToSign string) string {
-	var mac [sha256.Size]byte
-	return hex.EncodeToString(sum(mac[:0], []byte(k.k.Reveal()), stringToSign))
+	return hexOf((*[sha256.Size]byte)(sum([]byte(k.k.Reveal()), []byte(stringToSign))))
 }
 
-func sum(dst, key []byte, text string) []byte {
+// sum is the HMAC of text; it takes the place of key where that is long enough.
+func sum(key, text []byte) []byte {
 	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(text))
-	return mac.Sum(dst)
+	mac.Write(text)
+	return mac.Sum(key[:0])
+}
+
+func hexOf(sum *[sha256.Size]byte) string {
+	var digits [2 * sha256.Size]byte
+	hex.Encode(digits[:], sum[:])
+	return string(digits[:])
 }

@@ -54,41 +54,42 @@ func CanonicalHeaders(host string, fields []Field, signed []string) (headers, mi
 	for _, f := range fields {
 		size += len(f.Value) + 1
 	}
-	b := make([]byte, 0, size)
+	var b strings.Builder
+	b.Grow(size)
 	for _, name := range signed {
-		b = append(append(b, name...), ':')
+		b.WriteString(name)
+		b.WriteByte(':')
 		found := name == "host"
 		if found {
-			b = appendTrimmed(b, host)
+			writeTrimmed(&b, host)
 		} else {
 			for _, f := range fields {
 				if len(f.Name) != len(name) || !strings.EqualFold(f.Name, name) {
 					continue
 				}
 				if found {
-					b = append(b, ',')
+					b.WriteByte(',')
 				}
 				found = true
-				b = appendTrimmed(b, f.Value)
+				writeTrimmed(&b, f.Value)
 			}
 		}
 		if !found {
 			return "", name
 		}
-		b = append(b, '\n')
+		b.WriteByte('\n')
 	}
-	return string(b), ""
+	return b.String(), ""
 }
 
-// appendTrimmed appends v with blanks at its ends removed and runs of spaces
+// writeTrimmed writes v with blanks at its ends removed and runs of spaces
 // within made one (SigV4, Trim). Tabs within stay: the AWS SDKs for Go and
 // JavaScript keep them.
-func appendTrimmed(dst []byte, v string) []byte {
+func writeTrimmed(b *strings.Builder, v string) {
 	v = strings.Trim(v, " \t")
 	for i := 0; i < len(v); i++ {
 		if v[i] != ' ' || v[i-1] != ' ' { // v does not begin with a space
-			dst = append(dst, v[i])
+			b.WriteByte(v[i])
 		}
 	}
-	return dst
 }

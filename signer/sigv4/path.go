@@ -154,16 +154,17 @@ func decodePath(raw string) (decoded, reason string) {
 	if escapes == 0 {
 		return raw, ""
 	}
-	b := make([]byte, 0, len(raw)-2*escapes)
+	var b strings.Builder
+	b.Grow(len(raw) - 2*escapes)
 	for i := 0; i < len(raw); i++ {
 		c := raw[i]
 		if c == '%' {
 			c, _ = unhex(raw[i+1], raw[i+2])
 			i += 2
 		}
-		b = append(b, c)
+		b.WriteByte(c)
 	}
-	return string(b), ""
+	return b.String(), ""
 }
 
 // checkSegments looks at a decoded path for what a server that resolves paths

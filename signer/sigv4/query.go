@@ -150,7 +150,8 @@ func decodeQuery(s string, isName, semicolons bool) (decoded, reason string) {
 	if coded == 0 {
 		return s, ""
 	}
-	b := make([]byte, 0, len(s))
+	var b strings.Builder
+	b.Grow(len(s))
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		switch c {
@@ -160,7 +161,20 @@ func decodeQuery(s string, isName, semicolons bool) (decoded, reason string) {
 			c, _ = unhex(s[i+1], s[i+2])
 			i += 2
 		}
-		b = append(b, c)
+		b.WriteByte(c)
 	}
-	return string(b), ""
+	return b.String(), ""
+}
+
+// getFold is Get with the name compared without case, as those of signatures
+// are.
+func (q Query) getFold(name string) (value string, times int) {
+	for _, p := range q {
+		if len(p.Name) == len(name) && strings.EqualFold(p.Name, name) {
+			if times++; times == 1 {
+				value = p.Value
+			}
+		}
+	}
+	return value, times
 }
