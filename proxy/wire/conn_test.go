@@ -195,7 +195,14 @@ func TestGoneAndUnread(t *testing.T) {
 	if n, _ := c.Read(make([]byte, 2)); n != 1 {
 		t.Error("the byte was taken by looking")
 	}
-	_ = a.Close()
+	// A half-close is no disconnect (RFC 9112, section 9.6): whoever ended its
+	// own side may still wait for the answer.
+	_ = closeWrite(a)
+	eventually(t, "the end is there", c.unread)
+	if c.gone() {
+		t.Error("a half-close counts as gone")
+	}
+	Reset(a)
 	eventually(t, "gone", func() bool { return c.gone() && c.unread() })
 }
 

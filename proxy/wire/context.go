@@ -18,7 +18,7 @@ func (e ended) Error() string { return string(e) }
 func (ended) Is(target error) bool { return target == context.Canceled }
 
 const (
-	errWorkerGone = ended("wire: the worker closed its connection")
+	errWorkerGone = ended("wire: the worker broke its connection off")
 	errAnswered   = ended("wire: the response was written")
 	errKilled     = ended("wire: the server was stopped")
 	errCut        = ended("wire: the request was cut")
@@ -27,11 +27,11 @@ const (
 // lookEvery is how often a connection is looked at while a handler waits.
 const lookEvery = time.Second
 
-// Context is a context that ends when the worker of ctx closed its connection
+// Context is a context that ends when the connection of ctx's worker broke
 // before the response began (noticed within a second, without reading from it;
-// on Linux only), when the server is killed, when Cut is called with it, and
-// when the response was written or the hijacking function returned. Only for
-// handlers of a Server.
+// on Linux only; a worker that ended its own side still gets its answer), when
+// the server is killed, when Cut is called with it, and when the response was
+// written or the hijacking function returned. Only for handlers of a Server.
 func Context(ctx *fasthttp.RequestCtx) context.Context {
 	x := servingOf(ctx)
 	if x.ctx == nil {

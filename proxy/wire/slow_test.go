@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -115,7 +116,8 @@ func TestIdleConnectionsHoldNoBuffer(t *testing.T) {
 	}
 }
 
-// TestWorkerGone: the context of a request ends when its worker hangs up.
+// TestWorkerGone: the context of a request ends when its worker resets the
+// connection.
 func TestWorkerGone(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
@@ -129,7 +131,7 @@ func TestWorkerGone(t *testing.T) {
 	}, nil)
 	c := r.raw(t)
 	_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-	_ = c.Close()
+	Reset(c)
 	select {
 	case err := <-ended:
 		if !errors.Is(err, errWorkerGone) {
@@ -152,5 +154,25 @@ func TestHalfClose(t *testing.T) {
 	_ = closeWrite(c)
 	if b, err := io.ReadAll(c); !strings.HasSuffix(string(b), strings.Repeat("x", 150_000)) || err != nil {
 		t.Errorf("%d bytes, %v", len(b), err)
+	}
+}
+
+// TestHalfCloseBeforeALateHead: it does not count as gone either while the
+// upstream takes its time before it answers at all.
+func TestHalfCloseBeforeALateHead(t *testing.T) {
+	t.Parallel()
+	s := newScript(t, nil, func(c net.Conn, br *bufio.Reader) {
+		if _, err := readRequest(br); err != nil {
+			return
+		}
+		time.Sleep(5 * lookEvery / 2)
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate")
+	})
+	r := newRig(t, rigOptions{origin: s.addr})
+	c := r.raw(t)
+	_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	_ = closeWrite(c)
+	if b, err := io.ReadAll(c); !strings.HasPrefix(string(b), "HTTP/1.1 200 ") || !strings.HasSuffix(string(b), "late") || err != nil {
+		t.Errorf("%q, %v", b, err)
 	}
 }

@@ -22,18 +22,21 @@ func (c *Conn) unacknowledged() int {
 	return n
 }
 
-// gone reports whether the peer has closed or reset the connection, without
-// reading from it.
+// gone reports whether the connection is over, without reading from it. A peer
+// that ended its own side is not gone: it may be waiting for an answer (RFC
+// 9112, section 9.6), and from one that closed both it cannot be told before
+// something is written to it.
 func (c *Conn) gone() bool {
 	if c.sys == nil {
 		return false
 	}
-	// States of include/net/tcp_states.h: only these three say that the peer
-	// is there and may still send.
+	// States of include/net/tcp_states.h: in these the peer may still take what
+	// is sent.
 	const (
 		established = 1
 		synSent     = 2
 		synRecv     = 3
+		closeWait   = 8
 	)
 	state := byte(established)
 	err := c.sys.Control(func(fd uintptr) {
@@ -41,7 +44,7 @@ func (c *Conn) gone() bool {
 			state = info.State
 		}
 	})
-	return err != nil || state != established && state != synSent && state != synRecv
+	return err != nil || state != established && state != synSent && state != synRecv && state != closeWait
 }
 
 // unread reports whether c is closed by the peer or holds bytes that nobody
