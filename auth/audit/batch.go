@@ -2,6 +2,7 @@ package audit
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/weighbridge/weighbridge/auth"
 )
@@ -25,6 +26,9 @@ type batch struct {
 	wanted atomic.Bool
 	// wake is the writer's; nil in a batch that nobody waits for.
 	wake chan<- struct{}
+	// enough is how many have to wait before the writer is woken for them;
+	// waiting is how many do.
+	enough, waiting atomic.Int32
 
 	done    chan struct{}
 	settled bool
@@ -51,6 +55,20 @@ func (b *batch) hurry() {
 	select {
 	case b.wake <- struct{}{}:
 	default: // the writer is about to look
+	}
+}
+
+// await wakes the writer for somebody who waits, at once or in a moment.
+func (b *batch) await() {
+	if b.wake == nil || b.wanted.Load() {
+		return
+	}
+	n := b.waiting.Add(1)
+	switch enough := b.enough.Load(); {
+	case n >= enough:
+		b.hurry()
+	case n == 1:
+		time.AfterFunc(gatherTime, b.hurry)
 	}
 }
 

@@ -31,10 +31,13 @@ const (
 	lingerTime = 20 * time.Millisecond
 	// commitBytes is how much is not left to gather.
 	commitBytes = 64 << 10
-	// crowd is from how many admissions in one commit on they are left to
-	// gather until the first of them is waited for: there is work for the
-	// processors meanwhile, and a commit costs as much for one as for all.
-	crowd = 4
+	// crowd is from how many admissions in one commit on those that follow
+	// within crowdTime are left to gather until half as many are waited for,
+	// for gatherTime at most: there is work for the processors meanwhile, and a
+	// commit costs as much for one as for all.
+	crowd      = 4
+	crowdTime  = 5 * time.Millisecond
+	gatherTime = time.Millisecond
 	// day is how often files are pruned.
 	day = 24 * time.Hour
 )
@@ -105,8 +108,8 @@ type File struct {
 	changed   chan struct{} // closed and replaced when lines became durable
 	stats     Stats
 	linger    *time.Timer
-	lingering bool // linger runs
-	crowded   bool // the last commit held a crowd
+	lingering bool      // linger runs
+	crowded   time.Time // until when admissions are left to gather
 
 	wake    chan struct{}
 	stop    chan struct{}

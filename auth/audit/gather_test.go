@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -92,11 +93,18 @@ func TestAdmissionsOfACrowdGatherUntilOneIsWaitedFor(t *testing.T) {
 			t.Errorf("%d commits before anybody waited", n-before)
 		}
 		at := time.Now()
-		for _, ticket := range tickets {
-			if err := ticket.Wait(t.Context()); err != nil {
-				t.Fatal(err)
+		var wg sync.WaitGroup
+		for i, ticket := range tickets {
+			wg.Go(func() {
+				if err := ticket.Wait(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+			if n := made(); i < crowd/2-1 && n != before {
+				t.Errorf("%d commits while %d wait", n-before, i+1)
 			}
 		}
+		wg.Wait()
 		if n, took := made(), time.Since(at); n != before+1 || took != 0 {
 			t.Errorf("%d commits, which took %v", n-before, took)
 		}
@@ -108,6 +116,28 @@ func TestAdmissionsOfACrowdGatherUntilOneIsWaitedFor(t *testing.T) {
 		f.Record(used("req_at_once"))
 		if n := made(); n != before+1 {
 			t.Errorf("%d commits for an admission that is alone again", n-before)
+		}
+	})
+}
+
+func TestTheLastOfACrowdDoesNotWaitForOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &faultyDisk{}
+		f, made := commits(t, FileOptions{Disk: d})
+		crowded(t, f, d)
+		at := time.Now()
+		if err := f.Record(used("req_last")).Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(at); took != gatherTime {
+			t.Errorf("it took %v, want %v", took, gatherTime)
+		}
+		crowded(t, f, d)
+		time.Sleep(crowdTime + time.Nanosecond)
+		before := made()
+		f.Record(used("req_later"))
+		if n := made(); n != before+1 {
+			t.Errorf("%d commits for an admission long after the crowd", n-before)
 		}
 	})
 }

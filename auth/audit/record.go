@@ -48,7 +48,7 @@ func (f *File) Record(e auth.Event) auth.Ticket {
 
 	f.mu.Lock()
 	ticket := f.enqueue(&e, line, admits, now)
-	b, hurry := f.pending, f.hurries(admits)
+	b, hurry := f.pending, f.hurries(admits, now)
 	f.mu.Unlock()
 
 	*p = line[:0]
@@ -61,8 +61,8 @@ func (f *File) Record(e auth.Event) auth.Ticket {
 
 // hurries reports whether the writer is woken for what was just queued, or may
 // leave it for a while. It is called with the lock held.
-func (f *File) hurries(admits bool) bool {
-	if admits && !f.crowded || len(f.pending.buf) >= commitBytes {
+func (f *File) hurries(admits bool, now time.Time) bool {
+	if admits && (f.pending.enough.Load() == 0 || now.After(f.crowded)) || len(f.pending.buf) >= commitBytes {
 		return true
 	}
 	if !f.lingering && len(f.pending.rows) > 0 {

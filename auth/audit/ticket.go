@@ -32,7 +32,7 @@ func (b *batch) Wait(ctx context.Context) error {
 		return b.err
 	default:
 	}
-	b.hurry()
+	b.await()
 	select {
 	case <-b.done:
 		return b.err

@@ -64,7 +64,10 @@ func (f *File) take(closing bool) *batch {
 	b := f.pending
 	f.pending = f.newPending(f.spare)
 	f.spare = nil
-	f.crowded = b.admissions >= crowd
+	if b.admissions >= crowd {
+		f.crowded = now.Add(crowdTime)
+		f.pending.enough.Store(int32(b.admissions / 2)) //nolint:gosec // bounded by the queue's bytes
+	}
 	b.head = head
 	return b
 }
