@@ -265,7 +265,7 @@ func (a *API) show(c *auth.Credential, st *auth.State) Credential {
 		out.ExpiresAt = &c.ExpiresAt
 	}
 	if p := a.providers[c.Provider]; p != nil {
-		out.Warnings = append(out.Warnings, auth.Read(p, nil, c.Patterns, a.o.Now()).Warnings...)
+		out.Warnings = append(out.Warnings, auth.Read(p, together(nil, c.Params), c.Patterns, a.o.Now()).Warnings...)
 	}
 	for k, v := range c.Params {
 		out.Fields[k] = v

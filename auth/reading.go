@@ -35,9 +35,9 @@ type Reading struct {
 }
 
 // Reader is a provider that can tell something from the fields alone. f has
-// passed Check, or is empty: then it tells only what patterns alone say, which
-// is asked anew whenever a credential is shown. Read asks nobody and quotes no
-// secret.
+// passed Check, or has no secret ones: then it tells only what the patterns
+// say, which is asked anew whenever a credential is shown. Read asks nobody and
+// quotes no secret.
 type Reader interface {
 	Read(f Fields, patterns []string, now time.Time) Reading
 }

@@ -1,13 +1,15 @@
 package signer
 
 import (
+	"context"
 	"strings"
 	"time"
 
 	"github.com/weighbridge/weighbridge/auth"
 )
 
-// azureBlob is Azure Blob Storage, by a shared access signature.
+// azureBlob is Azure Blob Storage, by a shared access signature that was given,
+// by one that an account key signs for each blob, or by Microsoft Entra.
 type azureBlob struct{}
 
 var (
@@ -15,28 +17,102 @@ var (
 	_ auth.Mender   = azureBlob{}
 	_ auth.Reader   = azureBlob{}
 	_ auth.Rewriter = azureBlob{}
+	_ chooser       = azureBlob{}
+	_ deriver       = azureBlob{}
 )
 
 func init() { register(azureBlob{}) }
 
-var azureSASNeeds = []string{"sasToken"}
+// What is opened, by the way in which the credential was given.
+var (
+	azureSASNeeds     = []string{"sasToken"}
+	azureKeyNeeds     = []string{"accountName", "accountKey"}
+	azureSecretNeeds  = []string{"tenantId", "clientId", "clientSecret"}
+	azureAmbientNeeds = []string{"source"}
+)
 
 func (azureBlob) Schema() auth.Schema {
 	return auth.Schema{
 		Name:  "azure_blob",
 		Title: "Azure Blob Storage",
-		Help: "Private containers, by a shared access signature (SAS). In the Azure portal, under Security + networking, Shared access signature: " +
-			"service Blob, resource type Object, permission Read, and an end. Name your account in a pattern (ACCOUNT.blob.core.windows.net/*): " +
-			"by the default one the token goes to every account. Sovereign clouds and private links need a pattern of their own.",
+		Help: "Private containers. Give a SAS token (Azure portal, Security + networking, Shared access signature: service Blob, resource type Object, " +
+			"permission Read, and an end), or an account's name and key, of which short signatures for single blobs are made, " +
+			"or a Microsoft Entra application with the role Storage Blob Data Reader. Name your account in a pattern (ACCOUNT.blob.core.windows.net/*): " +
+			"by the default one a SAS token goes to every account. Sovereign clouds and private links need a pattern of their own.",
 		Fields: []auth.Field{
-			{Name: "sasToken", Title: "SAS token", Help: "What follows the question mark; with or without it.", Required: true, Secret: true},
+			{Name: "sasToken", Title: "SAS token", Help: "What follows the question mark; with or without it.", Secret: true},
+			{Name: "accountName", Title: "Account name", Help: "With an account key: the name alone, such as acmemodels."},
+			{Name: "accountKey", Title: "Account key", Help: "It is the account's root password and never leaves weighbridge: signatures that read one blob do.", Secret: true},
+			{Name: "tenantId", Title: "Tenant", Help: "With Entra: the directory's id or domain."},
+			{Name: "clientId", Title: "Client id", Help: "With Entra: the application's id; with a managed identity, that of a user-assigned one."},
+			{Name: "clientSecret", Title: "Client secret", Help: "With Entra: the value of the secret, not its id.", Secret: true},
+			{Name: "source", Title: "Identity", Help: "workload_identity and managed_identity take the identity that weighbridge itself runs with; no secret is given then.",
+				Options: []string{sourceStatic, sourceWorkload, sourceManaged}},
+			{Name: "authorityHost", Title: "Authority host", Help: "With Entra in a sovereign cloud, such as login.microsoftonline.us; " + entraHost + " where it is empty."},
 		},
 		DefaultPatterns: []string{"*.blob.core.windows.net/*"},
 	}
 }
 
 func (p azureBlob) Check(f auth.Fields) error {
-	return checkFields(p.Schema(), f, map[string]fieldRule{"sasToken": sasProblem})
+	err := checkFields(p.Schema(), f, map[string]fieldRule{
+		"sasToken": sasProblem, "accountName": accountNameProblem, "accountKey": accountKeyProblem,
+		"tenantId": tenantProblem, "clientId": clientIDProblem, "clientSecret": tokenProblem, "authorityHost": authorityHostProblem,
+	})
+	if err != nil {
+		return err
+	}
+	return azureWay(f)
+}
+
+// azureWay checks that the credential is given in one way, and completely.
+func azureWay(f auth.Fields) error {
+	e := &FieldsError{Provider: "azure_blob"}
+	source := f["source"].Reveal()
+	ways := 0
+	given := func(names ...string) bool {
+		for _, n := range names {
+			if !f[n].IsZero() {
+				return true
+			}
+		}
+		return false
+	}
+	need := func(names ...string) {
+		ways++
+		for _, n := range names {
+			if f[n].IsZero() {
+				e.add(n, "is required")
+			}
+		}
+	}
+	if given("sasToken") {
+		need("sasToken")
+	}
+	if given("accountName", "accountKey") {
+		need("accountName", "accountKey")
+	}
+	switch {
+	case source == sourceWorkload || source == sourceManaged:
+		ways++
+		if given("clientSecret") {
+			e.add("clientSecret", "is not used with source "+source)
+		}
+	case given("tenantId", "clientId", "clientSecret"):
+		need("tenantId", "clientId", "clientSecret")
+	}
+	switch {
+	case ways == 0:
+		e.add("sasToken", "is required, or accountName and accountKey, or tenantId, clientId and clientSecret, or source")
+	case ways > 1:
+		e.add("sasToken", "is one way of several that are given: give a SAS token, an account key or an Entra identity, not two of them")
+	case given("authorityHost") && given("sasToken", "accountKey"):
+		e.add("authorityHost", "is for Entra only")
+	}
+	if len(e.Problems) > 0 {
+		return e
+	}
+	return nil
 }
 
 func sasProblem(v string) string {
@@ -48,8 +124,12 @@ func sasProblem(v string) string {
 func (azureBlob) Mend(f auth.Fields) auth.Fields {
 	out := make(auth.Fields, len(f))
 	for name, v := range f {
-		if name == "sasToken" && v.Reveal() != auth.Redacted {
-			v = auth.NewSecret(mendSAS(v.Reveal()))
+		switch text := v.Reveal(); {
+		case text == auth.Redacted:
+		case name == "sasToken":
+			v = auth.NewSecret(mendSAS(text))
+		case name == "accountKey", name == "clientSecret":
+			v = auth.NewSecret(strings.TrimSpace(text))
 		}
 		out[name] = v
 	}
@@ -87,8 +167,32 @@ func (azureBlob) Classify(method string, t auth.Target) auth.Class {
 
 func (azureBlob) needs() []string { return azureSASNeeds }
 
+// choose implements chooser.
+func (azureBlob) choose(params map[string]string) []string {
+	switch source := params["source"]; {
+	case source == sourceWorkload || source == sourceManaged:
+		return azureAmbientNeeds
+	case params["accountName"] != "":
+		return azureKeyNeeds
+	case params["clientId"] != "":
+		return azureSecretNeeds
+	}
+	return azureSASNeeds
+}
+
 func (azureBlob) sign(f auth.Fields, out *auth.Outgoing, _ time.Time) (auth.Applied, error) {
 	return putSAS(out, f["sasToken"].Reveal())
+}
+
+// derive implements deriver.
+func (p azureBlob) derive(ctx context.Context, c *call) (auth.Applied, error) {
+	switch {
+	case !c.fields["sasToken"].IsZero():
+		return p.sign(c.fields, c.out, c.now)
+	case !c.fields["accountKey"].IsZero():
+		return signAccountKey(c)
+	}
+	return signEntra(ctx, c)
 }
 
 // Prepare implements auth.Rewriter.

@@ -34,7 +34,7 @@ func (azureBlob) Read(f auth.Fields, patterns []string, now time.Time) auth.Read
 	var r reading
 	for _, p := range patterns {
 		rest := strings.TrimPrefix(strings.TrimPrefix(p, "https://"), "http://")
-		if strings.HasPrefix(rest, "*.") {
+		if strings.HasPrefix(rest, "*.") && f["accountName"].IsZero() {
 			r.warn("by the pattern " + p + " it goes to every storage account; name yours: ACCOUNT" + rest[1:])
 		}
 	}
@@ -42,6 +42,9 @@ func (azureBlob) Read(f auth.Fields, patterns []string, now time.Time) auth.Read
 		if s, problem := parseSAS(token); problem == "" {
 			s.read(&r, now)
 		}
+	}
+	if !f["accountKey"].IsZero() {
+		r.warn("an account key can do everything in the account; weighbridge signs for single blobs with it, but a SAS or an Entra application that may only read is safer to keep")
 	}
 	return r.Reading
 }

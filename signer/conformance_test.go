@@ -54,7 +54,8 @@ func TestConformanceSchema(t *testing.T) {
 			t.Error("no field is secret")
 		}
 		for _, n := range p.(provider).needs() {
-			if !slices.ContainsFunc(s.Fields, func(f auth.Field) bool { return f.Name == n && f.Required }) {
+			_, chooses := p.(chooser)
+			if !slices.ContainsFunc(s.Fields, func(f auth.Field) bool { return f.Name == n && (f.Required || chooses) }) {
 				t.Errorf("it needs %s, which is no required field", n)
 			}
 		}

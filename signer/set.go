@@ -2,7 +2,10 @@ package signer
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"maps"
+	"net/http"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -22,13 +25,29 @@ type Vault interface {
 type SetOptions struct {
 	// Now defaults to time.Now.
 	Now func() time.Time
+	// Client sends requests of our own that exchange secrets for tokens, to
+	// hosts that credentials name. It must dial like the data plane does, with
+	// every guard. Redirects are not followed, whatever it says. nil refuses
+	// what needs it.
+	Client *http.Client
+	// Machine sends requests to the identity service of the machine or pod
+	// (managed identities), which is at an address that Client may not reach.
+	// nil refuses what needs it.
+	Machine *http.Client
+	// Getenv and ReadFile are how the identity of a pod or machine is found;
+	// nil means that there is none.
+	Getenv   func(name string) string
+	ReadFile func(name string) ([]byte, error)
 }
 
-// Set signs requests with the credentials of a vault. It holds no secret
-// between two calls, and may be used by any number of goroutines.
+// Set signs requests with the credentials of a vault. It may be used by any
+// number of goroutines. Between two calls it holds no secret of a credential;
+// tokens that one was exchanged for are kept in memory for as long as they are
+// good for.
 type Set struct {
 	vault Vault
 	now   func() time.Time
+	means means
 
 	mu        sync.Mutex // guards replacing audiences
 	audiences atomic.Pointer[map[audienceKey]*audience]
@@ -39,10 +58,21 @@ func NewSet(v Vault, o SetOptions) *Set {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Getenv == nil {
+		o.Getenv = func(string) string { return "" }
+	}
+	if o.ReadFile == nil {
+		o.ReadFile = func(string) ([]byte, error) { return nil, fs.ErrNotExist }
+	}
 	s := &Set{vault: v, now: o.Now}
+	s.means = means{tokens: newTokens(o.Now), client: o.Client, machine: o.Machine, getenv: o.Getenv, readFile: o.ReadFile}
 	s.audiences.Store(&map[audienceKey]*audience{})
 	return s
 }
+
+// Close ends the exchanges that run. Nothing that needs one is signed
+// afterwards.
+func (s *Set) Close() { s.means.tokens.Close() }
 
 // Sign puts the credential that d decided for on out, which is complete: what
 // Sign returns is sent as it is.
@@ -70,6 +100,9 @@ func (s *Set) Sign(ctx context.Context, d auth.Decision, out *auth.Outgoing) (au
 		return auth.Applied{}, refusal(&d, "there is no vault to open it from", nil)
 	}
 	needs := a.provider.needs()
+	if c, ok := a.provider.(chooser); ok {
+		needs = c.choose(d.Params)
+	}
 	fields, err := s.vault.OpenFields(ctx, d.CredentialID, d.Version, needs...)
 	if err != nil {
 		return auth.Applied{}, refusal(&d, "it could not be opened", err)
@@ -82,9 +115,22 @@ func (s *Set) Sign(ctx context.Context, d auth.Decision, out *auth.Outgoing) (au
 			return auth.Applied{}, refusal(&d, "its field "+name+" is missing", nil)
 		}
 	}
-	applied, err := a.provider.sign(fields, out, s.now())
+	var applied auth.Applied
+	if p, ok := a.provider.(deriver); ok {
+		applied, err = p.derive(ctx, &call{
+			credential: d.CredentialID, version: d.Version, params: d.Params, fields: fields,
+			pattern: a.pattern, out: out, now: s.now(), means: &s.means,
+		})
+	} else {
+		applied, err = a.provider.sign(fields, out, s.now())
+	}
 	if err != nil {
-		return auth.Applied{}, refusal(&d, "it could not be put on the request", err)
+		why := "it could not be put on the request"
+		var o *obstacle
+		if errors.As(err, &o) {
+			why += ": " + o.why
+		}
+		return auth.Applied{}, refusal(&d, why, err)
 	}
 	return applied, nil
 }

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -80,7 +81,10 @@ type Bridge struct {
 	welcome   *Welcome
 
 	// roots is what upstream.ca_file held when it was taken.
-	roots     rootsSum
+	roots rootsSum
+	// ownRoots are the same for requests of our own.
+	ownRoots  atomic.Pointer[x509.CertPool]
+	signer    *signer.Set
 	tls       listenerTLS
 	listeners listeners
 
@@ -262,9 +266,14 @@ func (b *Bridge) openProxy(ctx context.Context, cfg *config.Config) error {
 			return 0
 		},
 	})
+	b.ownRoots.Store(roots)
+	b.signer = signer.NewSet(b.store, signer.SetOptions{
+		Now: b.o.Now, Client: ownClient(b.dialer, &b.ownRoots), Machine: machineClient(),
+		Getenv: environ(b.o.Environ), ReadFile: os.ReadFile,
+	})
 	o := proxy.Options{
 		Policy: policy, Snapshot: b.live.Snapshot,
-		Signer:   signer.NewSet(b.store, signer.SetOptions{Now: b.o.Now}),
+		Signer:   b.signer,
 		Recorder: b.record, Boxes: boxes, Dialer: b.dialer, RootCAs: roots,
 		IdleTimeout: cfg.Upstream.IdleTimeout, Logger: b.log, Metrics: b.metrics, Now: b.o.Now,
 	}

@@ -42,6 +42,7 @@ func (b *Bridge) renewedRoots(cfg *config.Config) (takeOver func(), err error) {
 	return func() {
 		if sum != b.roots {
 			b.proxy.SetRoots(pool)
+			b.ownRoots.Store(pool)
 			b.roots = sum
 		}
 	}, nil

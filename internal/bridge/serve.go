@@ -71,6 +71,9 @@ func (b *Bridge) Close() error {
 		errs = append(errs, b.proxy.Close())
 	}
 	b.listeners.close()
+	if b.signer != nil {
+		b.signer.Close()
+	}
 	if b.record != nil {
 		errs = append(errs, b.record.Close())
 	}

@@ -66,7 +66,7 @@ func TestT10_AzureSASNeverReachesTheWorker(t *testing.T) {
 	t.Parallel()
 	sas := azureSASHead + "&sig=" + url.QueryEscape(azureSig)
 	h := house.New(t, house.Options{Empty: true, Mount: mount(t, map[string]http.Handler{
-		azureHost: azureMirror(sas), "other.example.com": files(nil),
+		azureHost: azureMirror(sas), "other.example.com": http.NotFoundHandler(),
 	})})
 	secret := house.CanaryOf(azureSig)
 	h.Watch.Add(secret)

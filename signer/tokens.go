@@ -1,0 +1,203 @@
+package signer
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/weighbridge/weighbridge/auth"
+)
+
+// tokenKey names a derived token: what it was derived from, and what for.
+type tokenKey struct {
+	credential string
+	version    uint64
+	// purpose tells tokens of one credential apart, such as by their scope. It
+	// holds no secret.
+	purpose string
+}
+
+// token is what a credential was exchanged for.
+type token struct {
+	value auth.Secret
+	// life is how long it is good for from now on, as its issuer says.
+	life time.Duration
+}
+
+const (
+	// maxTokens bounds what is kept: what is unused goes first.
+	maxTokens = 4096
+	// tokenPatience bounds one exchange, however long the requests wait that
+	// asked for it.
+	tokenPatience = 30 * time.Second
+	// tokenPause is how long a failure answers those who come next, so that
+	// many workers do not become many exchanges.
+	tokenPause = time.Second
+)
+
+// tokens keeps derived tokens from one request to the next: in memory only,
+// each for as long as its issuer said. One exchange for a key runs at a time,
+// whoever waits for it; from four fifths of its life on a token is renewed
+// while the old one still serves. Close ends what runs.
+type tokens struct {
+	now func() time.Time
+
+	mu     sync.Mutex
+	kept   map[tokenKey]*keptToken
+	ctx    context.Context
+	cancel context.CancelFunc
+	done   bool
+	runs   sync.WaitGroup
+}
+
+// keptToken is one entry; the fields are guarded by tokens.mu.
+type keptToken struct {
+	value auth.Secret
+	// from renew on it is renewed, from end on it is not used.
+	renew, end time.Time
+	// running is closed when the exchange that runs has ended; nil where none
+	// runs.
+	running chan struct{}
+	// failure is what the last exchange met, until retry.
+	failure error
+	retry   time.Time
+}
+
+func newTokens(now func() time.Time) *tokens {
+	t := &tokens{now: now, kept: map[tokenKey]*keptToken{}}
+	t.ctx, t.cancel = context.WithCancel(context.Background())
+	return t
+}
+
+// Close ends the exchanges that run and waits for them. Tokens are not given
+// out afterwards.
+func (t *tokens) Close() {
+	t.mu.Lock()
+	t.done = true
+	clear(t.kept)
+	t.mu.Unlock()
+	t.cancel()
+	t.runs.Wait()
+}
+
+// get returns the token for key, of which fetch gets another where there is
+// none or it is about to end. An error is that of fetch, or of ctx where the
+// caller would wait no longer; the exchange goes on for others.
+func (t *tokens) get(ctx context.Context, key tokenKey, fetch func(context.Context) (token, error)) (auth.Secret, error) {
+	for {
+		t.mu.Lock()
+		now := t.now()
+		k := t.kept[key]
+		if k == nil {
+			k = &keptToken{}
+			t.makeRoom(key, now)
+			t.kept[key] = k
+		}
+		usable := !k.value.IsZero() && now.Before(k.end)
+		switch {
+		case t.done:
+			t.mu.Unlock()
+			return auth.Secret{}, context.Canceled
+		case usable && now.Before(k.renew):
+			defer t.mu.Unlock()
+			return k.value, nil
+		case k.failure != nil && now.Before(k.retry):
+			defer t.mu.Unlock()
+			if usable {
+				return k.value, nil
+			}
+			return auth.Secret{}, k.failure
+		}
+		if k.running == nil {
+			t.start(k, fetch)
+		}
+		running := k.running
+		if usable {
+			defer t.mu.Unlock()
+			return k.value, nil
+		}
+		t.mu.Unlock()
+		select {
+		case <-running:
+		case <-ctx.Done():
+			return auth.Secret{}, ctx.Err()
+		}
+		t.mu.Lock()
+		value, failure := k.value, k.failure
+		t.mu.Unlock()
+		if failure != nil {
+			return auth.Secret{}, failure
+		}
+		if !value.IsZero() {
+			return value, nil
+		}
+	}
+}
+
+// start runs fetch for k. t.mu is held.
+func (t *tokens) start(k *keptToken, fetch func(context.Context) (token, error)) {
+	running := make(chan struct{})
+	k.running = running
+	t.runs.Go(func() {
+		ctx, cancel := context.WithTimeout(t.ctx, tokenPatience)
+		defer cancel()
+		got, err := fetch(ctx)
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		defer close(running)
+		k.running = nil
+		now := t.now()
+		if err != nil {
+			k.failure, k.retry = err, now.Add(tokenPause)
+			return
+		}
+		k.failure = nil
+		k.value, k.end = got.value, now.Add(got.life-got.life/20)
+		k.renew = now.Add(got.life * 4 / 5)
+	})
+}
+
+// drop forgets the token for key where it is still the given one: its issuer's
+// audience refused it.
+func (t *tokens) drop(key tokenKey, value auth.Secret) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if k := t.kept[key]; k != nil && k.value.Equal(value) {
+		k.value = auth.Secret{}
+	}
+}
+
+// makeRoom forgets what older versions of the credential left behind, and
+// where there is no room what has ended, or everything. t.mu is held.
+func (t *tokens) makeRoom(key tokenKey, now time.Time) {
+	for other, k := range t.kept {
+		older := other.credential == key.credential && other.version < key.version
+		ended := len(t.kept) >= maxTokens && !now.Before(k.end)
+		if k.running == nil && (older || ended) {
+			delete(t.kept, other)
+		}
+	}
+	if len(t.kept) >= maxTokens {
+		clear(t.kept) // what runs still answers those who wait for it
+	}
+}
+
+// obstacle is an error with words for the public: why a credential could not
+// be put on. They quote no secret and no query.
+type obstacle struct {
+	why   string
+	cause error
+}
+
+func (o *obstacle) Error() string {
+	if o.cause == nil {
+		return o.why
+	}
+	return o.why + ": " + o.cause.Error()
+}
+
+func (o *obstacle) Unwrap() error { return o.cause }
+
+// status is an HTTP status for people.
+func status(code int) string { return "status " + strconv.Itoa(code) }
