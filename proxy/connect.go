@@ -136,5 +136,6 @@ func (x *exchange) handshakeFailed(err error) {
 		}
 	}
 	x.p.o.Logger.Info().Str("request_id", x.id).Str("host", x.target.Authority()).Str("key", x.identity.KeyName).
-		Str("address", x.peer).Str("code", string(e.Code)).Str("cause", withoutQueries(err.Error())).Msg("TLS handshake in a tunnel failed")
+		Str("address", x.peer).Str("code", string(e.Code)).Str("cause", withoutQueries(err.Error())).
+		Str("next", "A worker that ends the handshake does not trust our root: give it what `weighbridge env` prints.").Msg("TLS handshake in a tunnel failed")
 }

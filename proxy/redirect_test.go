@@ -160,6 +160,24 @@ func TestSignatureEnds(t *testing.T) {
 	}
 }
 
+// A slip in a path is told what it probably was.
+func TestReversePathsSayWhatWasMeant(t *testing.T) {
+	pol, _ := compilePolicy(Policy{})
+	for uri, says := range map[string]string{
+		"/":                           "HF_ENDPOINT ends in /huggingface.co",
+		"/acme/model/resolve/main/x":  "Begin the path with the upstream's host",
+		"/https://huggingface.co/a":   "Leave the scheme out",
+		"/http://models.example.com/": "with one slash",
+		"/healthz":                    "/.weighbridge/healthz",
+		"/ca.pem":                     "/.weighbridge/ca.pem",
+	} {
+		x := &exchange{p: &Proxy{o: Options{Now: time.Now}}, policy: pol, mode: reverse, authority: "proxy:8080"}
+		if err := x.locate(uri); err == nil || err.Code != auth.CodeBadTarget || !strings.Contains(err.NextStep(), says) {
+			t.Errorf("%s: %v, target %v", uri, err, x.target)
+		}
+	}
+}
+
 func TestReversePathsThatNameNoUpstreamAreRefused(t *testing.T) {
 	pol, _ := compilePolicy(Policy{})
 	for _, uri := range []string{

@@ -36,13 +36,17 @@ func (x *exchange) locate(uri string) *auth.Error {
 	scheme, authority := "https", seg
 	switch {
 	case seg == "":
-		return auth.NewError(auth.CodeBadTarget, "the path names no upstream: the first segment is its host, as in /huggingface.co/org/model/resolve/main/file", nil)
+		return noUpstream("the path names no upstream", "")
+	case seg == "https:", seg == "http:":
+		return noUpstream("the path holds a whole URL with its scheme", seg)
+	case seg == "ca.pem":
+		return noUpstream("ca.pem is no host", seg)
 	case strings.HasPrefix(seg, "http:"):
 		scheme, authority = "http", seg[len("http:"):]
 	case !strings.ContainsAny(seg, ".:["):
 		r, ok := x.policy.routes[seg]
 		if !ok {
-			return auth.NewError(auth.CodeBadTarget, "the first path segment names neither a host (there is no dot in it) nor a configured route", nil)
+			return noUpstream("the first path segment names neither a host (there is no dot in it) nor a configured route", seg)
 		}
 		scheme, authority, rest = r.scheme, r.authority, r.path+rest
 		x.back.route, x.back.name = &r, seg
@@ -55,6 +59,21 @@ func (x *exchange) locate(uri string) *auth.Error {
 		return auth.AsError(err)
 	}
 	return x.aim(t)
+}
+
+// noUpstream is the refusal of a path whose first segment is no host: what was
+// probably meant is said by that segment.
+func noUpstream(reason, seg string) *auth.Error {
+	next := "Begin the path with the upstream's host, as in /huggingface.co/org/model/resolve/main/file; an endpoint such as HF_ENDPOINT ends in /huggingface.co."
+	switch seg {
+	case "https:":
+		next = "Leave the scheme out: the path begins with the upstream's host, as in /huggingface.co/org/model/resolve/main/file."
+	case "http:":
+		next = "Write /http:HOST/PATH for a plain upstream, with one slash."
+	case "healthz", "readyz", "ca.pem":
+		next = "weighbridge's own pages are below /.weighbridge/: /.weighbridge/" + seg + "."
+	}
+	return &auth.Error{Code: auth.CodeBadTarget, Reason: reason, Next: next}
 }
 
 // splitSegment cuts the first segment of a path off what follows it.

@@ -30,7 +30,7 @@ func (a *app) envCommand() *cobra.Command {
 				return err
 			}
 			if literal {
-				return usage("--key: a literal key would show in `ps`\n  Use --key @FILE, --key env:VAR or --key -")
+				return usage("--key: env needs the key itself, of which only a hash is kept here, and takes neither its name nor, because it would show in `ps`, a literal key\n  Use --key @FILE, --key env:VAR or --key -")
 			}
 			var sys admin.System
 			if err := a.client().Call(c.Context(), http.MethodGet, "/api/v1/system", nil, &sys); err != nil {
@@ -55,6 +55,9 @@ func (a *app) envCommand() *cobra.Command {
 			said := workerenv.Warnings(o)
 			if why := listenerProblem(c.Context(), sys.ProxyURL, proxyURL, o.Bundle); why != "" {
 				said = append([]string{why}, said...)
+			}
+			if why := a.keyProblem(c, v); why != "" {
+				said = append(said, why)
 			}
 			for _, one := range said {
 				_, _ = fmt.Fprintln(a.stderr, "weighbridge: "+one)
@@ -81,6 +84,31 @@ func (a *app) envCommand() *cobra.Command {
 	must(c.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions([]string{"forward", "reverse"}, cobra.ShellCompDirectiveNoFileComp)))
 	must(c.RegisterFlagCompletionFunc("shell", cobra.FixedCompletions(workerenv.Shells(), cobra.ShellCompDirectiveNoFileComp)))
 	return c
+}
+
+// keyProblem says why a worker with this key would be refused, or get nothing:
+// "" where it would not, and where that cannot be told. Of a key that is not
+// known only its preview tells.
+func (a *app) keyProblem(c *cobra.Command, key string) string {
+	var out struct{ Keys []admin.Key }
+	if err := a.client().Call(c.Context(), http.MethodGet, "/api/v1/keys", nil, &out); err != nil {
+		return ""
+	}
+	body := strings.TrimPrefix(strings.TrimPrefix(key, auth.KeyPrefix), auth.KeyAliasPrefix)
+	for i := range out.Keys {
+		k := &out.Keys[i]
+		if k.Preview != auth.NewSecret(auth.KeyPrefix+body).Preview() && k.Preview != auth.NewSecret(auth.KeyAliasPrefix+body).Preview() {
+			continue
+		}
+		switch {
+		case k.Status != "active":
+			return fmt.Sprintf("the API key %q is %s: make another with `weighbridge key create` or `weighbridge key regenerate`", k.Name, k.Status)
+		case len(k.Credentials) == 0:
+			return fmt.Sprintf("the API key %q is linked to no credential yet: `weighbridge credential create … --key %s`, or `weighbridge link CREDENTIAL %s`", k.Name, k.Name, k.Name)
+		}
+		return ""
+	}
+	return "no API key of this weighbridge begins and ends like this one (`weighbridge key list`): it has a typing error, was replaced, or is another weighbridge's"
 }
 
 // writeBundle writes the bundle where the operator wants it, or says where

@@ -88,9 +88,12 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	c, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
+	}
+	if c != nil && cobraUsage(err) {
+		err = usage("%w\nRun `%s --help` for what it takes", err, c.CommandPath())
 	}
 	a.report(err)
 	return exitCode(err)
@@ -165,10 +168,14 @@ func exitCode(err error) int {
 		case 400, 422:
 			return exitInvalid
 		}
-	case strings.HasPrefix(err.Error(), "unknown command"), strings.Contains(err.Error(), "arg(s)"), strings.HasPrefix(err.Error(), "required flag"):
-		return exitUsage
 	}
 	return exitFailure
+}
+
+// cobraUsage recognises cobra's own errors about a command line.
+func cobraUsage(err error) bool {
+	s := err.Error()
+	return strings.HasPrefix(s, "unknown command") || strings.HasPrefix(s, "required flag") || strings.Contains(s, " arg(s), ")
 }
 
 // env looks a variable up in the environment the run was given.

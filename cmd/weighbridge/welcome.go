@@ -53,12 +53,12 @@ func (a *app) greet(ctx context.Context, b *bridge.Bridge, cfg *config.Config, f
 		dir = " --data-dir " + quoteArg(cfg.DataDir)
 	}
 	if file != "" {
-		p("What to export on a worker:\n\n  weighbridge env%s --key @%s\n", dir, quoteArg(file))
+		p("What to export on a worker:\n\n  %s env%s --key @%s\n", program(), dir, quoteArg(file))
 	} else if err := a.lines(&out, w.Key, sys); err != nil {
 		return err
 	}
 	p("\nNext, give it a credential (the token is read without echo and sealed):\n\n")
-	p("  weighbridge credential create%s --provider huggingface --name hub --set token=- --key worker\n\n", dir)
+	p("  %s credential create%s --provider huggingface --name hub --set token=- --key worker\n\n", program(), dir)
 	if _, err := a.stdout.Write(out.Bytes()); err != nil {
 		return err
 	}
@@ -124,6 +124,16 @@ func (i indented) Write(b []byte) (int, error) {
 		}
 	}
 	return len(b), nil
+}
+
+// program is how this program is called from where it was: `go run` puts what
+// it builds below a directory of that name, and nothing on the PATH.
+func program() string {
+	exe, err := os.Executable()
+	if err == nil && strings.Contains(filepath.ToSlash(exe), "/go-build") {
+		return "go run ./cmd/weighbridge"
+	}
+	return "weighbridge"
 }
 
 // writeFirstKey puts the key into a file that only its owner may read. A file
