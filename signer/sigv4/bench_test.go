@@ -2,6 +2,8 @@ package sigv4
 
 import (
 	"context"
+	"io"
+	"strings"
 	"testing"
 
 	"github.com/weighbridge/weighbridge/auth"
@@ -85,5 +87,31 @@ func TestVerifyAllocations(t *testing.T) {
 		if n > maxAllocs {
 			t.Errorf("%s: %.0f allocations, want at most %d", name, n, maxAllocs)
 		}
+	}
+}
+
+// What a byte of an upload costs, in chunks of 64 KiB as SDKs send them.
+func BenchmarkBody(b *testing.B) {
+	u := upload{data: pattern(8 << 20), checksum: []string{"x-amz-checksum-crc64nvme"}}
+	for range 128 {
+		u.sizes = append(u.sizes, 64<<10)
+	}
+	for _, u.mode = range []string{streamingSignedTrailer, streamingUnsignedTrailer} {
+		b.Run(u.mode, func(b *testing.B) {
+			v := u.verified(b)
+			body := u.encoded(v)
+			buf := make([]byte, 256<<10)
+			b.SetBytes(int64(len(u.data)))
+			b.ReportAllocs()
+			for b.Loop() {
+				r, err := v.Body(strings.NewReader(body))
+				for err == nil {
+					_, err = r.Read(buf)
+				}
+				if err != io.EOF {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
