@@ -37,6 +37,7 @@ const (
 	CodeTooManyAttempts     Code = "too_many_attempts"
 	CodeOverloaded          Code = "overloaded"
 	CodeDraining            Code = "draining"
+	CodeTransferCut         Code = "transfer_cut"
 	CodeBoxInvalid          Code = "box_invalid"
 	CodeBoxExpired          Code = "box_expired"
 	CodeBrowserForbidden    Code = "browser_forbidden"
@@ -81,6 +82,7 @@ var codes = func() map[Code]CodeInfo {
 		{CodeTooManyAttempts, 429, "Too many unknown API keys came from this address.", "Wait as Retry-After says, and correct the key."},
 		{CodeOverloaded, 503, "weighbridge is at its limit of connections or memory.", "Wait as Retry-After says."},
 		{CodeDraining, 503, "weighbridge is shutting down and takes no new work.", "Try again; another instance will answer."},
+		{CodeTransferCut, 403, "The operator cut what was in progress, such as by a revocation that does not wait. The worker saw its connection reset.", "Use an API key and a credential that stand."},
 		{CodeBoxInvalid, 403, "The sealed URL is not one that this weighbridge made, or it was changed.", "Start the download again from its original URL."},
 		{CodeBoxExpired, 403, "The sealed URL has expired.", "Start the download again from its original URL."},
 		{CodeBrowserForbidden, 403, "A web page may not use the default key of this listener.", "Call the listener by a loopback name, from a program and not from a web page."},

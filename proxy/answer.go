@@ -33,12 +33,17 @@ func (x *exchange) relay(out *outgoing, body *wire.Body, mask *scrub.Masker) (ag
 		h.mask(mask.Mask)
 		x.line.maskPhrase(mask.Mask)
 	}
+	x.astray = false
 	rewrite, err := x.rewrite(out, h)
 	if err != nil {
 		_ = body.Close()
 		return false, auth.AsError(err)
 	}
 	x.rewriteReferences(h)
+	if x.astray {
+		_ = body.Close()
+		return false, auth.NewError(auth.CodeUpstreamProtocol, "the upstream's answer refers to a URL that cannot be led back through weighbridge", nil)
+	}
 	x.explain(h)
 	if x.bodiless() {
 		// There is nothing but the header; its fields speak of a body that
@@ -222,10 +227,21 @@ func visible(s string) string {
 
 // pass sends the body on as it is.
 func (x *exchange) pass(h answerHeader, body *wire.Body) *auth.Error {
-	if n := body.Len(); n >= 0 {
+	n := body.Len()
+	switch {
+	case n == 0: // the fields of the header stay, whatever they say
+		_ = body.Close()
+		x.transfer.total.Store(0)
+		x.end(0, nil)
+		return nil
+	case n > 0:
+		if b, ok := body.Memory(); ok {
+			x.hold(b, body, textLoan{})
+			return nil
+		}
 		x.transfer.total.Store(n)
 	}
-	x.line.stream(body, x.progress, x.resume(h, body.Len()), x.end)
+	x.line.stream(body, x.progress, x.resume(h, n), x.end)
 	return nil
 }
 
@@ -235,68 +251,65 @@ func (x *exchange) progress(n int64) { x.transfer.bytes.Add(n) }
 // scrub.MaxBody, and in its head otherwise.
 func (x *exchange) scan(out *outgoing, h answerHeader, body *wire.Body, mask *scrub.Masker, rewrite auth.BodyRewrite) *auth.Error {
 	coding := h.Get("Content-Encoding")
-	text, lent, err := readText(body)
+	size := body.Len()
+	if size < 0 {
+		size = scrub.MaxBody + 1
+	}
+	t, err := x.readText(body, size)
 	if err != nil {
-		_ = body.Close()
 		return auth.AsError(err)
 	}
-	if len(text) > scrub.MaxBody {
-		mask.Head(text, coding)
+	if len(t.bytes) > scrub.MaxBody {
+		mask.Head(t.bytes, coding)
 		// Equal length: Content-Length, where there is one, still holds.
 		h.removeNames(scrub.StaleFields())
-		return x.rest(h, text, body, rewrite)
+		return x.rest(h, t, body, rewrite)
 	}
-	defer func() { _ = body.Close() }() // of which text may be the memory
-	r, err := mask.Body(text, coding)
-	if err != nil {
+	if err := x.masked(out, h, &t, mask, coding, rewrite); err != nil {
+		t.drop()
 		return auth.AsError(err)
+	}
+	x.line.setStatus(x.status)
+	x.hold(t.bytes, t.body, t.loan)
+	return nil
+}
+
+// masked makes of a whole text what the worker gets.
+func (x *exchange) masked(out *outgoing, h answerHeader, t *wholeText, mask *scrub.Masker, coding string, rewrite auth.BodyRewrite) error {
+	if coding != "" {
+		// What it is decoded to counts as long as it is not known how much
+		// that is.
+		if err := t.reserve(x, int64(len(t.bytes))+scrub.MaxBody); err != nil {
+			return err
+		}
+	}
+	r, err := mask.Body(t.bytes, coding)
+	if err != nil {
+		return err
 	}
 	if r.Changed || r.Decoded {
 		h.removeNames(scrub.StaleFields())
 	}
 	if r.Decoded {
 		h.Del("Content-Encoding")
+		t.become(r.Body)
 	}
-	text = r.Body
+	t.loan.resize(t.counted())
 	if rewrite != nil {
 		var b bytes.Buffer
-		if err := rewrite(&b, bytes.NewReader(text)); err != nil {
-			return auth.AsError(err)
+		if err := rewrite(&b, bytes.NewReader(t.bytes)); err != nil {
+			return err
 		}
-		text = b.Bytes()
+		t.become(b.Bytes())
 		x.remade(h)
+		t.loan.resize(t.counted())
 	} else if out.ranged && x.status == 200 && !r.Decoded {
 		// Positions count in the coded text, where it is coded. A text that
 		// had to be decoded is sent whole, as any server may (RFC 9110,
 		// section 14.2).
-		text = x.part(h, text)
+		t.bytes = x.part(h, t.bytes)
 	}
-	x.line.setStatus(x.status)
-	x.transfer.total.Store(int64(len(text)))
-	if lent {
-		x.line.copied(text)
-	} else {
-		x.line.bytes(text)
-	}
-	x.end(int64(len(text)), nil)
 	return nil
-}
-
-// readText reads a body, and of one that is too long to be searched the first
-// scrub.MaxBody+1 bytes. lent says that the text is the body's own memory: it
-// holds until body is closed.
-func readText(body *wire.Body) (text []byte, lent bool, err error) {
-	if text, ok := body.Memory(); ok {
-		return text, true, nil
-	}
-	n := body.Len()
-	if n < 0 || n > scrub.MaxBody {
-		text, err = io.ReadAll(io.LimitReader(body, scrub.MaxBody+1))
-		return text, false, err
-	}
-	text = make([]byte, n)
-	_, err = io.ReadFull(body, text)
-	return text, false, err
 }
 
 // part answers the worker's Range from a whole text.
@@ -323,7 +336,7 @@ func (x *exchange) remake(h answerHeader, body *wire.Body, rewrite auth.BodyRewr
 }
 
 // rest sends a text of which the beginning was read, and what follows.
-func (x *exchange) rest(h answerHeader, head []byte, body *wire.Body, rewrite auth.BodyRewrite) *auth.Error {
+func (x *exchange) rest(h answerHeader, head wholeText, body *wire.Body, rewrite auth.BodyRewrite) *auth.Error {
 	if rewrite == nil {
 		rewrite = func(dst io.Writer, src io.Reader) error {
 			_, err := io.CopyBuffer(dst, src, make([]byte, 64<<10))
@@ -333,9 +346,10 @@ func (x *exchange) rest(h answerHeader, head []byte, body *wire.Body, rewrite au
 		x.remade(h)
 	}
 	x.line.make(func(w io.Writer) error {
-		return firstError(rewrite(&progressWriter{w, x}, io.MultiReader(bytes.NewReader(head), body)), body.Err())
+		return firstError(rewrite(&progressWriter{w, x}, io.MultiReader(bytes.NewReader(head.bytes), body)), body.Err())
 	}, func(sent int64, err error) {
 		_ = body.Close()
+		head.drop()
 		x.end(sent, err)
 	})
 	return nil

@@ -15,10 +15,7 @@ import (
 // what the request is refused with.
 func (x *exchange) road() *auth.Error {
 	for whole := false; ; {
-		if err := x.identify(); err != nil {
-			return err
-		}
-		if err := x.decide(); err != nil {
+		if err := x.judge(); err != nil {
 			return err
 		}
 		out, err := x.outgoing(whole)
@@ -42,6 +39,26 @@ func (x *exchange) road() *auth.Error {
 			whole = true
 			x.restart()
 		}
+	}
+}
+
+// judge identifies and decides, and enters what is allowed into the registry.
+// A revocation comes into the snapshot first and cuts what the registry holds
+// then: so where the snapshot is another one once we are in the registry, what
+// was decided by the old one does not count.
+func (x *exchange) judge() *auth.Error {
+	for {
+		if err := x.identify(); err != nil {
+			return err
+		}
+		if err := x.decide(); err != nil {
+			return err
+		}
+		x.p.transfers.enter(x)
+		if x.p.o.Snapshot() == x.snap {
+			return nil
+		}
+		x.refresh()
 	}
 }
 
@@ -105,20 +122,19 @@ func (x *exchange) contentEncoding() string {
 
 // carry puts the use on record, signs and sends. The use is durable before
 // anything of the answer can leave: for methods that only read while the
-// upstream works, for all others before the request is sent.
+// upstream works, for all others before the request is sent. So it is for a
+// request with a body, whatever its method: a worker may be waiting for the
+// 100 Continue that the first reading of it sends.
 func (x *exchange) carry(out *outgoing, send sender) (*wire.Body, *scrub.Masker, *auth.Error) {
 	use, err := x.admit()
 	if err != nil {
 		return nil, nil, err
 	}
-	if use != nil && !x.safe() {
+	if use != nil && (!x.safe() || x.length != 0) {
 		if err := x.await(use); err != nil {
 			return nil, nil, err
 		}
 		use = nil
-	}
-	if x.transfer == nil {
-		x.transfer = x.p.transfers.add(x.context(), nil, x)
 	}
 	ctx := x.transfer.ctx
 	mask, err := x.sign(ctx, out)

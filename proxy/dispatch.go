@@ -94,6 +94,7 @@ func (x *exchange) inside() *auth.Error {
 // misdirected refuses a request that tries to leave its tunnel. Whose tunnel
 // it is goes on record with it.
 func (x *exchange) misdirected(what string) *auth.Error {
-	x.identity, _ = x.tunnel.who.identify(x.snap, x.at)
+	x.who = x.tunnel.who
+	_ = x.identify()
 	return auth.NewError(auth.CodeMisdirected, what+", but the tunnel leads to "+x.tunnel.authority, nil)
 }

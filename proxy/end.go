@@ -1,11 +1,13 @@
 package proxy
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/rs/zerolog"
 
 	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/proxy/wire"
 )
 
 // end is called exactly once for each exchange, when its answer is out or has
@@ -22,6 +24,9 @@ func (x *exchange) end(sent int64, cause error) {
 	}
 	if cause != nil && x.failure == nil {
 		x.failure = brokenOff(cause)
+	}
+	if stopped := x.stopped(cause); stopped != nil && x.failure != nil {
+		x.failure, cause = stopped, nil // what broke by that is nobody's fault
 	}
 	x.recordEnd(sent, x.failure, now)
 	if m := x.p.o.Metrics; m != nil {
@@ -41,10 +46,29 @@ func (x *exchange) end(sent int64, cause error) {
 func brokenOff(cause error) *auth.Error {
 	e := auth.AsError(cause)
 	if e.Code == auth.CodeInternal {
-		// Not the upstream's fault and not ours.
-		return &auth.Error{Code: "", Reason: "the worker broke off", Cause: cause}
+		return workerGone(cause)
 	}
 	return e
+}
+
+// workerGone is the failure that is not the upstream's fault and not ours.
+// Nobody is there to be answered by it.
+func workerGone(cause error) *auth.Error {
+	return &auth.Error{Code: "", Status: 503, Reason: "the worker broke off", Cause: cause}
+}
+
+// stopped is why the exchange was ended from our side, whatever broke by that;
+// nil where it was not.
+func (x *exchange) stopped(cause error) *auth.Error {
+	if x.transfer != nil {
+		if why := x.transfer.why.Load(); why != nil {
+			return why
+		}
+	}
+	if errors.Is(cause, wire.ErrStopped) {
+		return errStopped()
+	}
+	return nil
 }
 
 func (x *exchange) modeName() string {

@@ -95,6 +95,10 @@ type exchange struct {
 	status  int
 	failure *auth.Error
 	ended   bool
+	// astray says that the answer holds a URL that cannot be led back.
+	astray bool
+	// held is the answer where it is in memory.
+	held held
 	// more is about the requests beyond the first that the answer took.
 	more more
 }

@@ -84,8 +84,25 @@ func (x *exchange) recognise(shown presented) *auth.Error {
 	return nil
 }
 
-// identify finds out who asks.
+// imply takes the default key of the moment. The error says that there is none
+// any more.
+func (e *evidence) imply(p *policy) *auth.Error {
+	if p.defaultKey == "" {
+		return auth.NewError(auth.CodeKeyMissing, "no API key was presented, and callers without one count as nobody by now", nil)
+	}
+	e.id, e.scope = p.defaultKey, p.defaultScope
+	return nil
+}
+
+// identify finds out who asks, by what holds at this moment: a default key may
+// have been taken away since a tunnel was opened with it.
 func (x *exchange) identify() *auth.Error {
+	if x.who.implied {
+		if err := x.who.imply(x.policy); err != nil {
+			x.identity = auth.Identity{}
+			return err
+		}
+	}
 	id, err := x.who.identify(x.snap, x.at)
 	x.identity = id
 	if err != nil {

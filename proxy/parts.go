@@ -31,17 +31,15 @@ func (x *exchange) parts(h answerHeader, body *wire.Body, mask *scrub.Masker) (a
 		_ = body.Close()
 		return true, nil
 	}
-	b, err := io.ReadAll(body)
-	_ = body.Close()
+	t, err := x.readText(body, body.Len())
 	if err != nil {
 		return false, auth.AsError(err)
 	}
-	if !binaryParts(h, b, mask) {
+	if !binaryParts(h, t.bytes, mask) {
+		t.drop()
 		return true, nil
 	}
-	x.transfer.total.Store(int64(len(b)))
-	x.line.bytes(b)
-	x.end(int64(len(b)), nil)
+	x.hold(t.bytes, t.body, t.loan)
 	return false, nil
 }
 

@@ -19,7 +19,9 @@ type policy struct {
 	hosts            map[string]bool
 	routes           map[string]route
 	publicURL        string
-	ports            []uint16
+	// publicPath is the path of publicURL, or empty.
+	publicPath string
+	ports      []uint16
 }
 
 // route is where a named reverse route leads.
@@ -72,6 +74,7 @@ func compilePolicy(p Policy) (*policy, error) {
 			mistakes = append(mistakes, errors.New("public URL: it has a query"))
 		default:
 			out.hosts[t.Host] = true
+			out.publicPath = strings.TrimSuffix(t.Path, "/")
 		}
 	}
 	for name, base := range p.Routes {

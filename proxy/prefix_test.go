@@ -62,7 +62,7 @@ func TestPrefixesAreSealedWhereTheKeyMayGoBare(t *testing.T) {
 		"https://cas.example/a?b":                   "http://proxy:8080/cas.example/a?b",
 		"https://cas.example/#a":                    "http://proxy:8080/cas.example/#a",
 		"mailto:a@b":                                "mailto:a@b",
-		"https://a b/":                              "https://a b/",
+		"https://a b/":                              "http://proxy:8080/", // and is astray
 		"http://proxy:8080/.weighbridge/s/anything": "http://proxy:8080/.weighbridge/s/anything",
 	} {
 		if got := x.returnPrefix(ref, false); got != want {

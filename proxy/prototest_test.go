@@ -357,6 +357,17 @@ func (w *worker) closed() (ended, clean bool) {
 	return ne == nil || !ne.Timeout(), err == io.EOF
 }
 
+// eventually waits for cond, for as long as a slow machine may need.
+func (r *rig) eventually(what string, cond func() bool) {
+	r.t.Helper()
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if cond() {
+			return
+		}
+	}
+	r.t.Fatalf("never: %s", what)
+}
+
 func (r *rig) expect(a *workerReply, status int, code auth.Code) {
 	r.t.Helper()
 	if a.status != status || a.code() != string(code) {
@@ -463,6 +474,12 @@ func (l *lockedBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.b.Reset()
 }
 
 func (l *lockedBuffer) Bytes() []byte {

@@ -24,6 +24,7 @@ type Proxy struct {
 	server  *wire.Server
 	client  *wire.Client
 	buffers *wire.Buffers
+	texts   *texts
 
 	// strangers is the log for requests of nobody who was identified: sampled,
 	// so that it cannot be flooded.
@@ -61,7 +62,7 @@ func New(o Options) (*Proxy, error) {
 	if o.IdleTimeout <= 0 {
 		o.IdleTimeout = 60 * time.Second
 	}
-	p := &Proxy{o: o, buffers: wire.NewBuffers(wire.DefaultBudget), closed: make(chan struct{})}
+	p := &Proxy{o: o, buffers: wire.NewBuffers(wire.DefaultBudget), texts: newTexts(), closed: make(chan struct{})}
 	p.policy.Store(pol)
 	p.strangers = o.Logger.Sample(&zerolog.BurstSampler{Burst: 20, Period: time.Second})
 	p.client = wire.NewClient(wire.ClientOptions{
@@ -126,11 +127,28 @@ func listenerName(a net.Addr) string { return a.Network() + "!" + a.String() }
 // returned.
 func (p *Proxy) Drain(ctx context.Context) error {
 	p.draining.Store(true)
-	err := p.server.Shutdown(ctx)
-	if err != nil {
-		p.Cut(func(Transfer) bool { return true })
+	// The transfers go before the server does, so that what is told of each of
+	// them is why.
+	patience, give := context.WithCancel(context.Background())
+	defer give()
+	left, over := 0, make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(over)
+		left = p.cutAll()
+		give()
+	})
+	err := p.server.Shutdown(patience)
+	if stop() {
+		return nil
 	}
-	return err
+	<-over
+	if err != nil {
+		left += 1 + p.cutAll() // what came in between, or was no transfer
+	}
+	if left == 0 {
+		return nil
+	}
+	return ctx.Err()
 }
 
 // closeTimeout bounds how long Close waits for requests that it has cut.
@@ -143,8 +161,9 @@ func (p *Proxy) Close() (err error) {
 		p.draining.Store(true)
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
+		p.cutAll()
 		_ = p.server.Shutdown(ctx) // resets every connection; the error is that of ctx
-		p.Cut(func(Transfer) bool { return true })
+		p.cutAll()
 		ctx, cancel = context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
 		if p.server.Shutdown(ctx) != nil {

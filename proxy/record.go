@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"time"
 
 	"github.com/weighbridge/weighbridge/auth"
@@ -52,11 +53,20 @@ func (x *exchange) admit() (auth.Ticket, *auth.Error) {
 
 // await waits until the use is durable.
 func (x *exchange) await(use auth.Ticket) *auth.Error {
-	if err := use.Wait(x.context()); err != nil {
-		x.admitted = false // there is nothing on record that would need an end
-		return unrecordable(err)
+	ctx := x.context()
+	if x.transfer != nil {
+		ctx = x.transfer.ctx
 	}
-	return nil
+	err := use.Wait(ctx)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		// Nobody waits any more, but the use may be on record: its end will be.
+		return workerGone(context.Cause(ctx))
+	}
+	x.admitted = false // there is nothing on record that would need an end
+	return unrecordable(err)
 }
 
 func unrecordable(err error) *auth.Error {

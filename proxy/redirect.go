@@ -31,35 +31,45 @@ type wayBack struct {
 }
 
 // returnURL turns a URL that an upstream wrote into the one by which the
-// worker reaches the same thing through us. In forward mode, and where ref
-// cannot be understood, it is ref itself.
+// worker reaches the same thing through us. In forward mode it is ref itself,
+// and so is a URL that is none of http.
 //
 //   - A relative reference stays relative and gets the prefix by which the
 //     request came: clients resolve it against our root.
 //   - An absolute one goes to our own base.
 //   - One with a complete signature, or one that follows from a sealed URL and
 //     so comes without a key, is sealed.
+//
+// What cannot be led back never reaches the worker: it becomes a URL of ours
+// that leads nowhere, and x.astray says so.
 func (x *exchange) returnURL(ref string) string {
 	if x.mode != reverse || ref == "" || strings.HasPrefix(ref, x.base()+"/") {
 		return ref
 	}
 	r, ok := x.resolve(ref)
-	if !ok {
+	switch {
+	case !ok && isForeign(ref):
 		return ref
+	case !ok:
+		return x.goesAstray()
 	}
 	t, err := auth.ParseTarget(r.scheme, r.authority, r.pathAndQuery)
 	if err != nil {
 		if r.relative && x.box == nil {
 			// The worker is to ask us and be told what is wrong with it.
-			return x.pathFor(x.target) + r.pathAndQuery + r.fragment
+			return x.policy.publicPath + x.pathFor(x.target) + r.pathAndQuery + r.fragment
 		}
-		return ref
+		return x.goesAstray()
 	}
 	if x.box != nil || x.isSigned(t) {
-		if s, ok := x.seal(t); ok {
+		s, ok := x.seal(t)
+		switch {
+		case ok:
 			return s + r.fragment
+		case x.p.o.Boxes == nil: // the operator wants it so
+			return ref
 		}
-		return ref
+		return x.goesAstray()
 	}
 	path := x.pathFor(t)
 	rest := r.pathAndQuery
@@ -67,9 +77,33 @@ func (x *exchange) returnURL(ref string) string {
 		rest = strings.TrimPrefix(rest, x.back.route.path)
 	}
 	if r.relative {
-		return path + rest + r.fragment
+		return x.policy.publicPath + path + rest + r.fragment
 	}
 	return x.base() + path + rest + r.fragment
+}
+
+// goesAstray is what stands in place of a URL that cannot be led back.
+func (x *exchange) goesAstray() string {
+	x.astray = true
+	return x.base() + "/"
+}
+
+// isForeign reports whether ref is a URL of another scheme than http and https
+// (RFC 3986, section 3.1), which leads to no upstream. A scheme in any other
+// spelling is nothing that clients agree on.
+func isForeign(ref string) bool {
+	scheme, _, ok := strings.Cut(ref, ":")
+	if !ok || scheme == "" || strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https") {
+		return false
+	}
+	for i := 0; i < len(scheme); i++ {
+		c := scheme[i]
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
+		if !letter && (i == 0 || (c < '0' || c > '9') && c != '+' && c != '-' && c != '.') {
+			return false
+		}
+	}
+	return true
 }
 
 // pathFor is the path below our root that stands for the root of t's host, or
@@ -134,10 +168,14 @@ func (x *exchange) returnPrefix(ref string, write bool) string {
 	if write && x.identity.Scope == auth.ScopeWrite && !x.identity.ViaURLKey {
 		kind = box.KindWritePrefix
 	}
-	if s, ok := x.sealAs(kind, t, x.at.Add(prefixLife)); ok {
+	s, ok := x.sealAs(kind, t, x.at.Add(prefixLife))
+	switch {
+	case ok:
 		return s
+	case x.p.o.Boxes == nil: // the operator wants it so
+		return ref
 	}
-	return ref
+	return x.goesAstray()
 }
 
 // seal makes the sealed URL for t.
@@ -171,8 +209,9 @@ type reference struct {
 	relative bool
 }
 
-// resolve resolves ref against the URL that was asked for. Nothing is decoded
-// or encoded. ok is false for schemes other than http and https.
+// resolve resolves ref against the URL that was asked for. Nothing is decoded,
+// and nothing encoded but what clients encode who are given it: see escaped. ok
+// is false for schemes other than http and https.
 func (x *exchange) resolve(ref string) (r reference, ok bool) {
 	if i := strings.IndexByte(ref, '#'); i >= 0 {
 		ref, r.fragment = ref[:i], ref[i:]
@@ -203,11 +242,37 @@ func (x *exchange) resolve(ref string) (r reference, ok bool) {
 	case path[0] != '/':
 		path = x.target.Path[:strings.LastIndexByte(x.target.Path, '/')+1] + path
 	}
-	r.pathAndQuery = withoutDots(path)
+	r.pathAndQuery = escaped(withoutDots(path))
 	if hasQuery {
-		r.pathAndQuery += "?" + query
+		r.pathAndQuery += "?" + escaped(query)
 	}
 	return r, true
+}
+
+// escaped writes as percent escapes what has no place in a URL and servers
+// send raw nonetheless: spaces and bytes outside ASCII. Browsers and download
+// clients do the same (URL Standard, section 1.3). Controls and backslashes
+// stay, and are refused: of those every client makes something else.
+func escaped(s string) string {
+	const hex = "0123456789ABCDEF"
+	var b []byte
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c != ' ' && c < 0x80 {
+			if b != nil {
+				b = append(b, c)
+			}
+			continue
+		}
+		if b == nil {
+			b = append(make([]byte, 0, len(s)+16), s[:i]...)
+		}
+		b = append(b, '%', hex[c>>4], hex[c&15])
+	}
+	if b == nil {
+		return s
+	}
+	return string(b)
 }
 
 // withoutDots removes dot segments (RFC 3986, section 5.2.4).

@@ -27,6 +27,9 @@ func (x *exchange) refuse(err *auth.Error) { x.refuseWith(err, x.closes(err)) }
 func (x *exchange) refuseAndClose(err *auth.Error) { x.refuseWith(err, true) }
 
 func (x *exchange) refuseWith(err *auth.Error, closing bool) {
+	if stopped := x.stopped(err); stopped != nil && err.Code != auth.CodeDraining {
+		err = &auth.Error{Code: stopped.Code, Reason: stopped.Reason, Cause: err}
+	}
 	if x.mode == fronted {
 		x.refuseFronted(err, closing)
 		return

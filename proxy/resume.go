@@ -110,10 +110,7 @@ func (r *rest) attempt(sent int64, failure *auth.Error) (*wire.Body, *setback) {
 // ask sends one request for the rest.
 func (r *rest) ask(sent int64) (*wire.Body, *setback) {
 	x := r.x
-	if err := x.identify(); err != nil {
-		return nil, x.deny(err)
-	}
-	if err := x.decide(); err != nil {
+	if err := x.judge(); err != nil {
 		return nil, x.deny(err)
 	}
 	if x.box != nil && !x.at.Before(x.box.Expires) {

@@ -23,6 +23,7 @@ type line struct{ ctx *fasthttp.RequestCtx }
 func (l line) context() context.Context { return wire.Context(l.ctx) }
 func (l line) body() io.Reader          { return l.ctx.RequestBodyStream() }
 func (l line) localAddr() net.Addr      { return l.ctx.LocalAddr() }
+func (l line) conn() net.Conn           { return l.ctx.Conn() }
 func (l line) header() answerHeader     { return answerHeader{&l.ctx.Response.Header} }
 func (l line) status() int              { return l.ctx.Response.StatusCode() }
 
@@ -57,12 +58,6 @@ func (l line) fetch(ctx context.Context, c *wire.Client, d wire.Dest, out *outgo
 func (l line) stream(b *wire.Body, progress func(int64), more moreFunc, end func(sent int64, err error)) {
 	b.Bind(l.ctx.Conn(), progress)
 	resp := &l.ctx.Response
-	if n := b.Len(); n >= 0 && n <= inMemory {
-		b.Attach(resp)
-		progress(n)
-		end(n, nil)
-		return
-	}
 	resp.SetBodyStream(&passing{body: b, to: l.ctx.Conn(), progress: progress, more: more, end: end}, int(b.Len()))
 	resp.ImmediateHeaderFlush = true
 }
@@ -75,11 +70,8 @@ func (l line) make(fill func(w io.Writer) error, end func(sent int64, err error)
 	l.ctx.Response.SetBodyStream(&made{fill: fill, end: end}, -1)
 }
 
-// bytes sends a whole body with the header as it stands.
-func (l line) bytes(b []byte) { l.ctx.Response.SetBodyRaw(b) }
-
-// copied is bytes for a body that is somebody else's memory.
-func (l line) copied(b []byte) { l.ctx.Response.SetBody(b) }
+// held sends a body in memory of size bytes, with the header as it stands.
+func (l line) held(h *held, size int) { l.ctx.Response.SetBodyStream(h, size) }
 
 // setStatus changes the status, and with it the words that the upstream had
 // for its own.

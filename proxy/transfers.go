@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"net"
 	"sort"
 	"sync"
 	"sync/atomic"
@@ -15,6 +16,7 @@ import (
 type Transfer struct {
 	// ID is the request's.
 	ID      string
+	TeamID  string
 	KeyID   string
 	KeyName string
 	// Worker is the worker's address.
@@ -24,8 +26,9 @@ type Transfer struct {
 	Method string
 	// URL has no query. For a blind tunnel it is https://host:port/.
 	URL string
-	// Credential is the name of the one that was put on, or empty.
-	Credential string
+	// CredentialID and Credential are the id and the name of the one that was
+	// put on, or empty.
+	CredentialID, Credential string
 	// Bytes went to the worker so far; Total is that of the whole body, -1
 	// where it is not known.
 	Bytes, Total int64
@@ -34,7 +37,7 @@ type Transfer struct {
 
 // transfer is a request in the registry.
 type transfer struct {
-	shown  Transfer
+	shown  Transfer // guarded by the registry's lock
 	target auth.Target
 	bytes  atomic.Int64
 	total  atomic.Int64
@@ -42,12 +45,27 @@ type transfer struct {
 	ctx context.Context
 	// cancel is nil where ctx is a request's own.
 	cancel context.CancelFunc
+	// why is set once it is cut.
+	why atomic.Pointer[auth.Error]
 	// The neighbours in the registry.
 	before, after *transfer
+
+	mu     sync.Mutex
+	worker net.Conn // nil once the transfer is over
 }
 
-// cut ends t.
-func (t *transfer) cut() {
+// cut ends t, unless it is over. Its worker is reset at once, whether it is
+// being written to, waited for, or takes nothing; only then the upstream goes,
+// so that nothing else can end the answer first.
+func (t *transfer) cut(why *auth.Error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.worker == nil {
+		return
+	}
+	t.why.Store(why)
+	wire.Reset(t.worker)
+	t.worker = nil
 	if t.cancel != nil {
 		t.cancel()
 		return
@@ -66,10 +84,10 @@ type registry struct {
 // add enters an exchange of which ctx is the request's own, or the one that
 // cancel ends.
 func (r *registry) add(ctx context.Context, cancel context.CancelFunc, x *exchange) *transfer {
-	t := &transfer{ctx: ctx, cancel: cancel, target: x.target, shown: Transfer{
-		ID: x.id, KeyID: x.identity.KeyID, KeyName: x.identity.KeyName, Worker: x.peer,
+	t := &transfer{ctx: ctx, cancel: cancel, target: x.target, worker: x.line.conn(), shown: Transfer{
+		ID: x.id, TeamID: x.identity.TeamID, KeyID: x.identity.KeyID, KeyName: x.identity.KeyName, Worker: x.peer,
 		Mode: x.recordMode(), Method: x.method, Started: x.started,
-		Credential: x.decision.CredentialName,
+		CredentialID: x.decision.CredentialID, Credential: x.decision.CredentialName,
 	}}
 	t.total.Store(-1)
 	r.mu.Lock()
@@ -80,6 +98,21 @@ func (r *registry) add(ctx context.Context, cancel context.CancelFunc, x *exchan
 	r.first = t
 	r.count++
 	return t
+}
+
+// enter makes x.transfer show by what the exchange goes on, as it was decided
+// last, and enters it first where it is not there yet.
+func (r *registry) enter(x *exchange) {
+	t := x.transfer
+	if t == nil {
+		x.transfer = r.add(x.context(), nil, x)
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := &t.shown
+	s.KeyID, s.KeyName = x.identity.KeyID, x.identity.KeyName
+	s.CredentialID, s.Credential = x.decision.CredentialID, x.decision.CredentialName
 }
 
 // remove takes t out, once. A nil t is nothing.
@@ -98,6 +131,9 @@ func (r *registry) remove(t *transfer) {
 	}
 	r.count--
 	r.mu.Unlock()
+	t.mu.Lock()
+	t.worker = nil // what is on the connection from now on is another request
+	t.mu.Unlock()
 	if t.cancel != nil {
 		t.cancel()
 	}
@@ -135,7 +171,15 @@ func (p *Proxy) Transfers() []Transfer {
 
 // Cut ends every transfer that which picks, so that its worker sees a broken
 // connection, and returns how many those were.
+//
+// What was decided by a snapshot is picked or is decided anew by the one that
+// Options.Snapshot returns by now: who revokes a key or credential there, and
+// then cuts what uses it, misses nothing.
 func (p *Proxy) Cut(which func(Transfer) bool) int {
+	return p.cut(which, auth.NewError(auth.CodeTransferCut, "the transfer was cut by the operator", nil))
+}
+
+func (p *Proxy) cut(which func(Transfer) bool, why *auth.Error) int {
 	var picked []*transfer
 	p.transfers.all(func(t *transfer) {
 		if which(t.show()) {
@@ -143,9 +187,20 @@ func (p *Proxy) Cut(which func(Transfer) bool) int {
 		}
 	})
 	for _, t := range picked {
-		t.cut()
+		t.cut(why)
 	}
 	return len(picked)
+}
+
+// cutAll ends every transfer because of the shutdown, and returns how many
+// those were.
+func (p *Proxy) cutAll() int {
+	return p.cut(func(Transfer) bool { return true }, errStopped())
+}
+
+// errStopped is how a transfer ends that a shutdown did not wait for.
+func errStopped() *auth.Error {
+	return auth.NewError(auth.CodeDraining, "weighbridge was shut down before the transfer was whole", nil)
 }
 
 // Counts are how many of what there are at the moment.

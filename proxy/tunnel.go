@@ -46,6 +46,9 @@ func (x *exchange) blindTunnel(d auth.ConnectDecision) *auth.Error {
 	x.transfer = p.transfers.add(ctx, cancel, x)
 	b := &blindOne{who: x.who, cancel: x.transfer.cancel}
 	p.tunnels.add(b)
+	if !p.stands(b.who) { // what was revoked since the decision may have been cut already
+		b.cancel()
+	}
 	x.line.hijack(func(c net.Conn, early []byte) {
 		defer func() { _ = upstream.Close() }()
 		defer p.tunnels.remove(b)
@@ -159,16 +162,25 @@ func (t *tunnels) len() int {
 	return len(t.open)
 }
 
-// check closes the tunnels of keys that have ended.
-func (t *tunnels) check(s *auth.Snapshot, now time.Time) {
+// check closes the tunnels of those who may not have them any more.
+func (t *tunnels) check(stands func(evidence) bool) {
 	t.mu.Lock()
 	open := slices.Clone(t.open)
 	t.mu.Unlock()
 	for _, b := range open {
-		if _, err := b.who.identify(s, now); err != nil {
+		if !stands(b.who) {
 			b.cancel()
 		}
 	}
+}
+
+// stands reports whether who opened a blind tunnel is still somebody.
+func (p *Proxy) stands(who evidence) bool {
+	if who.implied && who.id != p.policy.Load().defaultKey {
+		return false
+	}
+	_, err := who.identify(p.o.Snapshot(), p.o.Now())
+	return err == nil
 }
 
 // watchTunnels runs until Close.
@@ -180,7 +192,7 @@ func (p *Proxy) watchTunnels() {
 		case <-p.closed:
 			return
 		case <-tick.C:
-			p.tunnels.check(p.o.Snapshot(), p.o.Now())
+			p.tunnels.check(p.stands)
 		}
 	}
 }

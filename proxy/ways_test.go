@@ -379,11 +379,18 @@ func TestMetricsAreToldOfEveryRequestOnce(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	r.hub(ok)
 	r.cdn()
-	r.expect(r.reverse("/"+hubHost+"/a"), 200, "")
-	r.expect(r.tunnel(cdnHost).get("/f?Expires=1&Signature=a&Key-Pair-Id=b", cdnHost), 200, "")
-	r.expect(r.reverse("/"+otherHost+"/a"), 403, auth.CodeNoCredentialMatched)
-	r.expect(r.worker().get("/"+hubHost+"/a", r.addr), 401, auth.CodeKeyMissing)
-	r.expect(r.worker().get("/.weighbridge/healthz", r.addr), 200, "")
+	told := 0
+	once := func(a *workerReply, status int, code auth.Code) {
+		t.Helper()
+		r.expect(a, status, code)
+		told++ // once the answer is out
+		r.eventually("a sample", func() bool { return len(r.metrics.all()) >= told })
+	}
+	once(r.reverse("/"+hubHost+"/a"), 200, "")
+	once(r.tunnel(cdnHost).get("/f?Expires=1&Signature=a&Key-Pair-Id=b", cdnHost), 200, "")
+	once(r.reverse("/"+otherHost+"/a"), 403, auth.CodeNoCredentialMatched)
+	once(r.worker().get("/"+hubHost+"/a", r.addr), 401, auth.CodeKeyMissing)
+	once(r.worker().get("/.weighbridge/healthz", r.addr), 200, "")
 	var got []string
 	for _, s := range r.metrics.all() {
 		got = append(got, fmt.Sprint(s.Mode, " ", s.Outcome, " ", s.Provider, " ", s.Code, " ", s.Status, " ", s.Bytes))

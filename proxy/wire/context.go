@@ -20,9 +20,12 @@ func (ended) Is(target error) bool { return target == context.Canceled }
 const (
 	errWorkerGone = ended("wire: the worker broke its connection off")
 	errAnswered   = ended("wire: the response was written")
-	errKilled     = ended("wire: the server was stopped")
 	errCut        = ended("wire: the request was cut")
 )
+
+// ErrStopped is why the Context of a request ended that a Shutdown did not wait
+// for.
+const ErrStopped = ended("wire: the server was stopped")
 
 // lookEvery is how often a connection is looked at while a handler waits.
 const lookEvery = time.Second
@@ -189,7 +192,7 @@ func (x *serving) beginContext() {
 	x.armed = true
 	x.mu.Unlock()
 	if x.s.killed.Load() {
-		c.end(errKilled)
+		c.end(ErrStopped)
 	}
 }
 
@@ -222,7 +225,7 @@ func (x *serving) kill() {
 	c := x.ctx
 	x.mu.Unlock()
 	if c != nil {
-		c.end(errKilled)
+		c.end(ErrStopped)
 	}
 }
 

@@ -31,6 +31,14 @@ func (x *serving) respond(ctx *fasthttp.RequestCtx, http10, keep bool) (kept boo
 	return kept, err
 }
 
+// Prompt is a body stream that has its first bytes at hand: the head of the
+// response waits for its first Write, even one of nothing, and leaves with it.
+// Its WriteTo must write to the writer that it is given and nowhere else.
+type Prompt interface {
+	fasthttp.BodyWriterTo
+	Prompt()
+}
+
 func (x *serving) write(ctx *fasthttp.RequestCtx, stream io.Reader, http10, keep bool) (bool, error) {
 	resp := &ctx.Response
 	status := resp.StatusCode()
@@ -87,9 +95,11 @@ func (x *serving) write(ctx *fasthttp.RequestCtx, stream io.Reader, http10, keep
 		_, _ = bw.Write(body)
 		return keep, bw.Flush()
 	default:
-		// Errors of a bufio.Writer stay: Flush tells.
-		if err := bw.Flush(); err != nil {
-			return false, err
+		if _, ok := stream.(Prompt); !ok {
+			// Errors of a bufio.Writer stay: Flush tells.
+			if err := bw.Flush(); err != nil {
+				return false, err
+			}
 		}
 		return keep, x.writeStream(bw, stream, length, chunked)
 	}

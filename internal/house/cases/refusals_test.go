@@ -19,8 +19,9 @@ import (
 
 // unprovoked are the codes that no request can bring about.
 var unprovoked = map[auth.Code]string{
-	auth.CodeInternal:   "only a defect brings it about: package proxy/wire has a handler that panics",
-	auth.CodeOverloaded: "the listener has no bound on connections yet: package proxy/wire has a server with one",
+	auth.CodeInternal:    "only a defect brings it about: package proxy/wire has a handler that panics",
+	auth.CodeOverloaded:  "the listener has no bound on connections yet: package proxy/wire has a server with one",
+	auth.CodeTransferCut: "its worker sees a reset and no answer: package proxy has the cuts",
 }
 
 // refusalHouse is a house in which everything can go wrong.
