@@ -56,7 +56,7 @@ var memories = newPool(smallBody)
 func (x *exchange) body(h head) (*Body, error) {
 	b := &Body{
 		u: x.u, br: x.br, upload: x.upload, leash: x.leash, ctx: x.ctx, generation: x.generation,
-		host: x.u.d.Host, reusable: h.persists() && !x.cut,
+		host: x.u.d.Host, reusable: h.persists() && !x.cut && !h.bound && !x.out.bound,
 		limit: stallLimits{upstream: x.u.c.o.StallTimeout, worker: x.u.c.o.WorkerStallTimeout},
 	}
 	x.u.base.setReadIdle(b.limit.upstream)

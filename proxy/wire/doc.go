@@ -21,5 +21,8 @@
 //   - TLS to an upstream is verified, always. There is no switch.
 //   - There is no total timeout. A transfer ends by its idle timeout only
 //     where no byte moved for that long.
+//   - A connection to an upstream that was authenticated itself (NTLM,
+//     Negotiate) serves no further request; schemes that need several on one
+//     connection do not come about.
 //   - An idle connection holds no buffer that was lent for a message.
 package wire

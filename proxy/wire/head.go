@@ -84,6 +84,9 @@ type head struct {
 	named [][]byte
 	// expect is Expect: 100-continue.
 	expect bool
+	// bound says that the message belongs to an authentication of the
+	// connection and not of the request: see bindsConnection.
+	bound bool
 
 	hosts     int
 	hasCoding bool
@@ -247,6 +250,8 @@ func (h *head) field(name, value []byte) error {
 		h.hosts++
 	case equalFold(name, "expect"):
 		h.expect = h.expect || equalFold(value, "100-continue")
+	case equalFold(name, "authorization"), equalFold(name, "www-authenticate"), equalFold(name, "proxy-authenticate"):
+		h.bound = h.bound || bindsConnection(value)
 	case equalFold(name, "connection"):
 		for option := range bytes.SplitSeq(value, []byte(",")) {
 			switch option = bytes.Trim(option, " \t"); {
@@ -261,6 +266,19 @@ func (h *head) field(name, value []byte) error {
 		}
 	}
 	return nil
+}
+
+// bindsConnection reports whether one of the credentials or challenges in
+// value is of a scheme that authenticates the connection: whoever sends the
+// next request on it is taken for who sent this one (RFC 4559, section 6).
+func bindsConnection(value []byte) bool {
+	for one := range bytes.SplitSeq(value, []byte(",")) {
+		scheme, _, _ := bytes.Cut(bytes.Trim(one, " \t"), []byte(" "))
+		if equalFold(scheme, "ntlm") || equalFold(scheme, "negotiate") {
+			return true
+		}
+	}
+	return false
 }
 
 // parseLength reads 1*DIGIT of at most 18 digits: more is no length of

@@ -23,6 +23,7 @@ type outgoing struct {
 	isHead bool
 	// repeatable requests have no body and a safe method: RFC 9110 section 9.2.1.
 	repeatable bool
+	bound      bool // see head
 }
 
 // newOutgoing fixes the framing of req and checks the very bytes that will
@@ -62,6 +63,7 @@ func newOutgoing(req *fasthttp.Request) (*outgoing, error) {
 	if err != nil {
 		return refuse(err)
 	}
+	out.bound = got.bound
 	if want := out.length; out.stream == nil {
 		if got.chunked || max(got.length, 0) != int64(len(out.body)) {
 			return refuse(errBadLength)

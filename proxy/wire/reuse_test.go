@@ -202,6 +202,46 @@ func TestPoolsAreSeparate(t *testing.T) {
 	}
 }
 
+// TestBoundConnectionsAreNotKept: what authenticates a connection, and not a
+// request, makes it nobody else's (RFC 4559, section 6).
+func TestBoundConnectionsAreNotKept(t *testing.T) {
+	for _, c := range []struct {
+		authorization, answer string
+		kept                  bool
+	}{
+		{"NTLM TlRMTVNTUAAB", "", false},
+		{"negotiate YII=", "", false},
+		{"", "WWW-Authenticate: Negotiate\r\n", false},
+		{"", "www-authenticate: Basic realm=\"x\"\r\nWWW-AUTHENTICATE: NTLM TlRM\r\n", false},
+		{"", "WWW-Authenticate: Basic realm=\"x\", NTLM\r\n", false},
+		{"", "Proxy-Authenticate: Negotiate\r\n", false},
+		{"Bearer NTLM", "WWW-Authenticate: Bearer realm=\"Negotiate\"\r\n", true},
+		{"Basic TlRMTQ==", "", true},
+	} {
+		t.Run(c.authorization+c.answer, func(t *testing.T) {
+			s := newScript(t, nil, answers("HTTP/1.1 200 OK\r\n"+c.answer+"Content-Length: 2\r\n\r\nok"))
+			client := newClient(t, s.addr, nil)
+			for range 2 {
+				a := do(t, client, plainDest, "GET", "/", func(r *fasthttp.Request) {
+					if c.authorization != "" {
+						r.Header.Set("Authorization", c.authorization)
+					}
+				})
+				if a.err != nil || a.body != "ok" {
+					t.Fatal(a.body, a.err)
+				}
+			}
+			want := int32(2)
+			if c.kept {
+				want = 1
+			}
+			if n := s.conns.Load(); n != want {
+				t.Errorf("%d connections, want %d", n, want)
+			}
+		})
+	}
+}
+
 // TestPoolIsBounded: 10,000 hosts leave no more than the bounds.
 func TestPoolIsBounded(t *testing.T) {
 	t.Parallel()
