@@ -2,9 +2,12 @@ package wire
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"io"
+	"net"
 	"strconv"
+	"time"
 
 	"github.com/valyala/fasthttp"
 )
@@ -105,6 +108,18 @@ func (x *serving) write(ctx *fasthttp.RequestCtx, stream io.Reader, http10, keep
 	}
 }
 
+// endUnseen reports whether the worker could not tell the end of the answer
+// from its breaking off: where the end of the connection is all that tells it,
+// and the connection can neither be reset nor end without close_notify.
+func (x *serving) endUnseen(ctx *fasthttp.RequestCtx, h *head) bool {
+	resp := &ctx.Response
+	if !h.http10 || x.base.bottom != nil || x.c != net.Conn(x.base) || !resp.IsBodyStream() || resp.Header.ContentLength() >= 0 {
+		return false
+	}
+	status := resp.StatusCode()
+	return !ctx.IsHead() && !resp.SkipBody && status >= 200 && status != fasthttp.StatusNoContent && status != fasthttp.StatusNotModified
+}
+
 // writeStream writes a body that is a stream, framed by what the head said.
 func (x *serving) writeStream(bw *bufio.Writer, stream io.Reader, length int64, chunked bool) error {
 	var sink io.Writer = flusher{bw}
@@ -196,4 +211,34 @@ func writeField(bw *bufio.Writer, name, value []byte) {
 	_, _ = bw.WriteString(": ")
 	_, _ = bw.Write(value)
 	_, _ = bw.WriteString("\r\n")
+}
+
+// The most that linger reads, and for how long.
+const (
+	lingerBytes = 256 << 10
+	lingerTime  = time.Second
+)
+
+// linger ends the sending side and reads on for a moment: closing a socket
+// with unread bytes resets it, and a worker that is still sending would lose
+// the answer (RFC 9112 section 9.6).
+func (x *serving) linger() {
+	if t, ok := x.c.(*tls.Conn); ok {
+		_ = t.CloseWrite()
+	}
+	if x.base.tcp == nil {
+		return
+	}
+	_ = x.base.tcp.CloseWrite()
+	x.base.setReadIdle(0)
+	_ = x.base.tcp.SetReadDeadline(time.Now().Add(lingerTime))
+	buf := memories.Get().(*[]byte)
+	defer memories.Put(buf)
+	for left := lingerBytes; left > 0; {
+		n, err := x.base.tcp.Read(*buf)
+		if err != nil {
+			return
+		}
+		left -= n
+	}
 }

@@ -3,7 +3,6 @@ package wire
 import (
 	"bufio"
 	"bytes"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -85,6 +84,13 @@ func (x *serving) Read(p []byte) (int, error) {
 // contexts are reused between requests, never held by an idle connection.
 var contexts = sync.Pool{New: func() any { return new(fasthttp.RequestCtx) }}
 
+// forget takes out of ctx what it has of a request and its connection.
+func forget(ctx *fasthttp.RequestCtx) {
+	ctx.Request.Reset()
+	ctx.Response.Reset()
+	ctx.ResetUserValues()
+}
+
 // serve serves requests until the connection ends.
 func (x *serving) serve() {
 	defer func() {
@@ -154,8 +160,7 @@ func (x *serving) request() bool {
 	ctx.Init2(x.c, silent{}, true) // true: buffers of bodies are not kept with ctx
 	x.body, x.hijack, x.broken = nil, nil, false
 	defer func() {
-		ctx.Request.Reset()
-		ctx.Response.Reset()
+		forget(ctx)
 		contexts.Put(ctx)
 	}()
 	if err != nil {
@@ -270,6 +275,14 @@ func (x *serving) answer(ctx *fasthttp.RequestCtx, h *head) bool {
 	if !unread {
 		x.dropReader() // a long answer holds none of it
 	}
+	if x.endUnseen(ctx, h) {
+		_ = ctx.Response.CloseBodyStream()
+		ctx.Response.Reset()
+		e := auth.NewError(auth.CodeBadRequest, "the answer's length is not known, and over a unix socket HTTP/1.0 cannot tell its end: HTTP/1.1 can", nil)
+		e.Status = fasthttp.StatusHTTPVersionNotSupported
+		x.refuse(ctx, e)
+		return false
+	}
 	keep := h.persists() && !unread && !x.broken && !x.s.draining.Load() && !ctx.Response.ConnectionClose()
 	keep, err := x.respond(ctx, h.http10, keep)
 	if unread {
@@ -312,36 +325,6 @@ func (x *serving) refuse(ctx *fasthttp.RequestCtx, e *auth.Error) {
 		return
 	}
 	x.linger()
-}
-
-// The most that linger reads, and for how long.
-const (
-	lingerBytes = 256 << 10
-	lingerTime  = time.Second
-)
-
-// linger ends the sending side and reads on for a moment: closing a socket
-// with unread bytes resets it, and a worker that is still sending would lose
-// the answer (RFC 9112 section 9.6).
-func (x *serving) linger() {
-	if t, ok := x.c.(*tls.Conn); ok {
-		_ = t.CloseWrite()
-	}
-	if x.base.tcp == nil {
-		return
-	}
-	_ = x.base.tcp.CloseWrite()
-	x.base.setReadIdle(0)
-	_ = x.base.tcp.SetReadDeadline(time.Now().Add(lingerTime))
-	buf := memories.Get().(*[]byte)
-	defer memories.Put(buf)
-	for left := lingerBytes; left > 0; {
-		n, err := x.base.tcp.Read(*buf)
-		if err != nil {
-			return
-		}
-		left -= n
-	}
 }
 
 // silent is a logger that says nothing: fasthttp's would quote requests.
