@@ -350,3 +350,37 @@ func TestVariablesNamedAsPlacesOfSecrets(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// The names and defaults that other tools rely on. The file says every default
+// out loud, and an address for one host.
+func TestPromisedFields(t *testing.T) {
+	text := `data_dir: ./weighbridge-data
+listen: 127.0.0.1:8080
+tls: {cert_file: "", key_file: "", own_ca: false}   # TLS on the proxy listener; a non-loopback listener without it warns
+admin_listen: 127.0.0.1:8081
+log: {level: info, format: auto}        # console on a terminal, JSON otherwise
+unmatched: {forward: pass, reverse: deny}
+default_key: ""                         # callers on a loopback/unix listener without a key count as this one (sidecar)
+ca: {cert_file: "", key_file: ""}       # bring your own; made on first start otherwise
+kek: file:kek                           # URI
+store: {driver: bbolt}                  # bbolt | memory (memory needs ca.* when interception is on)
+audit: {retention: 90d}
+upstream:
+  ca_file: ""                           # extra roots
+  resolve: {"huggingface.co:443": "127.0.0.1:9443"}   # like curl --resolve; exempt from the IP guard, because an operator wrote it
+  proxy: ""                             # corporate proxy for our own way out; proxy_resolves: true lets it resolve names
+  allow_private: []                     # CIDRs
+  connect_ports: [443]
+  idle_timeout: 60s
+credentials: []                         # declarative, read-only
+keys: []                                # declarative keys
+`
+	got := mustLoad(t, LoadOptions{}, text).Config
+	want := mustLoad(t, LoadOptions{}, "").Config
+	want.Upstream.Resolve = map[string]string{"huggingface.co:443": "127.0.0.1:9443"}
+	// A list that is said to be empty, and one of which nothing is said.
+	got.Upstream.AllowPrivate, got.Credentials, got.Keys = nil, nil, nil
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got\n%+v\nwant\n%+v", got, want)
+	}
+}

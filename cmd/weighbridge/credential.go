@@ -32,7 +32,7 @@ type fieldFlags struct {
 
 func (f *fieldFlags) register(c *cobra.Command) {
 	c.Flags().StringArrayVar(&f.set, "set", nil, "a provider field: FIELD=@FILE, FIELD=env:VAR or FIELD=- (standard input)")
-	c.Flags().BoolVar(&f.literal, "insecure-literal", false, "accept a secret given literally, where it shows in `ps` and in the shell's history")
+	c.Flags().BoolVar(&f.literal, "insecure-literal", false, "accept a secret given literally, where it shows in ps and in the shell's history")
 }
 
 // fields reads every --set. Literal values are for fields that are not secret.

@@ -105,7 +105,9 @@ func (a *app) command() *cobra.Command {
 		Short: "The checkpoint that model weights cross on their way to a GPU",
 		Long: "weighbridge fetches gated and private models for workers that hold no secret:\n" +
 			"it identifies the worker by its API key, matches each URL to a credential linked\n" +
-			"to that key, puts it on the request and streams the bytes.",
+			"to that key, puts it on the request and streams the bytes.\n\n" +
+			"Exit codes: 0 done, 1 failure, 2 wrong command line, 3 not found, 4 conflict,\n" +
+			"5 no weighbridge answers, 6 not valid, 7 explain: the request would be refused.",
 		SilenceUsage: true, SilenceErrors: true,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
