@@ -182,5 +182,8 @@ func mayBeSigned(f Field) bool {
 			return false
 		}
 	}
+	if strings.TrimSpace(f.Value) != strings.Trim(f.Value, " \t") {
+		return false // the signer trims any blank of Unicode, others do not
+	}
 	return strings.IndexFunc(f.Value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) < 0
 }

@@ -133,7 +133,7 @@ func TestSignRefusesOtherFields(t *testing.T) {
 	for _, f := range []Field{
 		{"Range", "bytes=0-9"}, {"If-Match", `"x"`}, {"Accept-Encoding", "gzip"}, {"Via", "1.1 x"}, {"X-Forwarded-For", "x"}, {"Host", "x"}, {"User-Agent", "x"},
 		{"Authorization", "x"}, {"x-amz-date", "x"}, {"X-Amz-Date", "x"}, {"x-amz-security-token", "x"}, {"X-AMZ-CONTENT-SHA256", "x"}, {"x-amz-s3session-token", "x"},
-		{"x-amz-meta-a", "a\r\nHost: b"}, {"x-amz-meta-a", "a\x00"}, {"x-amz-meta-a\n", "a"}, {"x-amz-meta-a:b", "c"}, {"", ""},
+		{"x-amz-meta-a", "a\r\nHost: b"}, {"x-amz-meta-a", "a\x00"}, {"x-amz-meta-a", "\u2009a"}, {"x-amz-meta-a", "a\u00a0"}, {"x-amz-meta-a\n", "a"}, {"x-amz-meta-a:b", "c"}, {"", ""},
 	} {
 		if _, err := s.Sign(context.Background(), outgoing(t, "GET", "/b/k", "", f), exampleTime); err != errField {
 			t.Errorf("%q: %v", f, err)
