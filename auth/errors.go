@@ -20,6 +20,7 @@ const (
 	CodeKeyInvalid          Code = "key_invalid"
 	CodeKeyExpired          Code = "key_expired"
 	CodeKeyRevoked          Code = "key_revoked"
+	CodeSignatureInvalid    Code = "signature_invalid"
 	CodeRouteForbidden      Code = "route_forbidden"
 	CodeScopeForbidden      Code = "scope_forbidden"
 	CodeMisdirected         Code = "misdirected"
@@ -65,6 +66,7 @@ var codes = func() map[Code]CodeInfo {
 		{CodeKeyInvalid, 407, "The presented API key is not known. 407 in forward mode, 401 in reverse mode.", "Check the key for a typing error; `weighbridge key list` shows the beginnings of all keys."},
 		{CodeKeyExpired, 403, "The API key has expired.", "Create a key or extend this one: `weighbridge key update KEY --expires 90d`."},
 		{CodeKeyRevoked, 403, "The API key was revoked.", "Create a key: `weighbridge key create`."},
+		{CodeSignatureInvalid, 403, "The request is signed with an S3 access key, and the signature is missing, wrong, expired, or made for another time.", "Check the secret access key and the clock of the client, and let nothing between it and weighbridge change the request."},
 		{CodeRouteForbidden, 403, "The API key is restricted to routes that do not cover the URL.", "Use a key without this restriction, or add the route: `weighbridge key update KEY --route PATTERN`."},
 		{CodeScopeForbidden, 403, "The API key's scope does not allow the request (a write, an account endpoint, or a request that mints write power).", "A download needs no more than scope read; use a key with scope write only where something must be written. Account endpoints are refused for every scope."},
 		{CodeMisdirected, 421, "The request inside a tunnel, or the server name of its TLS handshake, names another host than the CONNECT did.", "Open one tunnel for each host, with matching server name and Host header."},

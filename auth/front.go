@@ -41,8 +41,12 @@ type Entry struct {
 	// that matches the request is refused, whatever the policy for unmatched
 	// URLs.
 	Target Target
-	// Also are the further objects that the request names. Each has to be
-	// allowed by the credential that Target is.
+	// Subject is what is decided in place of the request itself, where its URL
+	// does not say what it is about (a batch that names objects in its body).
+	// Zero is the request itself.
+	Subject Object
+	// Also are the further objects that the request names. Each has to be opened
+	// by the same credential.
 	Also []Object
 	// Fields is the header that travels on, before what never does is removed.
 	Fields []HeaderField
@@ -102,4 +106,28 @@ func (s *Snapshot) EachLinked(id Identity, provider string, yield func(*Credenti
 			return
 		}
 	}
+}
+
+// Foremost finds which of several targets, all of which would serve, the most
+// specific rule of a linked credential is about. found is false where no rule
+// matches any of them. It decides nothing: whether the credential may be used,
+// Decide says. Target of q is not looked at.
+func (s *Snapshot) Foremost(q Question, targets []Target) (best int, found bool) {
+	k, refused := s.caller(&q.Identity, q.Now)
+	if refused != nil {
+		return 0, false
+	}
+	var winner *rule
+	for i := range targets {
+		if targets[i].check() != "" {
+			continue
+		}
+		v := see(&targets[i])
+		r, _, ambiguous := k.book.best(q.Method, &v, q.Now)
+		if r == nil || ambiguous || r.bare || winner != nil && !before(r, winner, q.Now) {
+			continue
+		}
+		best, found, winner = i, true, r
+	}
+	return best, found
 }

@@ -77,6 +77,11 @@ func (l *loader) checkListeners() {
 			l.wrong(item("allowed_hosts", i), fmt.Sprintf("%q is not a host name: %s", show(h), reason(err)), "write the name alone, such as weighbridge.internal")
 		}
 	}
+	for i, d := range c.S3.Domains {
+		if host, _, err := auth.ParseAuthority(d, 1); err != nil || host != d || !strings.Contains(d, ".") && d != "localhost" {
+			l.wrong(item("s3.domains", i), fmt.Sprintf("%q is not the name of a domain", show(d)), "write the name alone, in lower case, such as s3.weights.example.com")
+		}
+	}
 	if c.PublicURL != "" {
 		m := checkBase(c.PublicURL)
 		if m != nil {

@@ -33,6 +33,7 @@ type Config struct {
 	Drain        time.Duration     `yaml:"drain" env:"DRAIN" default:"10m" doc:"How long live downloads may go on after SIGTERM."`
 	Upstream     Upstream          `yaml:"upstream" env:"UPSTREAM" doc:"The way out."`
 	Routes       map[string]string `yaml:"routes" env:"ROUTES" example:"comfyui: https://cloud.comfy.org" doc:"Reverse routes by name: a first path segment without a dot stands for this base URL. A name may not equal a host of any pattern."`
+	S3           S3                `yaml:"s3" env:"S3" doc:"The S3 protocol on the proxy listener, for S3 clients with an endpoint_url of ours and an S3 access key."`
 	Credentials  []Credential      `yaml:"credentials" env:"CREDENTIALS" doc:"Declarative credentials, read-only in the API. Their files are watched, and a change rotates the secret without a restart."`
 	Keys         []Key             `yaml:"keys" env:"KEYS" doc:"Declarative API keys, read-only in the API."`
 }
@@ -89,6 +90,11 @@ type Upstream struct {
 	AllowPrivate  []netip.Prefix    `yaml:"allow_private" env:"ALLOW_PRIVATE" example:"10.20.0.0/16" doc:"Networks (CIDR) that may be reached although they are private. Metadata addresses never."`
 	ConnectPorts  []uint16          `yaml:"connect_ports" env:"CONNECT_PORTS" default:"443" doc:"Ports that CONNECT may name."`
 	IdleTimeout   time.Duration     `yaml:"idle_timeout" env:"IDLE_TIMEOUT" default:"60s" doc:"A transfer that moves no byte for this long is broken off. There is no total limit."`
+}
+
+// S3 says how S3 clients may name buckets.
+type S3 struct {
+	Domains []string `yaml:"domains" env:"DOMAINS" example:"s3.weights.example.com" doc:"Domains below which a host name begins with a bucket, as in models.s3.weights.example.com (virtual-host style). Their names must lead to the proxy listener. Path style works without any."`
 }
 
 // Credential is a declarative credential.

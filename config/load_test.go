@@ -60,7 +60,7 @@ func TestEveryFieldIsAVariable(t *testing.T) {
 		"KEK=env:X", "STORE_DRIVER=memory", "AUDIT_RETENTION=30d", "AUDIT_TEAM_QUOTA=1MiB", "DRAIN=5m",
 		"UPSTREAM_CA_FILE=" + tmp + "/ca.crt", "UPSTREAM_RESOLVE=huggingface.co:443=127.0.0.1:9443,hf.co:443=[::1]:9443", "UPSTREAM_PROXY=http://p:1",
 		"UPSTREAM_PROXY_RESOLVES=true", "UPSTREAM_ALLOW_PRIVATE=10.0.0.0/8,fd00::/8", "UPSTREAM_CONNECT_PORTS=443,8443", "UPSTREAM_IDLE_TIMEOUT=30s",
-		"ROUTES=comfyui=https://cloud.comfy.org",
+		"ROUTES=comfyui=https://cloud.comfy.org", "S3_DOMAINS=s3.example.com,s3.internal.example",
 		"CREDENTIALS_0_NAME=hub", "CREDENTIALS_0_PROVIDER=huggingface", "CREDENTIALS_0_FIELDS_TOKEN=CANARY", "CREDENTIALS_0_PATTERNS=huggingface.co/a/*", "CREDENTIALS_0_KEYS=trainer",
 		"CREDENTIALS_1_NAME=api", "CREDENTIALS_1_PROVIDER=http_api_key", "CREDENTIALS_1_FIELDS_HEADER_NAME=X-Key", "CREDENTIALS_1_FIELDS_HEADERVALUE_FILE=" + tmp + "/token",
 		"CREDENTIALS_1_PATTERNS=api.example.com/*",
@@ -81,7 +81,7 @@ func TestEveryFieldIsAVariable(t *testing.T) {
 			ProxyResolves: true, AllowPrivate: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")},
 			ConnectPorts: []uint16{443, 8443}, IdleTimeout: 30 * time.Second,
 		},
-		Routes: map[string]string{"comfyui": "https://cloud.comfy.org"},
+		Routes: map[string]string{"comfyui": "https://cloud.comfy.org"}, S3: S3{Domains: []string{"s3.example.com", "s3.internal.example"}},
 		Credentials: []Credential{
 			{Name: "hub", Provider: "huggingface", Fields: map[string]Source{"token": {Env: "WEIGHBRIDGE_CREDENTIALS_0_FIELDS_TOKEN"}}, Patterns: []string{"huggingface.co/a/*"}, Keys: []string{"trainer"}},
 			{Name: "api", Provider: "http_api_key", Fields: map[string]Source{"headerName": {Env: "WEIGHBRIDGE_CREDENTIALS_1_FIELDS_HEADER_NAME"}, "headerValue": {File: tmp + "/token"}}, Patterns: []string{"api.example.com/*"}},

@@ -138,7 +138,6 @@ func (x *exchange) frontDecide() *auth.Error {
 	ask := func(method string, t auth.Target) (auth.Decision, *auth.Error) {
 		d := x.snap.Decide(auth.Question{
 			Identity: x.identity, Method: method, Target: t, Unmatched: auth.UnmatchedDeny, Now: x.at,
-			Body: x.body, HasBody: x.hasBody || x.length == 0, ContentEncoding: x.contentEncoding(),
 		})
 		switch {
 		case d.Outcome == auth.Deny:
@@ -149,7 +148,11 @@ func (x *exchange) frontDecide() *auth.Error {
 		return d, nil
 	}
 	var err *auth.Error
-	x.decision, err = ask(x.method, x.target)
+	subject := x.entry.Subject
+	if subject.Method == "" {
+		subject = auth.Object{Method: x.method, Target: x.target}
+	}
+	x.decision, err = ask(subject.Method, subject.Target)
 	x.decided = true
 	if err != nil {
 		x.decision.Outcome = auth.Deny

@@ -25,6 +25,7 @@ import (
 	"github.com/weighbridge/weighbridge/proxy/box"
 	"github.com/weighbridge/weighbridge/proxy/guard"
 	"github.com/weighbridge/weighbridge/signer"
+	"github.com/weighbridge/weighbridge/signer/s3front"
 	"github.com/weighbridge/weighbridge/store"
 )
 
@@ -75,6 +76,7 @@ type Bridge struct {
 	record    record
 	authority *authority // nil where interception is off
 	dialer    *dialer
+	front     *s3front.Front
 	proxy     *proxy.Proxy
 	api       *admin.API
 	metrics   *metrics
@@ -266,13 +268,16 @@ func (b *Bridge) openProxy(ctx context.Context, cfg *config.Config) error {
 			return 0
 		},
 	})
+	if b.front, err = s3front.New(s3front.Options{Secrets: b.store, Domains: cfg.S3.Domains, HostID: "weighbridge"}); err != nil {
+		return fmt.Errorf("s3.domains: %w", err)
+	}
 	b.ownRoots.Store(roots)
 	b.signer = signer.NewSet(b.store, signer.SetOptions{
 		Now: b.o.Now, Client: ownClient(b.dialer, &b.ownRoots), Machine: machineClient(),
 		Getenv: environ(b.o.Environ), ReadFile: os.ReadFile,
 	})
 	o := proxy.Options{
-		Policy: policy, Snapshot: b.live.Snapshot,
+		Policy: policy, Snapshot: b.live.Snapshot, Front: b.front,
 		Signer:   b.signer,
 		Recorder: b.record, Boxes: boxes, Dialer: b.dialer, RootCAs: roots,
 		IdleTimeout: cfg.Upstream.IdleTimeout, Logger: b.log, Metrics: b.metrics, Now: b.o.Now,

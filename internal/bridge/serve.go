@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"time"
 
@@ -109,6 +110,9 @@ func (b *Bridge) Reload(ctx context.Context, loaded *config.Loaded) (restart []s
 	policy, err := b.policy(ctx, is)
 	if err != nil {
 		return nil, errors.Join(err, b.declare(ctx, b.loaded.Load()))
+	}
+	if err := b.front.SetDomains(is.S3.Domains); err != nil {
+		return nil, errors.Join(fmt.Errorf("s3.domains: %w", err), b.declare(ctx, b.loaded.Load()))
 	}
 	b.dialer.current.Store(g)
 	b.proxy.ForgetConnections() // what was dialled under the old rules

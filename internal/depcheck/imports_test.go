@@ -21,6 +21,7 @@ var mayImport = map[string][]string{
 	"signer":          {"auth", "signer/"},
 	"signer/s3host":   {},
 	"signer/s3err":    {"auth"},
+	"signer/s3front":  {"auth", "signer/s3err", "signer/s3host", "signer/sigv4"},
 	"signer/sigv4":    {"auth", "signer/s3err"},
 	"store":           {"auth"},
 	"store/storetest": {"auth", "store"},
