@@ -3,7 +3,6 @@ package signer
 import (
 	"context"
 	"strings"
-	"time"
 
 	"github.com/weighbridge/weighbridge/auth"
 )
@@ -180,15 +179,11 @@ func (azureBlob) choose(params map[string]string) []string {
 	return azureSASNeeds
 }
 
-func (azureBlob) sign(f auth.Fields, out *auth.Outgoing, _ time.Time) (auth.Applied, error) {
-	return putSAS(out, f["sasToken"].Reveal())
-}
-
 // derive implements deriver.
-func (p azureBlob) derive(ctx context.Context, c *call) (auth.Applied, error) {
+func (azureBlob) derive(ctx context.Context, c *call) (auth.Applied, error) {
 	switch {
 	case !c.fields["sasToken"].IsZero():
-		return p.sign(c.fields, c.out, c.now)
+		return putSAS(c.out, c.fields["sasToken"].Reveal())
 	case !c.fields["accountKey"].IsZero():
 		return signAccountKey(c)
 	}

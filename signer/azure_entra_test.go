@@ -20,6 +20,8 @@ type endpoint struct {
 	mu     sync.Mutex
 	asked  []string
 	answer func(r *http.Request, form url.Values) (status int, body string)
+	// header are the fields of the answers.
+	header func(r *http.Request) http.Header
 }
 
 func (e *endpoint) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -42,7 +44,10 @@ func (e *endpoint) RoundTrip(r *http.Request) (*http.Response, error) {
 	if code == 0 {
 		return nil, errors.New(text)
 	}
-	header := http.Header{}
+	header := http.Header{"Content-Type": {"application/json"}}
+	if e.header != nil {
+		header = e.header(r)
+	}
 	if code == http.StatusFound {
 		header.Set("Location", text)
 	}

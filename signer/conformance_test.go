@@ -154,13 +154,13 @@ func TestConformanceSignIsDeterministicAndIdempotent(t *testing.T) {
 	forEach(t, func(t *testing.T, p auth.Provider) {
 		rule, url := samplePattern(t, p)
 		vault := &openVault{fields: sampleFields(p.Schema())}
-		set := NewSet(vault, SetOptions{Now: fixedClock})
+		set := NewSet(vault, exchanging())
 		first, second := sample(t, "GET", url), sample(t, "GET", url)
 		a1, err := set.Sign(context.Background(), decide(p, rule), first)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := NewSet(vault, SetOptions{Now: fixedClock}).Sign(context.Background(), decide(p, rule), second); err != nil {
+		if _, err := NewSet(vault, exchanging()).Sign(context.Background(), decide(p, rule), second); err != nil {
 			t.Fatal(err)
 		}
 		if !reflect.DeepEqual(first, second) {
@@ -173,7 +173,7 @@ func TestConformanceSignIsDeterministicAndIdempotent(t *testing.T) {
 		if !reflect.DeepEqual(first, second) || !reflect.DeepEqual(reveal(a1), reveal(a2)) {
 			t.Errorf("signing twice is not signing once: %v and %v", first, second)
 		}
-		if vault.id != "cred_1" || vault.ver != 7 || !slices.Equal(vault.asked, p.(provider).needs()) {
+		if vault.id != "cred_1" || vault.ver != 7 || !slices.Equal(vault.asked, needsOf(p.(provider), decide(p, rule))) {
 			t.Errorf("opened %v of %s, version %d", vault.asked, vault.id, vault.ver)
 		}
 		if unsigned := sample(t, "GET", url); first.Method != unsigned.Method || first.Target.Path != unsigned.Target.Path ||
@@ -181,6 +181,13 @@ func TestConformanceSignIsDeterministicAndIdempotent(t *testing.T) {
 			t.Error("signing changed more than it may")
 		}
 	})
+}
+
+func needsOf(p provider, d auth.Decision) []string {
+	if c, ok := p.(chooser); ok {
+		return c.choose(d.Params)
+	}
+	return p.needs()
 }
 
 func reveal(a auth.Applied) []string {
@@ -200,7 +207,7 @@ func TestConformanceMaskCoversWhatWasPutOn(t *testing.T) {
 			out := sample(t, "POST", u)
 			before := fmt.Sprint(*out.Header.(*headerLines))
 			query := out.Target.RawQuery
-			set := NewSet(&openVault{fields: sampleFields(p.Schema())}, SetOptions{})
+			set := NewSet(&openVault{fields: sampleFields(p.Schema())}, exchanging())
 			applied, err := set.Sign(context.Background(), decide(p, rule), out)
 			if err != nil {
 				t.Fatal(err)
@@ -276,7 +283,7 @@ func TestConformanceSignRefuses(t *testing.T) {
 			t.Run(c.name, func(t *testing.T) {
 				vault := &openVault{fields: sampleFields(p.Schema())}
 				out, untouched := sample(t, "GET", c.url), sample(t, "GET", c.url)
-				applied, err := NewSet(vault, SetOptions{}).Sign(context.Background(), c.d, out)
+				applied, err := NewSet(vault, exchanging()).Sign(context.Background(), c.d, out)
 				wantRefusal(t, err, c.want)
 				if !reflect.DeepEqual(out, untouched) || len(applied.Mask) != 0 {
 					t.Error("the request was changed")
@@ -293,7 +300,7 @@ func TestConformanceCleartextWhereThePatternSaysSo(t *testing.T) {
 	forEach(t, func(t *testing.T, p auth.Provider) {
 		rule, _ := samplePattern(t, p)
 		d := decide(p, "http://"+rule)
-		set := NewSet(&openVault{fields: sampleFields(p.Schema())}, SetOptions{})
+		set := NewSet(&openVault{fields: sampleFields(p.Schema())}, exchanging())
 		if _, err := set.Sign(context.Background(), d, sample(t, "GET", "http://"+pattern(t, rule).Host()+"/x")); err != nil {
 			t.Error(err)
 		}
@@ -316,7 +323,7 @@ func TestT11_CompanionsNeverGetTheCredential(t *testing.T) {
 				t.Errorf("a pattern for %s injects", host)
 			}
 			vault := &openVault{fields: sampleFields(p.Schema())}
-			_, err = NewSet(vault, SetOptions{}).Sign(context.Background(), decide(p, host+"/*"), sample(t, "GET", "https://"+host+"/x"))
+			_, err = NewSet(vault, exchanging()).Sign(context.Background(), decide(p, host+"/*"), sample(t, "GET", "https://"+host+"/x"))
 			wantRefusal(t, err, "without a credential")
 			// Nor by the check of the target itself.
 			a := &audience{provider: p.(provider), pattern: pattern(t, host+"/*"), companions: p.Companions()}
@@ -340,7 +347,7 @@ func TestT15_VaultErrorIsARefusal(t *testing.T) {
 		}
 		for want, v := range vaults {
 			out, untouched := sample(t, "GET", url), sample(t, "GET", url)
-			_, err := NewSet(v, SetOptions{}).Sign(context.Background(), decide(p, rule), out)
+			_, err := NewSet(v, exchanging()).Sign(context.Background(), decide(p, rule), out)
 			wantRefusal(t, err, want)
 			if want == "could not be opened" && !errors.Is(err, cause) {
 				t.Error("the cause is lost")
@@ -358,7 +365,7 @@ func TestT15_VaultErrorIsARefusal(t *testing.T) {
 				}
 			}
 			out, untouched := sample(t, "GET", url), sample(t, "GET", url)
-			_, err := NewSet(&openVault{fields: f}, SetOptions{}).Sign(context.Background(), decide(p, rule), out)
+			_, err := NewSet(&openVault{fields: f}, exchanging()).Sign(context.Background(), decide(p, rule), out)
 			wantRefusal(t, err, "could not be put on the request")
 			if !reflect.DeepEqual(out, untouched) {
 				t.Error("the request was changed")
@@ -384,7 +391,7 @@ func TestConformanceObeysContext(t *testing.T) {
 		vault := &openVault{fields: sampleFields(p.Schema())}
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		_, err := NewSet(vault, SetOptions{}).Sign(ctx, decide(p, rule), sample(t, "GET", url))
+		_, err := NewSet(vault, exchanging()).Sign(ctx, decide(p, rule), sample(t, "GET", url))
 		wantRefusal(t, err, "the request has ended")
 		if !errors.Is(err, context.Canceled) || vault.calls != 0 {
 			t.Errorf("error %v after %d calls", err, vault.calls)
@@ -392,7 +399,7 @@ func TestConformanceObeysContext(t *testing.T) {
 		ctx, cancel = context.WithCancel(context.Background())
 		defer cancel()
 		out, untouched := sample(t, "GET", url), sample(t, "GET", url)
-		_, err = NewSet(endingVault{vault, cancel}, SetOptions{}).Sign(ctx, decide(p, rule), out)
+		_, err = NewSet(endingVault{vault, cancel}, exchanging()).Sign(ctx, decide(p, rule), out)
 		wantRefusal(t, err, "the request has ended")
 		if !reflect.DeepEqual(out, untouched) {
 			t.Error("the request was signed after its end")
@@ -404,7 +411,7 @@ func TestT55_SecretStaysOutOfText(t *testing.T) {
 	forEach(t, func(t *testing.T, p auth.Provider) {
 		rule, url := samplePattern(t, p)
 		fields := sampleFields(p.Schema())
-		set := NewSet(&openVault{}, SetOptions{})
+		set := NewSet(&openVault{}, exchanging())
 		set.vault = &openVault{fields: fields}
 		d := decide(p, rule)
 		applied, err := set.Sign(context.Background(), d, sample(t, "GET", url))
@@ -428,7 +435,7 @@ func TestT55_SecretStaysOutOfText(t *testing.T) {
 func TestConformanceConcurrent(t *testing.T) {
 	var wg sync.WaitGroup
 	for _, p := range Providers() {
-		set := NewSet(readyVault{sampleFields(p.Schema())}, SetOptions{Now: fixedClock})
+		set := NewSet(readyVault{sampleFields(p.Schema())}, exchanging())
 		for range 4 {
 			wg.Go(func() {
 				rule, url := samplePattern(t, p)
@@ -457,7 +464,7 @@ func (sharedVault) OpenFields(_ context.Context, _ string, _ uint64, names ...st
 
 func TestAudiencesAreBounded(t *testing.T) {
 	p, _ := Lookup("http_bearer")
-	set := NewSet(sharedVault{}, SetOptions{})
+	set := NewSet(sharedVault{}, exchanging())
 	full := make(map[audienceKey]*audience)
 	for i := range maxAudiences {
 		full[audienceKey{rule: fmt.Sprint(i)}] = &audience{}

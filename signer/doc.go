@@ -4,7 +4,8 @@
 // do, how it is signed and, where a provider needs it, how its answers are
 // changed on their way to the worker.
 //
-// Providers are built from a few kinds of signing (bearer, basic, header). A
+// Providers are built from a few kinds of signing (bearer, basic, header,
+// query, SAS), or exchange their secret for a token that they put on. A
 // provider registers itself from its own file, so that a new service is one
 // new file: the admin API, the portal's form, `check` and the conformance
 // test pick it up from its declared fields.

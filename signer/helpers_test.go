@@ -3,6 +3,7 @@ package signer
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -92,8 +93,15 @@ func pattern(t testing.TB, text string) auth.Pattern {
 
 // decide is a decision that injects by one rule, written as it decided.
 func decide(p auth.Provider, rule string) auth.Decision {
+	s := p.Schema()
+	params := map[string]string{}
+	for name, v := range sampleFields(s) {
+		if slices.ContainsFunc(s.Fields, func(f auth.Field) bool { return f.Name == name && !f.Secret }) {
+			params[name] = v.Reveal()
+		}
+	}
 	return auth.Decision{
-		Outcome: auth.Inject, Reason: "test", Provider: p, Rule: rule, Written: rule,
+		Outcome: auth.Inject, Reason: "test", Provider: p, Rule: rule, Written: rule, Params: params,
 		CredentialID: "cred_1", CredentialName: "production", Version: 7,
 	}
 }
@@ -129,7 +137,9 @@ func (v *openVault) OpenFields(ctx context.Context, id string, version uint64, n
 // samples are the fields of providers whose secret has a form of its own. The
 // trace is in each of them.
 var samples = map[string]map[string]string{
-	"azure_blob": {"sasToken": "sv=2022-11-02&sr=c&sp=r&se=2030-01-01&sig=CanaryCanaryCanaryCanaryCanaryCanaryCanary0="},
+	"gcs":          {"serviceAccountJson": serviceAccountKey},
+	"oci_registry": {"username": plainText, "password": canary},
+	"azure_blob":   {"sasToken": "sv=2022-11-02&sr=c&sp=r&se=2030-01-01&sig=CanaryCanaryCanaryCanaryCanaryCanaryCanary0="},
 }
 
 // sampleFields fills every field of a provider, from its schema alone where

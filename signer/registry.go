@@ -9,12 +9,16 @@ import (
 )
 
 // provider is what the files of this package implement: the public half that
-// decides, and the half that signs.
+// decides, and the half that signs, as a putter or a deriver.
 type provider interface {
 	auth.Provider
-	// needs names the fields that sign reads, all of them required. The slice
-	// is shared and must not be changed.
+	// needs names the fields that signing reads, all of them required. The
+	// slice is shared and must not be changed.
 	needs() []string
+}
+
+// putter is a provider that puts its secret on as it is.
+type putter interface {
 	// sign puts the credential on out and returns what must not come back in
 	// an answer. Every field of needs is present and not empty. It changes
 	// out only where it returns no error.
@@ -33,6 +37,10 @@ func register(p provider) {
 	}
 	if !reflect.TypeOf(p).Comparable() {
 		panic("signer: the provider " + name + " is not comparable")
+	}
+	_, puts := p.(putter)
+	if _, derives := p.(deriver); puts == derives {
+		panic("signer: the provider " + name + " has to be either a putter or a deriver")
 	}
 	if _, taken := registered[name]; taken {
 		panic("signer: two providers are called " + name)

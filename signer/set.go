@@ -116,13 +116,16 @@ func (s *Set) Sign(ctx context.Context, d auth.Decision, out *auth.Outgoing) (au
 		}
 	}
 	var applied auth.Applied
-	if p, ok := a.provider.(deriver); ok {
+	switch p := a.provider.(type) {
+	case deriver:
 		applied, err = p.derive(ctx, &call{
 			credential: d.CredentialID, version: d.Version, params: d.Params, fields: fields,
 			pattern: a.pattern, out: out, now: s.now(), means: &s.means,
 		})
-	} else {
-		applied, err = a.provider.sign(fields, out, s.now())
+	case putter:
+		applied, err = p.sign(fields, out, s.now())
+	default:
+		err = errUnsendable
 	}
 	if err != nil {
 		why := "it could not be put on the request"
