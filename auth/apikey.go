@@ -105,3 +105,39 @@ func hashBody(body string) (KeyHash, bool) {
 	}
 	return sha256.Sum256([]byte(body)), true
 }
+
+// suspectLen is how many letters and digits behind one of our prefixes are
+// taken for a key, whole or in part, where something is to be shown.
+const suspectLen = 16
+
+// withoutKeys is s with whatever could be a key of ours, in either form, in
+// any case, replaced: people put keys where hosts belong.
+func withoutKeys(s string) string {
+	var b strings.Builder
+	kept := 0
+	for i := 0; i < len(s); i++ {
+		if s[i] != '_' {
+			continue
+		}
+		for _, prefix := range [...]string{KeyPrefix, URLKeyPrefix, KeyAliasPrefix} {
+			start := i + 1 - len(prefix)
+			if start < kept || !strings.EqualFold(s[start:i+1], prefix) {
+				continue
+			}
+			end := i + 1
+			for end < len(s) && strings.IndexByte(alphanumerics, s[end]) >= 0 {
+				end++
+			}
+			if end-i-1 >= suspectLen {
+				b.WriteString(s[kept:start])
+				b.WriteString(Redacted)
+				kept, i = end, end-1
+				break
+			}
+		}
+	}
+	if kept == 0 {
+		return s
+	}
+	return b.String() + s[kept:]
+}

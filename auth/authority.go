@@ -264,8 +264,10 @@ func lowerASCII(s string) string {
 	return s
 }
 
-// quote shows an offending value: escaped, and cut where it is long.
+// quote shows an offending value: escaped, cut where it is long, and without
+// what could be a key of ours.
 func quote(s string) string {
+	s = withoutKeys(s)
 	if len(s) > maxQuoted {
 		return strconv.QuoteToASCII(s[:maxQuoted]) + "…"
 	}

@@ -132,7 +132,7 @@ func (s *Snapshot) Connect(id Identity, host string, port uint16, unmatched Unma
 	case unmatched == UnmatchedPass && k.record.Unmatched != UnmatchedDeny:
 		d.Passage, d.Reason = Tunnel, k.bare
 	default:
-		d.Code, d.Reason = s.whyUnmatched(k, "GET", &sight{Target: t}, p)
+		d.Code, d.Reason, d.Detail = s.whyUnmatched(k, "GET", &sight{Target: t}, p)
 	}
 	return d
 }

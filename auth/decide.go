@@ -147,7 +147,7 @@ func (s *Snapshot) unmatched(k *keyEntry, q *Question, v *sight) Decision {
 	case q.Unmatched == UnmatchedPass && k.record.Unmatched != UnmatchedDeny:
 		d.Outcome, d.Reason = Bare, k.bare
 	default:
-		d.Code, d.Reason = s.whyUnmatched(k, q.Method, v, p)
+		d.Code, d.Reason, d.Detail = s.whyUnmatched(k, q.Method, v, p)
 	}
 	return d
 }

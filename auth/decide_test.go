@@ -149,10 +149,23 @@ func TestNotLinked(t *testing.T) {
 	y := newYard(t).credential("mine", "hub", []string{"hub.example/org/*"}).credential("theirs", "hub", []string{"hub.example/secret/*"}).
 		credential("reg", "bearer", []string{"r.example/*"}).key("w", []string{"mine"}).key("none", nil)
 	y.state.Credentials = append(y.state.Credentials, Credential{ID: "cred_t2", TeamID: "t2", Name: "t2", Provider: "bearer", Status: StatusValid, Patterns: []string{"t2.example/*"}})
-	y.denies(y.decide("w", "GET", "https://hub.example/secret/x"), CodeNotLinked, `"theirs"`, "hub.example/secret/*", `"w"`)
-	y.denies(y.decide("w", "GET", "https://r.example/x"), CodeNotLinked, `"reg"`)
+	// What the key has no link to is named to operators alone.
+	hidden := func(key, url, credential, pattern string) {
+		t.Helper()
+		d := y.decide(key, "GET", url)
+		y.denies(d, CodeNotLinked, "a credential of the team matches "+url, quote(key))
+		if want := "it is the credential " + quote(credential) + " by the pattern " + pattern; d.Detail != want {
+			t.Errorf("the detail is %q, want %q", d.Detail, want)
+		}
+		e := d.Denial()
+		if strings.Contains(e.Reason, credential) || strings.Contains(e.Reason, pattern) || e.Cause == nil || e.Cause.Error() != d.Detail {
+			t.Errorf("the denial is %+v", e)
+		}
+	}
+	hidden("w", "https://hub.example/secret/x", "theirs", "hub.example/secret/*")
+	hidden("w", "https://r.example/x", "reg", "r.example/*")
 	y.bare(y.decide("w", "GET", "https://hub.example/secret/x", pass))
-	y.denies(y.decide("none", "GET", "https://hub.example/org/x"), CodeNotLinked, `"mine"`)
+	hidden("none", "https://hub.example/org/x", "mine", "hub.example/org/*")
 	y.denies(y.decide("none", "GET", "https://x.cdn.hb.example/x"), CodeNotLinked, "companion")
 	// Another team's credential is not even named.
 	y.denies(y.decide("w", "GET", "https://t2.example/x"), CodeNoCredentialMatched)

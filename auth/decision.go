@@ -1,6 +1,9 @@
 package auth
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // Outcome is what is done with a request. The zero value denies.
 type Outcome int
@@ -72,6 +75,9 @@ type Decision struct {
 	// Next stands over the code's next step where the code alone does not tell
 	// it.
 	Next string
+	// Detail is more of the reason, for the record, the log and operators
+	// alone; empty where there is nothing to hide from who asks.
+	Detail string
 	// The credential to use with Inject; with a denial, the one that matched
 	// and could not be used.
 	CredentialID   string
@@ -103,7 +109,15 @@ type Decision struct {
 }
 
 // Denial turns a denying decision into the error it is answered with.
-func (d *Decision) Denial() *Error { return &Error{Code: d.Code, Reason: d.Reason, Next: d.Next} }
+func (d *Decision) Denial() *Error { return denial(d.Code, d.Reason, d.Next, d.Detail) }
+
+func denial(code Code, reason, next, detail string) *Error {
+	e := &Error{Code: code, Reason: reason, Next: next}
+	if detail != "" {
+		e.Cause = errors.New(detail)
+	}
+	return e
+}
 
 // Passage is what a CONNECT gets.
 type Passage int
@@ -122,6 +136,11 @@ type ConnectDecision struct {
 	Passage Passage
 	Code    Code
 	Reason  string
+	// Detail as in Decision.
+	Detail string
 	// Provider as in Decision.
 	Provider Provider
 }
+
+// Denial is Decision.Denial.
+func (d *ConnectDecision) Denial() *Error { return denial(d.Code, d.Reason, "", d.Detail) }

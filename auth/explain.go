@@ -49,7 +49,7 @@ type Candidate struct {
 // decides anything differently.
 func (s *Snapshot) Explain(q Question) Explanation {
 	d := s.Decide(q)
-	e := Explanation{Decision: d, Outcome: d.Outcome.String(), Code: d.Code, Reason: d.Reason}
+	e := Explanation{Decision: d, Outcome: d.Outcome.String(), Code: d.Code, Reason: withDetail(d.Reason, d.Detail)}
 	if d.Outcome == Deny && !d.NeedBody {
 		e.Next = d.Denial().NextStep()
 	}
@@ -170,7 +170,7 @@ func (s *Snapshot) explainConnect(q *Question) string {
 	case Tunnel:
 		return "tunnelled: " + c.Reason
 	default:
-		return "refused (" + string(c.Code) + "): " + c.Reason
+		return "refused (" + string(c.Code) + "): " + withDetail(c.Reason, c.Detail)
 	}
 }
 
@@ -203,4 +203,12 @@ func (s *Snapshot) explainHops(k *keyEntry, p Provider) []string {
 	}
 	sort.Strings(out)
 	return out
+}
+
+// withDetail is a reason as operators read it.
+func withDetail(reason, detail string) string {
+	if detail == "" {
+		return reason
+	}
+	return reason + "; " + detail
 }

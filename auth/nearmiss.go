@@ -3,26 +3,28 @@ package auth
 import "strings"
 
 // whyUnmatched says why a URL that no linked credential matches is refused.
-// companion is the provider of which the host is a companion, if any.
-func (s *Snapshot) whyUnmatched(k *keyEntry, method string, v *sight, companion *provider) (Code, string) {
+// companion is the provider of which the host is a companion, if any. detail
+// is not for the caller: it names what the key has no link to.
+func (s *Snapshot) whyUnmatched(k *keyEntry, method string, v *sight, companion *provider) (code Code, reason, detail string) {
 	t, key := &v.Target, quote(k.record.Name)
 	if r := k.team.ready().all.first(method, t); r != nil {
-		return CodeNotLinked, "the credential " + quote(r.cred.record.Name) + " matches " + t.name() +
-			" by the pattern " + r.written + ", but it is not linked to the API key " + key
+		return CodeNotLinked, "a credential of the team matches " + t.name() + ", but it is not linked to the API key " + key,
+			"it is the credential " + quote(r.cred.record.Name) + " by the pattern " + r.written
 	}
 	if companion != nil {
 		for _, c := range k.team.credentials {
 			if c.provider == companion {
-				return CodeNotLinked, t.name() + " is on a companion host of " + companion.name + ", but the credential " +
-					quote(c.record.Name) + " is not linked to the API key " + key
+				return CodeNotLinked, t.name() + " is on a companion host of " + companion.name +
+						", but no credential of that provider is linked to the API key " + key,
+					"one is the credential " + quote(c.record.Name)
 			}
 		}
 	}
-	reason := "no credential that is linked to the API key " + key + " matches " + t.name() + ", and unmatched URLs are refused"
+	reason = "no credential that is linked to the API key " + key + " matches " + t.name() + ", and unmatched URLs are refused"
 	if miss := nearest(k.linked, t); miss != "" {
 		reason += "; " + miss
 	}
-	return CodeNoCredentialMatched, reason
+	return CodeNoCredentialMatched, reason, ""
 }
 
 // maxMisses bounds how many rules are looked at for the sake of a reason.

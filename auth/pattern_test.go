@@ -147,8 +147,8 @@ func TestWildcardAboveRegistrableDomain(t *testing.T) {
 		"com": "com", "example.com": "com", "a.blob.core.windows.net": "net", "blob.core.windows.net": "net", "co.uk": "co.uk",
 		"x.co.uk": "co.uk", "s3.amazonaws.com": "com", "b.kawasaki.jp": "b.kawasaki.jp", "city.kawasaki.jp": "kawasaki.jp", "x.internal": "internal",
 	} {
-		if got := icannSuffix(host); got != want {
-			t.Errorf("icannSuffix(%q) = %q, want %q", host, got, want)
+		if got, _ := ICANNSuffix(host); got != want {
+			t.Errorf("ICANNSuffix(%q) = %q, want %q", host, got, want)
 		}
 	}
 }

@@ -130,7 +130,7 @@ func (p *Pattern) parseWildcardHost(name string) (mistake, fix string) {
 	}
 	// The star is looked at together with what is right of it: below
 	// kawasaki.jp every label is a public suffix of its own.
-	if len(icannSuffix("star."+right)) >= len(right) {
+	if suffix, _ := ICANNSuffix("star." + right); len(suffix) >= len(right) {
 		return "has a * directly above the public suffix " + quote(right) + ", below which anybody can register names",
 			"write a registrable domain to the right of the *, such as *.example." + right
 	}
@@ -138,17 +138,18 @@ func (p *Pattern) parseWildcardHost(name string) (mistake, fix string) {
 	return "", ""
 }
 
-// icannSuffix is the public suffix of name by the ICANN section of the list
-// alone (https://publicsuffix.org/list/, "ICANN DOMAINS"). The package offers
-// both sections together, so what the private section claims is looked at
-// again one label further right. Where no section knows the name it is its
-// last label.
-func icannSuffix(name string) string {
+// ICANNSuffix is the public suffix of name by the ICANN section of the list
+// alone (https://publicsuffix.org/list/, "ICANN DOMAINS"); listed is false
+// where the list's default rule "*" applied, so that the suffix is name's last
+// label. What the private section claims (blob.core.windows.net) are names that
+// somebody registered. The package offers both sections together, so a suffix
+// of the private one is looked at again one label further right.
+func ICANNSuffix(name string) (suffix string, listed bool) {
 	for {
-		suffix, icann := publicsuffix.PublicSuffix(name)
+		suffix, listed = publicsuffix.PublicSuffix(name)
 		_, parent, dotted := strings.Cut(suffix, ".")
-		if icann || !dotted {
-			return suffix
+		if listed || !dotted {
+			return suffix, listed
 		}
 		name = parent
 	}

@@ -72,8 +72,8 @@ func (x *exchange) connect() *auth.Error {
 	case auth.Tunnel:
 		return x.blindTunnel(d)
 	}
-	x.decision.Code, x.decision.Reason = d.Code, d.Reason
-	return auth.NewError(d.Code, d.Reason, nil)
+	x.decision.Code, x.decision.Reason, x.decision.Detail = d.Code, d.Reason, d.Detail
+	return d.Denial()
 }
 
 // intercept ends the worker's TLS here and serves the requests inside.

@@ -81,6 +81,9 @@ func (x *exchange) recordDenial(err *auth.Error) {
 	}
 	e := x.event(auth.ActionDenied, x.p.o.Now())
 	e.Code, e.Reason = err.Code, x.more.reason+err.Reason
+	if d := &x.decision; d.Detail != "" && d.Code == err.Code {
+		e.Reason += "; " + d.Detail
+	}
 	x.p.o.Recorder.Record(e)
 }
 

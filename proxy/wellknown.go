@@ -99,6 +99,12 @@ func (x *exchange) bySealedURL() *auth.Error {
 	if err != nil {
 		return auth.AsError(err)
 	}
+	if b.Kind != box.KindURL {
+		// The worker wrote a part of it.
+		if t, err = auth.ParseTarget(t.Scheme, t.Authority(), pathAndQuery(t)); err != nil {
+			return auth.AsError(err)
+		}
+	}
 	x.box = &b
 	if err := x.aim(t); err != nil {
 		return err
@@ -152,4 +158,12 @@ func (x *exchange) answer(status int, contentType string, body []byte) {
 	}})
 	x.status = status
 	x.end(int64(len(body)), nil)
+}
+
+// pathAndQuery is what a request line names of t.
+func pathAndQuery(t auth.Target) string {
+	if !t.HasQuery {
+		return t.Path
+	}
+	return t.Path + "?" + t.RawQuery
 }

@@ -3,27 +3,13 @@ package ca
 import (
 	"strings"
 
-	"golang.org/x/net/publicsuffix"
+	"github.com/weighbridge/weighbridge/auth"
 )
-
-// icannSuffix is the public suffix of name by the ICANN section of the public
-// suffix list; listed is false where the list's default rule "*" applied.
-// Suffixes of the private section (blob.core.windows.net) do not count: those
-// are names that somebody registered.
-func icannSuffix(name string) (suffix string, listed bool) {
-	for {
-		suffix, listed = publicsuffix.PublicSuffix(name)
-		if listed || !strings.Contains(suffix, ".") {
-			return suffix, listed
-		}
-		name = parent(suffix) // a private suffix: the ICANN one is shorter
-	}
-}
 
 // registrable is name's registrable domain; empty where name is a public
 // suffix itself.
 func registrable(name string) string {
-	suffix, _ := icannSuffix(name)
+	suffix, _ := auth.ICANNSuffix(name)
 	if len(name) <= len(suffix) {
 		return ""
 	}
@@ -37,7 +23,7 @@ func registrable(name string) string {
 // name below which every label is a public suffix of its own (kawasaki.jp) is
 // none of these, though itself it may be registered.
 func constrainable(name string, exact bool) bool {
-	suffix, listed := icannSuffix("below." + name)
+	suffix, listed := auth.ICANNSuffix("below." + name)
 	if len(suffix) < len(name) {
 		return true
 	}

@@ -351,7 +351,7 @@ func upstreamError(ctx context.Context, host string, err error) error {
 func isMalformed(err error) bool {
 	for _, e := range []error{
 		errHeadTooLarge, errBareLF, errBareCR, errFolded, errNoColon, errBadName, errBadValue, errBadLine, errBadVersion,
-		errBadStatus, errTwoLengths, errBadLength, errBadCoding, errCodingIn10, errBothFramings,
+		errBadStatus, errTwoLengths, errBadLength, errBadCoding, errCodingIn10, errBothFramings, errTooManyNamed,
 		errChunkSize, errChunkEnd, errChunkTooMuch,
 	} {
 		if errors.Is(err, e) {

@@ -12,6 +12,10 @@ import (
 // together, in bytes.
 const MaxHeader = 32 << 10
 
+// maxNamed bounds the fields that Connection may name: each of them is looked
+// for among all fields.
+const maxNamed = 256
+
 // The ways in which a head is refused. Their texts are public.
 var (
 	errHeadTooLarge  = errors.New("the line and fields exceed 32 KiB")
@@ -31,6 +35,7 @@ var (
 	errBothFramings  = errors.New("there are both Content-Length and Transfer-Encoding")
 	errHosts         = errors.New("there is not exactly one Host field")
 	errBodyForbidden = errors.New("a body is not allowed with this method")
+	errTooManyNamed  = errors.New("Connection names more than 256 fields")
 )
 
 // readHead returns the next head in br, through its empty line, without
@@ -260,6 +265,8 @@ func (h *head) field(name, value []byte) error {
 				h.close = true
 			case equalFold(option, "keep-alive"):
 				h.keepAlive = true
+			case len(h.named) == maxNamed:
+				return errTooManyNamed
 			default:
 				h.named = append(h.named, option)
 			}
