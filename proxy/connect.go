@@ -25,6 +25,7 @@ type tunnel struct {
 	port      uint16
 	authority string
 	who       evidence
+	peer      string // as of exchange
 	// provider is that of the host, for the words of refusals.
 	provider auth.Provider
 }
@@ -79,7 +80,7 @@ func (x *exchange) connect() *auth.Error {
 // intercept ends the worker's TLS here and serves the requests inside.
 func (x *exchange) intercept(provider auth.Provider) *auth.Error {
 	p := x.p
-	t := &tunnel{host: x.target.Host, port: x.target.Port, authority: x.target.Authority(), who: x.who, provider: provider}
+	t := &tunnel{host: x.target.Host, port: x.target.Port, authority: x.target.Authority(), who: x.who, peer: x.peer, provider: provider}
 	if err := p.o.Dialer.Check(t.host, t.port); err != nil {
 		return auth.AsError(err)
 	}

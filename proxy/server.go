@@ -258,10 +258,16 @@ func (p *Proxy) serve(ctx *fasthttp.RequestCtx, t *tunnel) {
 func (p *Proxy) begin(ctx *fasthttp.RequestCtx, t *tunnel) *exchange {
 	h := &ctx.Request.Header
 	now := p.o.Now()
+	peer := ""
+	if t != nil {
+		peer = t.peer
+	} else {
+		peer = address(ctx.RemoteAddr())
+	}
 	x := &exchange{
 		p: p, line: line{ctx}, policy: p.policy.Load(), snap: p.o.Snapshot(), at: now,
 		id: auth.NewID(auth.PrefixRequest, now), started: now,
-		peer: address(ctx.RemoteAddr()), secure: ctx.IsTLS(), tunnel: t,
+		peer: peer, secure: ctx.IsTLS(), tunnel: t,
 		method: string(h.Method()), uri: string(h.RequestURI()),
 		authority: string(h.Host()), http10: !h.IsHTTP11(),
 		fields: readFields(h), length: int64(h.ContentLength()),

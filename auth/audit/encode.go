@@ -71,6 +71,9 @@ func appendNumber(dst []byte, name string, n int64) []byte {
 
 // appendText appends s as a JSON string, without queries, cut at maxText.
 func appendText(dst []byte, s string) []byte {
+	if len(s) <= maxText && isPlain(s) {
+		return append(append(append(dst, '"'), s...), '"')
+	}
 	if strings.Contains(s, "://") {
 		s = withoutQueries(s)
 	}
@@ -83,6 +86,25 @@ func appendText(dst []byte, s string) []byte {
 	}
 	return appendQuoted(dst, s)
 }
+
+// isPlain reports whether s is printable ASCII that stands in JSON as it is,
+// and holds no URL.
+func isPlain(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if !plainByte[s[i]] {
+			return false
+		}
+	}
+	return true
+}
+
+// plainByte leaves ":" out, which every URL has.
+var plainByte = func() (t [256]bool) {
+	for c := byte(0x20); c < 0x7f; c++ {
+		t[c] = c != '"' && c != '\\' && c != ':'
+	}
+	return t
+}()
 
 const hexDigits = "0123456789abcdef"
 

@@ -32,7 +32,7 @@ const (
 	// commitBytes is how much is not left to gather.
 	commitBytes = 64 << 10
 	// crowd is from how many admissions in one commit on those that follow
-	// within crowdTime are left to gather until half as many are waited for,
+	// within crowdTime are left to gather, until half as many are waited for and
 	// for gatherTime at most: there is work for the processors meanwhile, and a
 	// commit costs as much for one as for all.
 	crowd      = 4

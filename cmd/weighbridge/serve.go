@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -100,6 +101,10 @@ func (a *app) serve(ctx context.Context, firstKey string, load func() (*config.L
 	}
 	log.Info().Str("proxy", b.ProxyURL()).Str("admin", cmp.Or(b.AdminURL(), "off")).Str("version", buildVersion()).Msg("serving")
 
+	// Reading the configuration and compiling what is stored leaves several
+	// times as much garbage as a request makes.
+	debug.FreeOSMemory()
+
 	served := make(chan error, 1)
 	go func() { served <- b.Serve(ctx) }()
 	for {
@@ -145,6 +150,7 @@ func (a *app) reload(ctx context.Context, b *bridge.Bridge, log zerolog.Logger, 
 		log.Warn().Strs("fields", restart).Msg("these fields changed and hold after a restart")
 	}
 	log.Info().Msg("configuration reloaded")
+	debug.FreeOSMemory()
 }
 
 // drain waits for live downloads; a second signal, or the end of the time,

@@ -48,6 +48,13 @@ func (m *Masker) Judge(contentType, contentEncoding string, length int64) Verdic
 // malformed type counts as one: clients guess then, and masking changes nothing
 // but a reflected value anyway.
 func textual(contentType string) bool {
+	// What most answers say has nothing to parse.
+	switch contentType {
+	case "application/json", "application/json; charset=utf-8", "text/plain; charset=utf-8", "text/html; charset=utf-8":
+		return true
+	case "application/octet-stream", "binary/octet-stream":
+		return false
+	}
 	t, _, err := mime.ParseMediaType(contentType)
 	if err != nil && t == "" {
 		t, _, _ = strings.Cut(contentType, ";")

@@ -36,6 +36,9 @@ type Conn struct {
 
 	read, write idle
 	drying      bool // reads give nothing: see dry
+	// look is unread's, made once, and silent what it saw.
+	look   func(fd uintptr)
+	silent bool
 	// bounded is when boundRead last moved the deadline, in nanoseconds of
 	// Unix time, and bound for how long; zero after anybody else did.
 	bounded atomic.Int64

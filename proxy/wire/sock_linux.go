@@ -55,12 +55,15 @@ func (c *Conn) unread() bool {
 	if c.bottom == nil {
 		return true
 	}
-	quiet := false
+	if c.look == nil {
+		c.look = func(fd uintptr) {
+			ask := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN | unix.POLLRDHUP}} //nolint:gosec // a descriptor is an int
+			n, err := unix.Poll(ask[:], 0)
+			c.silent = n == 0 && err == nil
+		}
+	}
+	c.silent = false
 	// Control asks for no deadline: that of the last exchange may have passed.
-	err := c.bottom.Control(func(fd uintptr) {
-		var b [1]byte
-		_, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-		quiet = err == unix.EAGAIN
-	})
-	return err != nil || !quiet || c.sys == nil && c.held()
+	err := c.bottom.Control(c.look)
+	return err != nil || !c.silent || c.sys == nil && c.held()
 }
