@@ -78,7 +78,11 @@ func newBook(list []*credential) *book {
 			plain = append(plain, c.rules...)
 			continue
 		}
-		canonical = append(canonical, c.rules...)
+		for _, r := range c.rules {
+			if !r.opens {
+				canonical = append(canonical, r)
+			}
+		}
 		if !slices.Contains(b.dialects, d) {
 			b.dialects = append(b.dialects, d)
 		}
@@ -199,7 +203,9 @@ func newRoutes(rules []*rule, dialects []dialect) keyRoutes {
 			// A route that is none of the dialect allows what it says and no more.
 			if expanded, err := d.provider.ExpandIn(d.text, p); err == nil {
 				for _, x := range expanded {
-					canonical = append(canonical, &rule{pattern: x.Pattern, written: r.written})
+					if !x.Opens {
+						canonical = append(canonical, &rule{pattern: x.Pattern, written: r.written})
+					}
 				}
 			}
 		}

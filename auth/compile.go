@@ -116,7 +116,7 @@ func (c *compiler) credential(r *Credential) {
 			continue
 		}
 		for _, x := range rules {
-			e.rules = append(e.rules, &rule{pattern: x.Pattern, bare: x.Bare, written: rules[0].Pattern.text, cred: e})
+			e.rules = append(e.rules, &rule{pattern: x.Pattern, bare: x.Bare, opens: x.Opens, written: rules[0].Pattern.text, cred: e})
 		}
 	}
 	t := c.team(r.TeamID)

@@ -15,6 +15,8 @@ type Schema struct {
 	// DefaultPatterns apply where the operator gives none. Where there are no
 	// defaults, patterns are required.
 	DefaultPatterns []string `json:"default_patterns,omitempty"`
+	// Example is a pattern of the form that is meant, where there are no defaults.
+	Example string `json:"example,omitempty"`
 	// Hosts are the provider's own hosts, by which a route or an unmatched
 	// request is recognised as this provider's; empty for generic providers.
 	Hosts []string `json:"hosts,omitempty"`
@@ -31,6 +33,8 @@ type Field struct {
 	// Preview allows PreviewOf to show a little of this field; never for
 	// passwords.
 	Preview bool `json:"preview,omitempty"`
+	// Example is a value of the form that is meant, for people.
+	Example string `json:"example,omitempty"`
 	// Options are the values that the field may have, the first being what it
 	// means where it is empty; none allow any value.
 	Options []string `json:"options,omitempty"`
@@ -48,6 +52,10 @@ type Rule struct {
 	Pattern Pattern
 	// Bare rules allow a URL and put nothing on it.
 	Bare bool
+	// Opens rules match nothing: they say at which other hosts the things are
+	// that the pattern names, so that tunnels to them are opened. Only a
+	// Canonicalizer has any.
+	Opens bool
 }
 
 // Companion is a host (or all hosts below a suffix) that a provider's
@@ -163,6 +171,8 @@ type Asked struct {
 	Target Target
 	// Reverse tells the modes apart.
 	Reverse bool
+	// Injected says that a credential is put on the request.
+	Injected bool
 	// Params and Xet are those of the decision: what the credential and the key
 	// say about answers.
 	Params map[string]string

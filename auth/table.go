@@ -11,7 +11,9 @@ type rule struct {
 	// written is the operator's pattern of which pattern is an expansion.
 	written string
 	bare    bool
-	cred    *credential
+	// opens rules are in no table, and open tunnels.
+	opens bool
+	cred  *credential
 }
 
 // table finds the rules that match a target: hosts by map (exact) or by a

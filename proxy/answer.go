@@ -146,7 +146,7 @@ func foldPrefix(b []byte, prefix string) bool {
 // asked is the request as a provider's response half sees it.
 func (x *exchange) asked() auth.Asked {
 	d := &x.decision
-	return auth.Asked{Method: x.method, Target: x.target, Reverse: x.mode == reverse, Params: d.Params, Xet: d.Xet}
+	return auth.Asked{Method: x.method, Target: x.target, Reverse: x.mode == reverse, Injected: d.Outcome == auth.Inject, Params: d.Params, Xet: d.Xet}
 }
 
 // rewrite lets the response halves of the provider and of the front work.

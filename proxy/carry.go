@@ -22,12 +22,18 @@ func (x *exchange) road() *auth.Error {
 		if err != nil {
 			return err
 		}
-		again := false
+		again, learned := false, false
 		body, mask, err := x.carry(out, x.line.send)
 		if err == nil {
+			learned, err = x.learn(out, body)
+		}
+		if err == nil && !learned {
 			again, err = x.relay(out, body, mask)
 		}
 		switch {
+		case learned && err == nil:
+			// Once more, as what was learned has it.
+			x.restart()
 		case err != nil && x.repeats(err):
 			// Once more, as it was.
 		case !again || err != nil:
@@ -173,13 +179,18 @@ func (x *exchange) sign(ctx context.Context, out *outgoing) (*scrub.Masker, *aut
 		err = out.unchanged(x.method, was)
 	}
 	if err != nil {
-		e := auth.AsError(err)
-		if e.Code != auth.CodeCredentialFailed {
-			e = auth.NewError(auth.CodeCredentialFailed, "the credential "+strconv.Quote(d.CredentialName)+" could not be put on the request", err)
-		}
-		return nil, e
+		return nil, unsigned(d, err)
 	}
 	return x.p.masks.of(d, applied.Mask), nil
+}
+
+// unsigned is the error for a request that cannot be signed.
+func unsigned(d *auth.Decision, err error) *auth.Error {
+	e := auth.AsError(err)
+	if e.Code != auth.CodeCredentialFailed {
+		e = auth.NewError(auth.CodeCredentialFailed, "the credential "+strconv.Quote(d.CredentialName)+" could not be put on the request", err)
+	}
+	return e
 }
 
 // unchanged verifies that a signer changed nothing but the header and the

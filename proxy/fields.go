@@ -15,7 +15,7 @@ type field struct{ name, value string }
 // it.
 type fields []field
 
-var _ auth.Header = (*fields)(nil)
+var _ auth.FieldLister = (*fields)(nil)
 
 // is reports whether f is called name.
 func (f *field) is(name string) bool {
@@ -71,6 +71,13 @@ func (h *fields) Set(name, value string) {
 
 // Add appends a field.
 func (h *fields) Add(name, value string) { *h = append(*h, field{name, value}) }
+
+// Each implements auth.FieldLister.
+func (h *fields) Each(f func(name, value string)) {
+	for i := range *h {
+		f((*h)[i].name, (*h)[i].value)
+	}
+}
 
 // Del removes every field called name.
 func (h *fields) Del(name string) { *h = without(*h, name) }

@@ -32,6 +32,9 @@ type more struct {
 	// brought forward, and first the id of the request that the worker sent.
 	count, attempts int
 	first           string
+	// learned says that the request was asked once more because of what its
+	// signer learned of the answer.
+	learned bool
 	// reason says in the record what a request goes on with.
 	reason string
 	// sent is what the worker had got when the request before this one ended;

@@ -19,6 +19,16 @@ type Signer interface {
 	Sign(ctx context.Context, d auth.Decision, out *auth.Outgoing) (auth.Applied, error)
 }
 
+// Guide is a Signer that knows better than its worker where a request goes, and
+// learns from refusals. *signer.Set is one.
+type Guide interface {
+	// Aim says where a request goes that d puts a credential on, in the form in
+	// which it is signed.
+	Aim(d auth.Decision, method string, t auth.Target) (auth.Target, error)
+	// Learn is told of a refusal before anything of it reaches the worker.
+	Learn(ctx context.Context, d auth.Decision, out *auth.Outgoing, a *auth.Refused) auth.Lesson
+}
+
 // Recorder takes audit events. Record never waits for the disk; Err is nil
 // while the sink can keep its promise. *audit.File is one.
 type Recorder interface {

@@ -40,6 +40,13 @@ func (x *exchange) outgoing(whole bool) (*outgoing, *auth.Error) {
 		return nil, auth.NewError(auth.CodeBadRequest, "the Connection field names more than 256 fields", nil)
 	}
 	inject := d.Outcome == auth.Inject
+	if g, ok := x.p.o.Signer.(Guide); ok && inject {
+		t, err := g.Aim(*d, x.method, x.target)
+		if err != nil {
+			return nil, unsigned(d, err)
+		}
+		out.Target = t
+	}
 	out.fields = make(fields, 0, len(x.fields)+2)
 	for i := range x.fields {
 		f := &x.fields[i]

@@ -64,7 +64,7 @@ func expandsTo(p provider, written string, rule auth.Pattern, params map[string]
 		return false
 	}
 	for _, r := range rules {
-		if !r.Bare && r.Pattern.Equal(rule) {
+		if !r.Bare && !r.Opens && r.Pattern.Equal(rule) {
 			return true
 		}
 	}

@@ -49,6 +49,12 @@ func (h *headerLines) Set(name, value string) {
 	h.Add(name, value)
 }
 
+func (h *headerLines) Each(f func(name, value string)) {
+	for _, l := range *h {
+		f(l.Name, l.Value)
+	}
+}
+
 func (h *headerLines) Add(name, value string) {
 	*h = append(*h, auth.HeaderField{Name: name, Value: value})
 }
@@ -156,6 +162,8 @@ func sampleFields(s auth.Schema) auth.Fields {
 		switch {
 		case field.Secret:
 			f[field.Name] = auth.NewSecret(canary)
+		case field.Example != "":
+			f[field.Name] = auth.NewSecret(field.Example)
 		case len(field.Options) > 0:
 			f[field.Name] = auth.NewSecret(field.Options[0])
 		default:

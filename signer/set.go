@@ -49,6 +49,8 @@ type Set struct {
 	now   func() time.Time
 	means means
 
+	engines map[provider]engine // immutable
+
 	mu        sync.Mutex // guards replacing audiences
 	audiences atomic.Pointer[map[audienceKey]*audience]
 }
@@ -64,8 +66,13 @@ func NewSet(v Vault, o SetOptions) *Set {
 	if o.ReadFile == nil {
 		o.ReadFile = func(string) ([]byte, error) { return nil, fs.ErrNotExist }
 	}
-	s := &Set{vault: v, now: o.Now}
+	s := &Set{vault: v, now: o.Now, engines: map[provider]engine{}}
 	s.means = means{tokens: newTokens(o.Now), client: o.Client, machine: o.Machine, getenv: o.Getenv, readFile: o.ReadFile}
+	for _, p := range registered {
+		if p, ok := p.(stateful); ok {
+			s.engines[p] = p.engine(o.Now)
+		}
+	}
 	s.audiences.Store(&map[audienceKey]*audience{})
 	return s
 }
@@ -98,6 +105,9 @@ func (s *Set) Sign(ctx context.Context, d auth.Decision, out *auth.Outgoing) (au
 	}
 	if s.vault == nil {
 		return auth.Applied{}, refusal(&d, "there is no vault to open it from", nil)
+	}
+	if e := s.engines[a.provider]; e != nil {
+		return s.signBy(ctx, e, &d, out)
 	}
 	needs := a.provider.needs()
 	if c, ok := a.provider.(chooser); ok {

@@ -267,6 +267,30 @@ func (b *Body) moved(n int64) {
 	}
 }
 
+// Peek returns the whole body where it has at most limit bytes, and keeps it
+// for whoever reads next; nil where it has more, of which nothing is lost. The
+// bytes are b's. As the worker has seen nothing yet, a body that breaks is an
+// error of the exchange.
+func (b *Body) Peek(limit int) ([]byte, error) {
+	if b.len > int64(limit) {
+		return nil, nil
+	}
+	for b.u != nil && len(b.mem) <= limit {
+		if len(b.mem) == cap(b.mem) {
+			b.mem = append(make([]byte, 0, 2*cap(b.mem)+2048), b.mem...)
+		}
+		n, err := b.next(b.mem[len(b.mem):cap(b.mem)])
+		b.mem = b.mem[:len(b.mem)+n]
+		if err != nil && err != io.EOF {
+			return nil, err
+		}
+	}
+	if len(b.mem) > limit {
+		return nil, nil
+	}
+	return b.mem, b.err
+}
+
 // Read reads decoded bytes. A body that breaks ends with an error and never
 // with io.EOF.
 func (b *Body) Read(p []byte) (int, error) {

@@ -24,11 +24,11 @@ func (e Endpoint) Parse(scheme, host string, port uint16) (h Host, ok bool) {
 	if e.Host == "" || scheme != e.Scheme || port != e.Port {
 		return Host{}, false
 	}
-	h = Host{Service: Custom, Region: fallbackRegion, Implied: true}
+	h = Host{Service: Custom, Region: fallbackRegion, Implied: true, PathOnly: !e.Virtual || isIP(e.Host)}
 	if host == e.Host {
 		return h.at("", e.Host), true
 	}
-	if left, found := below(host, e.Host); found && e.Virtual && !isIP(e.Host) {
+	if left, found := below(host, e.Host); found && !h.PathOnly {
 		h = h.at(left, e.Host)
 		h.refuseBucket()
 		return h, true
@@ -79,7 +79,7 @@ func (h Host) Upstream(bucket, region string, style Style) (host, prefix string,
 		return "", "", errors.New("S3 Transfer Acceleration takes no bucket with dots in its name: use the endpoint of its region")
 	case h.Accelerate:
 		return bucket + "." + base, "", nil
-	case style == Virtual && !dotted && !isIP(base) && hostLabel(bucket):
+	case style == Virtual && !h.PathOnly && !dotted && hostLabel(bucket):
 		return bucket + "." + base, "", nil
 	}
 	return base, "/" + bucket, nil

@@ -53,7 +53,7 @@ func (h Host) Places(bucket string) []Place {
 		return partitionNamed(h.Partition).places(bucket)
 	}
 	places := []Place{{h.Base, prefix}}
-	if hostName(bucket) {
+	if !h.PathOnly && hostName(bucket) {
 		places = append(places, Place{Host: bucket + "." + h.Base})
 	}
 	return places
@@ -114,4 +114,21 @@ func ByName(region string) Host {
 		h.Region, h.Implied, h.Base = region, false, "s3."+region+"."+p.suffix
 	}
 	return h
+}
+
+// Regional are patterns for the hosts of every region of the partition of h,
+// in path style.
+func (h Host) Regional() []Place {
+	p := partitionNamed(h.Partition)
+	if p == nil {
+		return nil
+	}
+	var places []Place
+	for _, service := range [...]string{"s3", "s3.dualstack", "s3-fips", "s3-fips.dualstack"} {
+		places = append(places, Place{Host: service + ".*." + p.suffix})
+	}
+	for _, region := range p.dashed {
+		places = append(places, Place{Host: "s3-" + region + "." + p.suffix})
+	}
+	return places
 }

@@ -66,6 +66,9 @@ type Host struct {
 	// AccessPoint says that the host is that of an access point, which has no
 	// path style.
 	AccessPoint bool
+	// PathOnly says that there are no hosts of buckets: a configured endpoint
+	// whose operator did not say so.
+	PathOnly bool
 	// Base is the host in path style: what stands right of the bucket.
 	Base string
 	// Refused says in a sentence why requests to the host cannot be signed;

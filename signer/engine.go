@@ -1,0 +1,99 @@
+package signer
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/weighbridge/weighbridge/auth"
+)
+
+// stateful is a provider that remembers something from one request to the
+// next. What it remembers belongs to a Set; the provider itself is a value.
+type stateful interface {
+	provider
+	engine(now func() time.Time) engine
+}
+
+// engine signs for a stateful provider in place of provider.sign.
+type engine interface {
+	// aim says where a request goes that d allows, in the form in which it is
+	// signed. Aiming what it returned changes nothing.
+	aim(d *auth.Decision, method string, t auth.Target) (auth.Target, error)
+	// put signs out, which was aimed. It changes out only where it returns no
+	// error.
+	put(ctx context.Context, d *auth.Decision, open openFields, out *auth.Outgoing) (auth.Applied, error)
+	// learn is told of an answer that refuses.
+	learn(ctx context.Context, d *auth.Decision, out *auth.Outgoing, a *auth.Refused) auth.Lesson
+}
+
+// openFields opens fields of the version that was decided for. It fails where
+// one of needed is missing; optional ones may be.
+type openFields func(ctx context.Context, needed, optional []string) (auth.Fields, error)
+
+// engineOf finds the engine of the provider that decided; nil where there is
+// none.
+func (s *Set) engineOf(d *auth.Decision) engine {
+	p, ok := d.Provider.(provider)
+	if !ok {
+		return nil
+	}
+	return s.engines[p]
+}
+
+// Aim says where a request goes that d allows: for most providers where it was
+// going. The error is *auth.Error.
+func (s *Set) Aim(d auth.Decision, method string, t auth.Target) (auth.Target, error) {
+	e := s.engineOf(&d)
+	if e == nil || d.Outcome != auth.Inject {
+		return t, nil
+	}
+	to, err := e.aim(&d, method, t)
+	if err != nil {
+		return t, refusal(&d, err.Error(), err)
+	}
+	return to, nil
+}
+
+// Learn is told that an upstream has refused a request that was signed by d,
+// and says whether it is worth asking once more.
+func (s *Set) Learn(ctx context.Context, d auth.Decision, out *auth.Outgoing, a *auth.Refused) auth.Lesson {
+	if e := s.engineOf(&d); e != nil && d.Outcome == auth.Inject {
+		return e.learn(ctx, &d, out, a)
+	}
+	return auth.Lesson{}
+}
+
+// signBy is Sign by an engine.
+func (s *Set) signBy(ctx context.Context, e engine, d *auth.Decision, out *auth.Outgoing) (auth.Applied, error) {
+	var refused *auth.Error
+	open := func(ctx context.Context, needed, optional []string) (auth.Fields, error) {
+		fields, err := s.vault.OpenFields(ctx, d.CredentialID, d.Version, append(slices.Clone(needed), optional...)...)
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			why := "it could not be opened"
+			if ctx.Err() != nil {
+				why = "the request has ended"
+			}
+			refused = refusal(d, why, err)
+			return nil, refused
+		}
+		for _, name := range needed {
+			if fields[name].IsZero() {
+				refused = refusal(d, "its field "+name+" is missing", nil)
+				return nil, refused
+			}
+		}
+		return fields, nil
+	}
+	applied, err := e.put(ctx, d, open, out)
+	switch {
+	case refused != nil:
+		return auth.Applied{}, refused
+	case err != nil:
+		return auth.Applied{}, refusal(d, "it could not be put on the request: "+err.Error(), err)
+	}
+	return applied, nil
+}

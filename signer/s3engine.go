@@ -1,0 +1,162 @@
+package signer
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/signer/s3host"
+	"github.com/weighbridge/weighbridge/signer/sigv4"
+)
+
+// s3Engine signs requests to S3, and remembers what S3 has taught it. It holds
+// no secret between two requests.
+type s3Engine struct {
+	now     func() time.Time
+	lessons s3Lessons
+}
+
+func (s3) engine(now func() time.Time) engine { return &s3Engine{now: now} }
+
+var _ engine = (*s3Engine)(nil)
+
+// plan is where a request goes and for which scope it is signed.
+type s3Plan struct {
+	request s3Request
+	target  auth.Target
+	region  string
+}
+
+// plan works a request out. It is the same for the target as it came and for
+// the one that it returns.
+func (e *s3Engine) plan(d *auth.Decision, method string, t auth.Target) (s3Plan, error) {
+	dialect, err := parseS3Dialect(s3{}.Dialect(d.Params))
+	if err != nil {
+		return s3Plan{}, err
+	}
+	r, ok := dialect.read(method, &t)
+	switch {
+	case !ok:
+		return s3Plan{}, errors.New("the URL names nothing of S3")
+	case r.refused != "":
+		return s3Plan{}, errors.New(r.refused)
+	}
+	p := s3Plan{request: r, target: t}
+	own := d.Params[s3Region]
+	if !s3host.ValidRegion(own) || r.host.Service == s3host.AWS && !r.host.TakesRegion(own) {
+		own = ""
+	}
+	learned := e.lessons.region(d, r.bucketName())
+	move := "" // the region that the host is to be of
+	switch {
+	case learned != "":
+		p.region, move = learned, learned
+	case r.host.Implied && own != "":
+		p.region, move = own, own
+	case r.host.Region != "":
+		p.region = r.host.Region
+	case own != "":
+		p.region = own
+	default:
+		p.region = "us-east-1"
+	}
+	if r.host.Service != s3host.AWS {
+		move = ""
+	}
+	style := s3host.Style(d.Params[s3AddressingStyle])
+	if style == "auto" {
+		style = ""
+	}
+	host, prefix, err := r.host.Upstream(r.bucket, move, style)
+	if err != nil {
+		return s3Plan{}, err
+	}
+	p.target.Host = host
+	p.target.Path = prefix + "/" + encodePath(r.key)
+	if prefix != "" && r.key == "" && !r.slash && r.host.Bucket == "" {
+		p.target.Path = prefix
+	}
+	query := r.outgoingQuery()
+	p.target.RawQuery = query.Canonical()
+	p.target.HasQuery = p.target.RawQuery != ""
+	return p, nil
+}
+
+// bucketName tells buckets apart in what is remembered.
+func (r *s3Request) bucketName() string {
+	if r.host.AccessPoint {
+		return r.host.Bucket + "." + r.host.Base
+	}
+	return r.bucket
+}
+
+// outgoingQuery is the query without what is left of signatures, and without
+// x-id at Cloud Storage, which refuses parameters that it does not know.
+func (r *s3Request) outgoingQuery() sigv4.Query {
+	gcs := r.host.Service == s3host.GCS
+	return r.query.Without(func(name string) bool {
+		return sigv4.IsSigningParam(name) || sigv4.IsAmz(name) || gcs && strings.EqualFold(name, "x-id")
+	})
+}
+
+// aim implements engine.
+func (e *s3Engine) aim(d *auth.Decision, method string, t auth.Target) (auth.Target, error) {
+	p, err := e.plan(d, method, t)
+	return p.target, err
+}
+
+var s3Needs = []string{s3AccessKeyID, s3SecretAccessKey, s3SessionToken}
+
+// put implements engine.
+func (e *s3Engine) put(ctx context.Context, d *auth.Decision, open openFields, out *auth.Outgoing) (auth.Applied, error) {
+	p, err := e.plan(d, out.Method, out.Target)
+	if err != nil {
+		return auth.Applied{}, err
+	}
+	if p.target != out.Target {
+		return auth.Applied{}, errors.New("the request is not in the form in which it is signed")
+	}
+	header, err := s3HeaderOf(out, d.Params[s3RequestPayer] == "allow")
+	if err != nil {
+		return auth.Applied{}, err
+	}
+	f, err := open(ctx, s3Needs[:2], s3Needs[2:])
+	if err != nil {
+		return auth.Applied{}, err
+	}
+	id := f[s3AccessKeyID].Reveal()
+	for _, name := range s3Needs {
+		if v := f[name].Reveal(); v != "" && !visible(v) {
+			return auth.Applied{}, errUnsendable
+		}
+	}
+	path, err := sigv4.ParsePath(out.Target.Path, sigv4.PathRule{EmptySegments: true})
+	if err != nil {
+		return auth.Applied{}, err
+	}
+	query, err := sigv4.ParseQuery(out.Target.RawQuery)
+	if err != nil {
+		return auth.Applied{}, err
+	}
+	// One signer for each request: the SDK's keeps derived keys by access key
+	// id and day without looking at the secret, and deriving one costs little.
+	signed, err := sigv4.NewSigner(id, f[s3SecretAccessKey], f[s3SessionToken]).Sign(ctx, sigv4.Request{
+		Method: out.Method, Host: out.Target.Authority(), Path: path, Query: query,
+		Region: p.region, Fields: header.signed, Payload: header.payload,
+	}, e.now().Add(e.lessons.offset(d)))
+	if err != nil {
+		return auth.Applied{}, err
+	}
+	for _, name := range header.drop {
+		out.Header.Del(name)
+	}
+	for _, field := range signed.Fields() {
+		out.Header.Set(field.Name, field.Value)
+	}
+	applied := auth.Applied{Mask: []auth.Secret{f[s3SecretAccessKey]}}
+	applied.Mask = appendMask(applied.Mask, id)
+	applied.Mask = appendMask(applied.Mask, f[s3SessionToken].Reveal())
+	return applied, nil
+}
