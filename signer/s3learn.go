@@ -145,7 +145,7 @@ func (e *s3Engine) learnClock(d *auth.Decision, a *auth.Refused, coded bool) aut
 		return auth.Lesson{}
 	}
 	e.lessons.learnOffset(d, offset)
-	return auth.Lesson{Again: true, Note: "the clock of " + a.Host + " and this machine's are " + offset.Abs().Round(time.Second).String() +
+	return auth.Lesson{Again: true, Note: "the clock of " + a.Host + " and this machine's are " + offset.Abs().Round(time.Minute).String() +
 		" apart, by which signatures are dated from now on; set the clock that is wrong"}
 }
 
