@@ -10,9 +10,7 @@ import (
 
 // s3EndpointOf reads the fields endpoint and addressingStyle.
 func s3EndpointOf(text, style string) (s3host.Endpoint, error) {
-	if strings.HasSuffix(text, "/") {
-		text = text[:len(text)-1]
-	}
+	text = strings.TrimSuffix(text, "/")
 	t, err := auth.ParseURL(text)
 	switch {
 	case err != nil || strings.Contains(text, "@"):
