@@ -35,7 +35,7 @@ var (
 	errBothFramings  = errors.New("there are both Content-Length and Transfer-Encoding")
 	errHosts         = errors.New("there is not exactly one Host field")
 	errBodyForbidden = errors.New("a body is not allowed with this method")
-	errTooManyNamed  = errors.New("Connection names more than 256 fields")
+	errTooManyNamed  = errors.New("the Connection field names more than 256 fields")
 )
 
 // readHead returns the next head in br, through its empty line, without
