@@ -174,6 +174,30 @@ func TestARefusedAdmissionDoesNotStopTheNext(t *testing.T) {
 	})
 }
 
+// TestANewMonthBeginsWithALine: a look of the writer at nothing begins none.
+func TestANewMonthBeginsWithALine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clock := newClock(time.Date(2026, 9, 15, 0, 0, 0, 0, time.UTC))
+		f, made := commits(t, FileOptions{Now: clock.Now})
+		if err := f.Record(used("req_1")).Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		clock.Advance(31 * 24 * time.Hour)
+		f.mu.Lock()
+		f.pending.hurry()
+		f.mu.Unlock()
+		if n := made(); n != 1 || f.position().name != "audit-2026-09.jsonl" {
+			t.Errorf("%d commits, the last to %s", n, f.position().name)
+		}
+		if err := f.Record(used("req_2")).Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := made(); n != 2 || f.position().name != "audit-2026-10.jsonl" {
+			t.Errorf("%d commits, the last to %s", n, f.position().name)
+		}
+	})
+}
+
 func TestCloseWritesWhatGathers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, _ := commits(t, FileOptions{})

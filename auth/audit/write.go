@@ -52,13 +52,12 @@ func (f *File) take(closing bool) *batch {
 	now := f.o.Now()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	head := f.checkpoint(now, closing)
-	switch {
-	case head != nil:
-	case len(f.pending.buf) == 0:
+	if f.begun && !closing && len(f.pending.buf) == 0 {
 		f.pending.wanted.Store(false) // whoever puts a line in wakes us again
 		return nil
-	case !closing && !f.pending.wanted.Load():
+	}
+	head := f.checkpoint(now, closing)
+	if head == nil && (len(f.pending.buf) == 0 || !closing && !f.pending.wanted.Load()) {
 		return nil
 	}
 	b := f.pending
