@@ -19,18 +19,19 @@ build:
 # Every test under the race detector, then real clients against the whole house.
 test: setup unit clients
 
-# Installs what the tests need (pinned Python and Node packages in .cache, Debian
-# packages where it may) and says so; it fails where something is missing, and
+# Installs what the tests need (pinned Python and Node packages and S3 servers in
+# .cache, Debian packages where it may) and says so; it fails where something is missing, and
 # never skips.
 setup:
 	bash testdata/clients/setup.sh
+	bash testdata/s3/setup.sh
 
 unit:
 	CGO_ENABLED=1 $(GO) test -race -timeout 9m ./...
 
 # Clients wait more than they compute: more at a time than cores.
 clients: setup
-	$(GO) test -tags realclients -count=1 -timeout 30m -parallel 4 ./internal/house/realclients/...
+	$(GO) test -tags realclients -count=1 -timeout 30m -parallel 4 ./internal/house/realclients/... ./internal/house/s3servers/...
 
 lint: format vet staticcheck
 
@@ -39,7 +40,7 @@ format:
 
 vet:
 	$(GO) vet ./...
-	$(GO) vet -tags realclients ./internal/house/realclients/...
+	$(GO) vet -tags realclients ./internal/house/realclients/... ./internal/house/s3servers/...
 
 staticcheck:
 	$(GO) tool staticcheck ./...
