@@ -1,0 +1,175 @@
+//go:build realclients
+
+package realclouds
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weighbridge/weighbridge/admin"
+	"github.com/weighbridge/weighbridge/config"
+	"github.com/weighbridge/weighbridge/internal/house"
+	"github.com/weighbridge/weighbridge/internal/house/origin"
+	"github.com/weighbridge/weighbridge/internal/workerenv"
+)
+
+const (
+	account   = "acmemodels"
+	blobHost  = account + ".blob.core.windows.net"
+	loginHost = "login.microsoftonline.com"
+	blobPath  = "/models/dir%20a/weights%20v1%2B2%20100%25.bin"
+)
+
+// jwt is a token as Azurite takes it with --oauth basic: it checks audience,
+// issuer and times, and no signature.
+func jwt() string {
+	now := time.Now()
+	claims := fmt.Sprintf(`{"aud":"https://storage.azure.com","iss":"https://sts.windows.net/ab1f708d-50f6-404c-a006-d71b2ac7a606/","nbf":%d,"iat":%d,"exp":%d}`,
+		now.Add(-time.Minute).Unix(), now.Add(-time.Minute).Unix(), now.Add(time.Hour).Unix())
+	enc := base64.RawURLEncoding.EncodeToString
+	return enc([]byte(`{"alg":"RS256","typ":"JWT"}`)) + "." + enc([]byte(claims)) + "." + enc([]byte("not looked at, but long enough to be searched for"))
+}
+
+// azure is a house before an Azurite that plays an account of Azure.
+func azure(t *testing.T) (h *house.House, accountKey, secret string) {
+	t.Helper()
+	key := make([]byte, 64)
+	for i := range key {
+		key[i] = byte(rand.Uint32())
+	}
+	accountKey, access := base64.StdEncoding.EncodeToString(key), jwt()
+	addr := "127.0.0.1:" + freePort(t)
+	var want *house.Canary
+	h = house.New(t, house.Options{Empty: true, Mount: func(s *origin.Server) {
+		leaf, err := s.Authority().Leaf(blobHost, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cert, certKey := pemFiles(t, leaf)
+		_, port, _ := strings.Cut(addr, ":")
+		serve(t, addr, []string{"AZURITE_ACCOUNTS=" + account + ":" + accountKey}, filepath.Join(cloudDir, "node_modules", ".bin", "azurite-blob"),
+			"--blobHost", "127.0.0.1", "--blobPort", port, "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry", "--silent",
+			"--oauth", "basic", "--cert", cert, "--key", certKey)
+		if err := s.Handle(loginHost, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.FormValue("client_secret") != want.Value() || r.FormValue("scope") != "https://storage.azure.com/.default" {
+				http.Error(w, `{"error":"invalid_client"}`, http.StatusUnauthorized)
+				return
+			}
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = fmt.Fprintf(w, `{"token_type":"Bearer","expires_in":3599,"access_token":%q}`, access)
+		})); err != nil {
+			t.Fatal(err)
+		}
+	}, Configure: func(c *config.Config) { c.Upstream.Resolve[blobHost+":443"] = addr }})
+	want = h.Secret("s~8")
+	h.Watch.Add(house.CanaryOf(accountKey))
+	h.Watch.Add(house.CanaryOf(access))
+	return h, accountKey, want.Value()
+}
+
+// TestAzureClientsDownloadWithoutASecret: every way of giving the credential,
+// every client, both modes: the bytes are those that were put there, and what
+// the client printed holds no secret.
+func TestAzureClientsDownloadWithoutASecret(t *testing.T) {
+	h, accountKey, clientSecret := azure(t)
+	entra := map[string]string{"tenantId": "acme.onmicrosoft.com", "clientId": "00000000-1111-2222-3333-444444444444", "clientSecret": clientSecret}
+
+	// Put there by a worker whose key may write, by Entra and by account key.
+	h.AddCredential(admin.NewCredential{Name: "entra", Provider: "azure_blob", Fields: entra, Patterns: []string{blobHost + "/*"}})
+	writer := h.AddKey(admin.NewKey{Name: "writer", Scope: "write", Credentials: []string{"entra"}}).Key
+	h.AddCredential(admin.NewCredential{Name: "account", Provider: "azure_blob", Fields: map[string]string{"accountName": account, "accountKey": accountKey}})
+	keyWriter := h.AddKey(admin.NewKey{Name: "keyWriter", Scope: "write", Credentials: []string{"account"}}).Key
+	weights := make([]byte, 1_500_000)
+	for i := range weights {
+		weights[i] = byte(rand.Uint32())
+	}
+	put := func(key, rawURL string, body []byte) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, rawURL, bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("x-ms-blob-type", "BlockBlob")
+		answer, err := h.HTTPClient(workerenv.Forward, key).Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = answer.Body.Close() }()
+		if answer.StatusCode != http.StatusCreated {
+			t.Fatalf("%s: %s, %s", rawURL, answer.Status, answer.Header.Get("x-ms-error-code"))
+		}
+	}
+	put(writer, "https://"+blobHost+"/models?restype=container", nil)
+	put(keyWriter, "https://"+blobHost+blobPath, weights)
+	put(writer, "https://"+blobHost+"/models/second.bin", []byte("second"))
+
+	python := filepath.Join(cloudDir, "python", "bin", "python")
+	sas, err := run(t, nil, python, filepath.Join(scriptDir, "blob.py"), "sas", account, accountKey, "models")
+	if err != nil {
+		t.Fatal(sas)
+	}
+	values, err := url.ParseQuery(strings.TrimSpace(sas))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Watch.Add(house.CanaryOf(values.Get("sig")))
+	h.AddCredential(admin.NewCredential{Name: "sas", Provider: "azure_blob", Fields: map[string]string{"sasToken": "?" + sas}})
+
+	for _, credential := range []string{"sas", "account", "entra"} {
+		key := h.AddKey(admin.NewKey{Name: "w-" + credential, URLKey: true, Credentials: []string{credential}})
+		for _, c := range []struct {
+			name, file string
+			command    []string
+		}{
+			{"curl", "curl.bin", []string{"curl", "-sS", "--fail-with-body", "-o", "FILE", "URL"}},
+			{"azure-storage-blob", "python.bin", []string{python, filepath.Join(scriptDir, "blob.py"), "get", "URL", "FILE"}},
+			{"@azure/storage-blob", "node.bin", []string{"node", filepath.Join(scriptDir, "blob.cjs"), "URL", "FILE"}},
+			{"azure-storage-blob lists", "", []string{python, filepath.Join(scriptDir, "blob.py"), "list", "CONTAINER"}},
+		} {
+			for _, mode := range []workerenv.Mode{workerenv.Forward, workerenv.Reverse} {
+				t.Run(fmt.Sprint(credential, "/", c.name, "/", mode), func(t *testing.T) {
+					base := "https://" + blobHost
+					var env []string
+					if mode == workerenv.Reverse {
+						base = strings.TrimSuffix(h.URLKeyURL(key.URLKey, base+"/"), "/")
+					} else {
+						for _, v := range h.WorkerEnv(mode, key.Key) {
+							env = append(env, v.Name+"="+v.Value)
+						}
+					}
+					file := filepath.Join(t.TempDir(), "out.bin")
+					command := make([]string, len(c.command))
+					for i, word := range c.command {
+						command[i] = map[string]string{"URL": base + blobPath, "FILE": file, "CONTAINER": base + "/models"}[word]
+						if command[i] == "" {
+							command[i] = word
+						}
+					}
+					out, err := run(t, env, command...)
+					h.Watch.See("output of "+c.name, []byte(out))
+					if err != nil {
+						t.Fatalf("%v\n%s", err, out)
+					}
+					if c.file == "" {
+						if !strings.Contains(out, "dir a/weights v1+2 100%.bin\n") || !strings.Contains(out, "second.bin\n") {
+							t.Errorf("listed %q", out)
+						}
+						return
+					}
+					if got, err := os.ReadFile(file); err != nil || !bytes.Equal(got, weights) {
+						t.Errorf("%d bytes of %d, %v", len(got), len(weights), err)
+					}
+				})
+			}
+		}
+	}
+}
