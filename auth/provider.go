@@ -163,6 +163,9 @@ type Outgoing struct {
 	Method string
 	Target Target
 	Header Header
+	// Decided says that a front has read the header: everything that it names or
+	// would change was decided like the target.
+	Decided bool
 }
 
 // Asked is a request as the optional response half of a provider sees it.

@@ -33,7 +33,7 @@ type outgoing struct {
 // fields that tell where the worker is.
 func (x *exchange) outgoing(whole bool) (*outgoing, *auth.Error) {
 	d := &x.decision
-	out := &outgoing{Outgoing: auth.Outgoing{Method: x.method, Target: x.target}}
+	out := &outgoing{Outgoing: auth.Outgoing{Method: x.method, Target: x.target, Decided: x.entry != nil}}
 	out.Header = &out.fields
 	named := x.connectionNamed()
 	if len(named) > maxFields {

@@ -57,6 +57,8 @@ func s3HeaderOf(out *auth.Outgoing, payer bool) (h s3Header, err error) {
 		case err != nil, !strings.HasPrefix(low, "x-amz-") && !strings.HasPrefix(low, "x-goog-"):
 		case sigv4.IsSigningField(low):
 			h.drop = append(h.drop, name)
+		case out.Decided && (strings.HasPrefix(low, "x-amz-copy-source") || low == "x-amz-metadata-directive" || low == "x-amz-acl"):
+			h.signed = append(h.signed, sigv4.Field{Name: name, Value: value})
 		case strings.HasPrefix(low, "x-amz-copy-source"):
 			err = errors.New("the request names another object to copy from; copies are made by S3 clients that are pointed at weighbridge")
 		case low == "x-amz-acl", strings.HasPrefix(low, "x-amz-grant-"), strings.HasPrefix(low, "x-amz-object-lock-"), low == "x-amz-tagging":

@@ -39,6 +39,16 @@ func (h *House) AddKey(in admin.NewKey) admin.Key {
 	return out
 }
 
+// AddS3Key makes an S3 access key. From here on its secret is looked for where
+// no secret may be.
+func (h *House) AddS3Key(in admin.NewS3Key) admin.S3Key {
+	h.t.Helper()
+	var out admin.S3Key
+	h.Call(http.MethodPost, "/api/v1/s3-keys", in, &out)
+	h.Watch.Add(CanaryOf(out.SecretAccessKey))
+	return out
+}
+
 // Link lets a key use a credential, Unlink stops it; both by id or name.
 func (h *House) Link(credential, key string) { h.link(http.MethodPut, credential, key) }
 
