@@ -65,13 +65,15 @@ func (x *exchange) relay(out *outgoing, body *wire.Body, mask *scrub.Masker) (ag
 	case verdict == scrub.Refuse:
 		_ = body.Close()
 		return false, auth.NewError(auth.CodeUpstreamProtocol, "the upstream answered a text in a content coding that was not asked for", nil)
-	case verdict == scrub.Scan && x.status == 206:
+	case (verdict == scrub.Scan || verdict == scrub.Follow) && x.status == 206:
 		_ = body.Close()
 		if out.ranged || out.stream != nil {
 			return false, auth.NewError(auth.CodeUpstreamProtocol, "the upstream answered with a part where the whole was asked for", nil)
 		}
 		return true, nil
-	case verdict == scrub.Scan:
+	case verdict == scrub.Follow && rewrite == nil && x.status != 206:
+		return false, x.lines(h, body, mask)
+	case verdict == scrub.Scan || verdict == scrub.Follow:
 		return false, x.scan(out, h, body, mask, rewrite)
 	case rewrite != nil:
 		return false, x.remake(h, body, rewrite)
@@ -309,6 +311,18 @@ func (x *exchange) masked(out *outgoing, h answerHeader, t *wholeText, mask *scr
 		// section 14.2).
 		t.bytes = x.part(h, t.bytes)
 	}
+	return nil
+}
+
+// lines masks a text line by line while it comes.
+func (x *exchange) lines(h answerHeader, body *wire.Body, mask *scrub.Masker) *auth.Error {
+	h.removeNames(scrub.StaleFields())
+	x.line.make(func(w io.Writer) error {
+		return firstError(mask.Lines(&progressWriter{w, x}, body), body.Err())
+	}, func(sent int64, err error) {
+		_ = body.Close()
+		x.end(sent, err)
+	})
 	return nil
 }
 

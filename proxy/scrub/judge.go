@@ -22,6 +22,9 @@ const (
 	Scan
 	// Stream: pass the body untouched.
 	Stream
+	// Follow: a text without an end in sight, of which each line counts as soon
+	// as it is there. Put it through Masker.Lines.
+	Follow
 )
 
 // Judge says what happens to the body of an answer to a request with a
@@ -34,11 +37,14 @@ const (
 // request, so that positions count in the text itself), and Slice says which
 // part of the whole masked text answers the worker.
 func (m *Masker) Judge(contentType, contentEncoding string, length int64) Verdict {
+	coding := codingOf(contentEncoding)
 	switch {
 	case m == nil || length == 0 || length > MaxBody || !textual(contentType):
 		return Stream
-	case codingOf(contentEncoding) == codingOther:
+	case coding == codingOther:
 		return Refuse
+	case length < 0 && coding == codingIdentity && byLine(contentType):
+		return Follow
 	default:
 		return Scan
 	}
@@ -81,6 +87,19 @@ func textual(contentType string) bool {
 		"xml", "xml-dtd", "javascript", "x-javascript", "ecmascript", "typescript",
 		"yaml", "x-yaml", "toml", "sql", "graphql", "http",
 		"x-www-form-urlencoded", "x-sh", "x-python", "x-httpd-php", "x-tex", "rtf":
+		return true
+	}
+	return false
+}
+
+// byLine reports whether a text of this type is made of lines that a client
+// reads one by one while the rest is not there yet: server-sent events (HTML,
+// section 9.2.5) and JSON texts one to a line.
+func byLine(contentType string) bool {
+	t, _, _ := strings.Cut(contentType, ";")
+	switch strings.ToLower(strings.TrimSpace(t)) {
+	case "text/event-stream", "application/x-ndjson", "application/ndjson", "application/jsonl",
+		"application/x-jsonlines", "application/json-seq", "application/stream+json":
 		return true
 	}
 	return false
