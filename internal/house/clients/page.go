@@ -71,6 +71,21 @@ the listener's authority, by the variables of forward mode: they name the bundle
 `
 
 const pageFoot = `
+## Azure and registries
+
+Run by ` + "`make test`" + ` against Azurite, Azure's own emulator, by SAS token, account key and Entra, and against a container registry that
+wants tokens (` + "`internal/house/realclouds`" + `). The worker names no key, no SAS and no token:
+
+| client | forward mode | reverse mode |
+|---|---|---|
+| curl | ` + "`curl -o FILE https://ACCOUNT.blob.core.windows.net/CONTAINER/BLOB`" + ` | ` + "`curl -o FILE http://PROXY:8080/.weighbridge/k/URL-KEY/ACCOUNT.blob.core.windows.net/CONTAINER/BLOB`" + ` |
+| azure-storage-blob 12.31.1 (Python) | ` + "`HTTPS_PROXY`" + ` ` + "`REQUESTS_CA_BUNDLE`" + `; ` + "`BlobClient.from_blob_url(URL)`" + ` without a credential, also ` + "`ContainerClient.list_blobs`" + ` | the same with the URL above |
+| @azure/storage-blob 12.32.0 (Node) | ` + "`HTTPS_PROXY`" + ` ` + "`NODE_EXTRA_CA_CERTS`" + `; ` + "`new BlobClient(URL, new AnonymousCredential())`" + ` | the same with the URL above |
+| anonymous requests to a container registry | ` + "`HTTPS_PROXY`" + ` and the bundle; as for a public repository, without a login | |
+
+A pattern for one container, ` + "`ACCOUNT.blob.core.windows.net/CONTAINER/*`" + `, does not cover the container itself: to let workers list it, add
+` + "`ACCOUNT.blob.core.windows.net/CONTAINER`" + `.
+
 ## What to know
 
 - huggingface_hub 2.x verifies by the operating system's store, 1.x by certifi's; ` + "`SSL_CERT_FILE`" + ` goes before both.
