@@ -58,11 +58,10 @@ func (b *Body) WriteTo(w io.Writer) (n int64, err error) {
 	return 0, b.pump(sink, down, upTLS, downTLS)
 }
 
-// worker notes an error of the worker's side and closes the upstream.
+// worker notes an error of the worker's side and closes the upstream. Whatever
+// the upstream did, nothing can be resumed for a worker that is gone.
 func (b *Body) worker(err error) error {
-	if b.err == nil {
-		b.err = err
-	}
+	b.err = err
 	b.release(false)
 	return b.err
 }
@@ -108,6 +107,14 @@ func (b *Body) pump(sink io.Writer, down *Conn, upTLS, downTLS bool) (err error)
 				return b.worker(werr)
 			}
 			b.moved(int64(m))
+		}
+		if rerr != nil && n == 0 && downTLS {
+			// The end, or the break, came alone: what waits in the batch is
+			// the worker's all the same. What is lost below TLS makes all that
+			// follows unreadable, and a rest may follow.
+			if werr := down.Flush(); werr != nil {
+				return b.worker(werr)
+			}
 		}
 		if rerr == io.EOF {
 			return nil
