@@ -36,6 +36,7 @@ const (
 	CodeUpstreamProtocol    Code = "upstream_protocol"
 	CodeAuditUnavailable    Code = "audit_unavailable"
 	CodeTooManyAttempts     Code = "too_many_attempts"
+	CodeTooManyTransfers    Code = "too_many_transfers"
 	CodeOverloaded          Code = "overloaded"
 	CodeDraining            Code = "draining"
 	CodeTransferCut         Code = "transfer_cut"
@@ -82,6 +83,7 @@ var codes = func() map[Code]CodeInfo {
 		{CodeUpstreamProtocol, 502, "The upstream's answer is not valid HTTP/1.1.", "Try again; tell the upstream's operator."},
 		{CodeAuditUnavailable, 503, "The audit record cannot be written, so nothing is served.", "Free disk space or repair the audit directory; service resumes by itself."},
 		{CodeTooManyAttempts, 429, "Too many unknown API keys came from this address.", "Wait as Retry-After says, and correct the key."},
+		{CodeTooManyTransfers, 429, "The API key has as many transfers under way as one key may have.", "Wait as Retry-After says, download fewer files at a time, or raise limits.transfers_per_key."},
 		{CodeOverloaded, 503, "weighbridge is at its limit of connections or memory.", "Wait as Retry-After says."},
 		{CodeDraining, 503, "weighbridge is shutting down and takes no new work.", "Try again; another instance will answer."},
 		{CodeTransferCut, 403, "The operator cut what was in progress, such as by a revocation that does not wait. The worker saw its connection reset.", "Use an API key and a credential that stand."},

@@ -194,6 +194,7 @@ func (l *loader) checkLimits() {
 	}
 	// Flags and defaults bypass the parsers, which refuse negative values.
 	for path, v := range map[string]int64{
+		"limits.connections": int64(c.Limits.Connections), "limits.transfers_per_key": int64(c.Limits.TransfersPerKey),
 		"drain": int64(c.Drain), "audit.retention": int64(c.Audit.Retention), "audit.team_quota": int64(c.Audit.TeamQuota),
 	} {
 		if v < 0 {

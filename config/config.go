@@ -32,6 +32,7 @@ type Config struct {
 	Audit        Audit             `yaml:"audit" env:"AUDIT" doc:"The audit record, one file a month below data_dir/audit."`
 	Drain        time.Duration     `yaml:"drain" env:"DRAIN" default:"10m" doc:"How long live downloads may go on after SIGTERM."`
 	Upstream     Upstream          `yaml:"upstream" env:"UPSTREAM" doc:"The way out."`
+	Limits       Limits            `yaml:"limits" env:"LIMITS" doc:"What workers may take."`
 	Routes       map[string]string `yaml:"routes" env:"ROUTES" example:"comfyui: https://cloud.comfy.org" doc:"Reverse routes by name: a first path segment without a dot stands for this base URL. A name may not equal a host of any pattern."`
 	S3           S3                `yaml:"s3" env:"S3" doc:"The S3 protocol on the proxy listener, for S3 clients with an endpoint_url of ours and an S3 access key."`
 	Credentials  []Credential      `yaml:"credentials" env:"CREDENTIALS" doc:"Declarative credentials, read-only in the API. Their files are watched, and a change rotates the secret without a restart."`
@@ -95,6 +96,12 @@ type Upstream struct {
 // S3 says how S3 clients may name buckets.
 type S3 struct {
 	Domains []string `yaml:"domains" env:"DOMAINS" example:"s3.weights.example.com" doc:"Domains below which a host name begins with a bucket, as in models.s3.weights.example.com (virtual-host style). Their names must lead to the proxy listener. Path style works without any."`
+}
+
+// Limits bound what workers may take.
+type Limits struct {
+	Connections     int `yaml:"connections" env:"CONNECTIONS" default:"0" doc:"Worker connections in all, tunnels among them. What is beyond gets 503 with overloaded. 0 is no limit but that of open files."`
+	TransfersPerKey int `yaml:"transfers_per_key" env:"TRANSFERS_PER_KEY" default:"512" doc:"Transfers of one API key under way at a time, blind tunnels among them. What is beyond gets 429 with too_many_transfers. 0 is no limit."`
 }
 
 // Credential is a declarative credential.

@@ -26,6 +26,7 @@ func TestDefaults(t *testing.T) {
 			KEK:       "file:kek", Store: Store{Driver: "bbolt"},
 			Audit: Audit{Retention: 90 * 24 * time.Hour, TeamQuota: 64 << 20}, Drain: 10 * time.Minute,
 			Upstream: Upstream{ConnectPorts: []uint16{443}, IdleTimeout: time.Minute},
+			Limits:   Limits{TransfersPerKey: 512},
 		}
 		if !reflect.DeepEqual(c, want) {
 			t.Errorf("%q: got %+v", text, c)
@@ -61,6 +62,7 @@ func TestEveryFieldIsAVariable(t *testing.T) {
 		"UPSTREAM_CA_FILE=" + tmp + "/ca.crt", "UPSTREAM_RESOLVE=huggingface.co:443=127.0.0.1:9443,hf.co:443=[::1]:9443", "UPSTREAM_PROXY=http://p:1",
 		"UPSTREAM_PROXY_RESOLVES=true", "UPSTREAM_ALLOW_PRIVATE=10.0.0.0/8,fd00::/8", "UPSTREAM_CONNECT_PORTS=443,8443", "UPSTREAM_IDLE_TIMEOUT=30s",
 		"ROUTES=comfyui=https://cloud.comfy.org", "S3_DOMAINS=s3.example.com,s3.internal.example",
+		"LIMITS_CONNECTIONS=4096", "LIMITS_TRANSFERS_PER_KEY=32",
 		"CREDENTIALS_0_NAME=hub", "CREDENTIALS_0_PROVIDER=huggingface", "CREDENTIALS_0_FIELDS_TOKEN=CANARY", "CREDENTIALS_0_PATTERNS=huggingface.co/a/*", "CREDENTIALS_0_KEYS=trainer",
 		"CREDENTIALS_1_NAME=api", "CREDENTIALS_1_PROVIDER=http_api_key", "CREDENTIALS_1_FIELDS_HEADER_NAME=X-Key", "CREDENTIALS_1_FIELDS_HEADERVALUE_FILE=" + tmp + "/token",
 		"CREDENTIALS_1_PATTERNS=api.example.com/*",
@@ -82,6 +84,7 @@ func TestEveryFieldIsAVariable(t *testing.T) {
 			ConnectPorts: []uint16{443, 8443}, IdleTimeout: 30 * time.Second,
 		},
 		Routes: map[string]string{"comfyui": "https://cloud.comfy.org"}, S3: S3{Domains: []string{"s3.example.com", "s3.internal.example"}},
+		Limits: Limits{4096, 32},
 		Credentials: []Credential{
 			{Name: "hub", Provider: "huggingface", Fields: map[string]Source{"token": {Env: "WEIGHBRIDGE_CREDENTIALS_0_FIELDS_TOKEN"}}, Patterns: []string{"huggingface.co/a/*"}, Keys: []string{"trainer"}},
 			{Name: "api", Provider: "http_api_key", Fields: map[string]Source{"headerName": {Env: "WEIGHBRIDGE_CREDENTIALS_1_FIELDS_HEADER_NAME"}, "headerValue": {File: tmp + "/token"}}, Patterns: []string{"api.example.com/*"}},

@@ -90,6 +90,8 @@ func singleName(t reflect.Type) string {
 		return "boolean"
 	case reflect.Uint16:
 		return "port"
+	case reflect.Int:
+		return "number"
 	default:
 		return "text"
 	}

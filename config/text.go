@@ -71,6 +71,12 @@ func setText(dst reflect.Value, text string) *mistake {
 			return &mistake{fmt.Sprintf("%q is not a port", show(text)), "write a number from 1 to 65535"}
 		}
 		dst.SetUint(n)
+	case reflect.Int:
+		n, err := strconv.ParseUint(text, 10, 31)
+		if err != nil {
+			return &mistake{fmt.Sprintf("%q is not a number", show(text)), "write a whole number; 0 is no limit"}
+		}
+		dst.SetInt(int64(n))
 	default:
 		panic("config: a field of type " + dst.Type().String() + " cannot be read")
 	}

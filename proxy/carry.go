@@ -132,6 +132,9 @@ func (x *exchange) contentEncoding() string {
 // request with a body, whatever its method: a worker may be waiting for the
 // 100 Continue that the first reading of it sends.
 func (x *exchange) carry(out *outgoing, send sender) (*wire.Body, *scrub.Masker, *auth.Error) {
+	if err := x.occupy(); err != nil {
+		return nil, nil, err
+	}
 	use, err := x.admit()
 	if err != nil {
 		return nil, nil, err

@@ -17,6 +17,7 @@ func (x *exchange) end(sent int64, cause error) {
 		return
 	}
 	x.ended = true
+	x.vacate()
 	now := x.p.o.Now()
 	took := now.Sub(x.started)
 	if x.transfer != nil {

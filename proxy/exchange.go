@@ -88,8 +88,10 @@ type exchange struct {
 	decided  bool
 
 	// admitted says that the use is on record, so its end must be as well.
-	admitted  bool
-	transfer  *transfer
+	admitted bool
+	transfer *transfer
+	// occupies is the key whose transfers this one is counted among, or empty.
+	occupies  string
 	firstByte time.Duration
 	// status is that of the answer as the worker sees it.
 	status  int

@@ -106,6 +106,9 @@ type Policy struct {
 	PublicURL string
 	// ConnectPorts are the ports that a CONNECT may name; nil means 443.
 	ConnectPorts []uint16
+	// KeyTransfers bounds the requests of one key that are under way at a time,
+	// blind tunnels among them; what is beyond gets 429. Zero means no bound.
+	KeyTransfers int
 }
 
 // Options of a Proxy. Snapshot, Signer, Recorder and Dialer are required.

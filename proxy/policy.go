@@ -22,6 +22,8 @@ type policy struct {
 	// publicPath is the path of publicURL, or empty.
 	publicPath string
 	ports      []uint16
+	// keyTransfers is zero for no bound.
+	keyTransfers int
 }
 
 // route is where a named reverse route leads.
@@ -42,6 +44,7 @@ func compilePolicy(p Policy) (*policy, error) {
 		routes:       map[string]route{},
 		publicURL:    strings.TrimSuffix(p.PublicURL, "/"),
 		ports:        p.ConnectPorts,
+		keyTransfers: p.KeyTransfers,
 	}
 	if out.forward == auth.UnmatchedInherit {
 		out.forward = auth.UnmatchedPass

@@ -34,6 +34,7 @@ type Proxy struct {
 	failures  failures
 	tunnels   tunnels
 	masks     masks
+	busy      busy
 
 	// implied are the listeners that may imply the default key, by address.
 	implied  sync.Map

@@ -19,6 +19,10 @@ import (
 // key that has ended closes its tunnels within a second.
 const tunnelCheck = 500 * time.Millisecond
 
+// connectTimeout bounds what a tunnel waits for its upstream: the lookup, every
+// address of it, and a corporate proxy.
+const connectTimeout = 10 * time.Second
+
 // blindTunnel copies bytes between the worker and a host that nothing is put
 // on for. What is seen of it is the server name in the worker's first message.
 func (x *exchange) blindTunnel(d auth.ConnectDecision) *auth.Error {
@@ -28,6 +32,9 @@ func (x *exchange) blindTunnel(d auth.ConnectDecision) *auth.Error {
 		x.decision.Outcome = auth.Deny
 		return auth.NewError(auth.CodePortForbidden, "CONNECT to port "+portOf(x.uri)+" is not allowed", nil)
 	}
+	if err := x.occupy(); err != nil {
+		return err
+	}
 	use, err := x.admit()
 	if err != nil {
 		return err
@@ -35,7 +42,9 @@ func (x *exchange) blindTunnel(d auth.ConnectDecision) *auth.Error {
 	if err := x.await(use); err != nil {
 		return err
 	}
-	upstream, e := p.o.Dialer.Dial(x.context(), x.target.Host, x.target.Port)
+	ctx, stop := context.WithTimeout(x.context(), connectTimeout)
+	upstream, e := p.o.Dialer.Dial(ctx, x.target.Host, x.target.Port)
+	stop()
 	if e != nil {
 		return auth.AsError(e)
 	}

@@ -280,7 +280,7 @@ func (b *Bridge) openProxy(ctx context.Context, cfg *config.Config) error {
 		Policy: policy, Snapshot: b.live.Snapshot, Front: b.front,
 		Signer:   b.signer,
 		Recorder: b.record, Boxes: boxes, Dialer: b.dialer, RootCAs: roots,
-		IdleTimeout: cfg.Upstream.IdleTimeout, Logger: b.log, Metrics: b.metrics, Now: b.o.Now,
+		IdleTimeout: cfg.Upstream.IdleTimeout, MaxConns: cfg.Limits.Connections, Logger: b.log, Metrics: b.metrics, Now: b.o.Now,
 	}
 	if b.authority != nil {
 		o.Minter, o.CAPEM = b.authority, b.authority.RootsPEM
@@ -305,7 +305,7 @@ func (b *Bridge) openBoxes(ctx context.Context) (*box.Sealer, error) {
 func (b *Bridge) policy(ctx context.Context, cfg *config.Config) (proxy.Policy, error) {
 	p := proxy.Policy{
 		UnmatchedForward: cfg.Unmatched.Forward, UnmatchedReverse: cfg.Unmatched.Reverse,
-		AllowedHosts: cfg.AllowedHosts, Routes: cfg.Routes, PublicURL: cfg.PublicURL, ConnectPorts: cfg.Upstream.ConnectPorts,
+		AllowedHosts: cfg.AllowedHosts, Routes: cfg.Routes, PublicURL: cfg.PublicURL, ConnectPorts: cfg.Upstream.ConnectPorts, KeyTransfers: cfg.Limits.TransfersPerKey,
 	}
 	if cfg.DefaultKey != "" {
 		k, err := b.store.Key(ctx, b.team.ID, cfg.DefaultKey)

@@ -144,6 +144,7 @@ func needRestart(was, is *config.Config) []string {
 		{"kek", was.KEK != is.KEK},
 		{"store", was.Store != is.Store},
 		{"audit", was.Audit != is.Audit},
+		{"limits.connections", was.Limits.Connections != is.Limits.Connections},
 		{"upstream.idle_timeout", was.Upstream.IdleTimeout != is.Upstream.IdleTimeout},
 	} {
 		if f.changed {
