@@ -12,7 +12,7 @@ import (
 // next. What it remembers belongs to a Set; the provider itself is a value.
 type stateful interface {
 	provider
-	engine(now func() time.Time) engine
+	engine(now func() time.Time, m *means) engine
 }
 
 // engine signs for a stateful provider in place of provider.sign.

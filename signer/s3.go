@@ -36,6 +36,9 @@ const (
 	s3AddressingStyle = "addressingStyle"
 	s3RequestPayer    = "requestPayer"
 	s3SampleObject    = "sampleObject"
+	s3RoleARN         = "roleArn"
+	s3ExternalID      = "externalId"
+	s3Source          = "source"
 )
 
 func (s3) Schema() auth.Schema {
@@ -45,11 +48,14 @@ func (s3) Schema() auth.Schema {
 		Help: "Private buckets of Amazon S3 and of storage that speaks its protocol (R2, Backblaze, Wasabi, Spaces, Cloud Storage, MinIO, …). " +
 			"Make a user of its own with s3:GetObject on the buckets and nothing else. A pattern names a bucket, as s3://BUCKET/PREFIX/* or as its URL in any style.",
 		Fields: []auth.Field{
-			{Name: s3AccessKeyID, Title: "Access key ID", Help: "Such as AKIA….", Required: true, Secret: true, Preview: true, Example: "AKIAIOSFODNN7EXAMPLE"},
-			{Name: s3SecretAccessKey, Title: "Secret access key", Required: true, Secret: true},
+			{Name: s3AccessKeyID, Title: "Access key ID", Help: "Such as AKIA….", Secret: true, Preview: true, Example: "AKIAIOSFODNN7EXAMPLE"},
+			{Name: s3SecretAccessKey, Title: "Secret access key", Secret: true},
 			{Name: s3SessionToken, Title: "Session token", Help: "For temporary keys only.", Secret: true},
 			{Name: s3Region, Title: "Region", Help: "Where the buckets are, such as eu-central-1. It is learned from S3 where it is not given.", Example: "us-east-1"},
 			{Name: s3Endpoint, Title: "Endpoint", Help: "The base URL of storage that is not Amazon's, such as https://minio.example.com:9000.", Example: "https://minio.example.com:9000"},
+			{Name: s3RoleARN, Title: "Role", Help: "The ARN of a role to assume with the keys. Each session is narrowed to what the pattern names.", Example: "arn:aws:iam::123456789012:role/models"},
+			{Name: s3ExternalID, Title: "External ID", Help: "What the role's owner asks for when it is assumed.", Example: "acme-weighbridge"},
+			{Name: s3Source, Title: "Source of the keys", Help: "static takes the fields. environment takes what weighbridge's own machine or container has, web_identity the role of its pod.", Options: []string{s3Static, s3Environment, s3WebIdentity}},
 			{Name: s3AddressingStyle, Title: "Addressing style", Help: "auto keeps the style of each request. path names the bucket in the path, virtual in the host; a bucket with dots in its name always goes in the path.", Options: []string{"auto", string(s3host.Path), string(s3host.Virtual)}},
 			{Name: s3RequestPayer, Title: "Requester pays", Help: "allow lets workers ask for objects at your cost (x-amz-request-payer).", Options: []string{"refuse", "allow"}, Policy: true},
 			{Name: s3SampleObject, Title: "Sample object", Help: "An object that the credential can read, as s3://BUCKET/KEY, to check it by.", Example: "s3://acme-models/weights.safetensors"},
@@ -72,7 +78,18 @@ func (s3) Mend(f auth.Fields) auth.Fields {
 
 // Check implements auth.Provider.
 func (p s3) Check(f auth.Fields) error {
-	return checkFields(p.Schema(), f, map[string]fieldRule{
+	schema := p.Schema()
+	if source := f[s3Source].Reveal(); source == "" || source == s3Static {
+		schema.Fields[0].Required, schema.Fields[1].Required = true, true
+	}
+	return checkFields(schema, f, map[string]fieldRule{
+		s3RoleARN: func(v string) string {
+			if parts := strings.SplitN(v, ":", 6); len(parts) != 6 || parts[0] != "arn" || parts[2] != "iam" || !strings.HasPrefix(parts[5], "role/") || !visible(v) {
+				return "is not the ARN of a role, such as arn:aws:iam::123456789012:role/models"
+			}
+			return ""
+		},
+		s3ExternalID: visibleProblem,
 		s3AccessKeyID: func(v string) string {
 			switch {
 			case strings.HasPrefix(v, "WBAK"):

@@ -15,10 +15,11 @@ import (
 // no secret between two requests.
 type s3Engine struct {
 	now     func() time.Time
+	means   *means
 	lessons s3Lessons
 }
 
-func (s3) engine(now func() time.Time) engine { return &s3Engine{now: now} }
+func (s3) engine(now func() time.Time, m *means) engine { return &s3Engine{now: now, means: m} }
 
 var _ engine = (*s3Engine)(nil)
 
@@ -74,9 +75,10 @@ func (e *s3Engine) plan(d *auth.Decision, method string, t auth.Target) (s3Plan,
 		return s3Plan{}, err
 	}
 	p.target.Host = host
-	p.target.Path = prefix + "/" + encodePath(r.key)
-	if prefix != "" && r.key == "" && !r.slash && r.host.Bucket == "" {
-		p.target.Path = prefix
+	if (prefix != "") == (r.host.Bucket == "") {
+		p.target.Path = r.path.String() // in the style that it came in
+	} else {
+		p.target.Path = prefix + "/" + encodePath(r.key)
 	}
 	query := r.outgoingQuery()
 	p.target.RawQuery = query.Canonical()
@@ -122,15 +124,12 @@ func (e *s3Engine) put(ctx context.Context, d *auth.Decision, open openFields, o
 	if err != nil {
 		return auth.Applied{}, err
 	}
-	f, err := open(ctx, s3Needs[:2], s3Needs[2:])
+	keys, err := e.keysOf(ctx, d, open, &p, p.request.class == auth.ClassWrite)
 	if err != nil {
 		return auth.Applied{}, err
 	}
-	id := f[s3AccessKeyID].Reveal()
-	for _, name := range s3Needs {
-		if v := f[name].Reveal(); v != "" && !visible(v) {
-			return auth.Applied{}, errUnsendable
-		}
+	if !visible(keys.ID) || !visible(keys.Secret) || keys.Token != "" && !visible(keys.Token) {
+		return auth.Applied{}, errUnsendable
 	}
 	path, err := sigv4.ParsePath(out.Target.Path, sigv4.PathRule{EmptySegments: true})
 	if err != nil {
@@ -142,7 +141,7 @@ func (e *s3Engine) put(ctx context.Context, d *auth.Decision, open openFields, o
 	}
 	// One signer for each request: the SDK's keeps derived keys by access key
 	// id and day without looking at the secret, and deriving one costs little.
-	signed, err := sigv4.NewSigner(id, f[s3SecretAccessKey], f[s3SessionToken]).Sign(ctx, sigv4.Request{
+	signed, err := sigv4.NewSigner(keys.ID, auth.NewSecret(keys.Secret), auth.NewSecret(keys.Token)).Sign(ctx, sigv4.Request{
 		Method: out.Method, Host: out.Target.Authority(), Path: path, Query: query,
 		Region: p.region, Fields: header.signed, Payload: header.payload,
 	}, e.now().Add(e.lessons.offset(d)))
@@ -155,8 +154,7 @@ func (e *s3Engine) put(ctx context.Context, d *auth.Decision, open openFields, o
 	for _, field := range signed.Fields() {
 		out.Header.Set(field.Name, field.Value)
 	}
-	applied := auth.Applied{Mask: []auth.Secret{f[s3SecretAccessKey]}}
-	applied.Mask = appendMask(applied.Mask, id)
-	applied.Mask = appendMask(applied.Mask, f[s3SessionToken].Reveal())
-	return applied, nil
+	mask := appendMask(make([]auth.Secret, 0, 3), keys.Secret)
+	mask = appendMask(mask, keys.ID)
+	return auth.Applied{Mask: appendMask(mask, keys.Token)}, nil
 }

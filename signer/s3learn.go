@@ -90,6 +90,9 @@ func (e *s3Engine) learn(_ context.Context, d *auth.Decision, out *auth.Outgoing
 	said := readS3Error(a.Body())
 	redirect := a.Status < 400
 	switch {
+	case said.Code == "ExpiredToken" && s3Exchanged(d.Params) && !a.Again && a.Repeatable:
+		e.means.tokens.forget(d.CredentialID, d.Version)
+		return auth.Lesson{Again: true, Note: "the temporary keys have ended before their time; others are got"}
 	case redirect, a.Status == 400 && (out.Method == "HEAD" || said.Code == "AuthorizationHeaderMalformed" || said.Code == "IllegalLocationConstraintException"):
 		return e.learnRegion(d, &p, a, &said, redirect)
 	case a.Status == 403 && (said.Code == "RequestTimeTooSkewed" || out.Method == "HEAD"):

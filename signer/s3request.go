@@ -15,10 +15,9 @@ type s3Request struct {
 	// bucket, the bucket for those about the account, and at an access point,
 	// where the host stands for it.
 	bucket, key string
-	// slash says that a request about a bucket in path style ended in one.
-	slash bool
-	query sigv4.Query
-	class auth.Class
+	path        sigv4.Path
+	query       sigv4.Query
+	class       auth.Class
 	// prefix is that of a listing, decoded.
 	prefix string
 	// refused says why nothing is put on the request, or nothing.
@@ -41,6 +40,7 @@ func (d *s3Dialect) read(method string, t *auth.Target) (r s3Request, ok bool) {
 	if err != nil {
 		return r, false
 	}
+	r.path = path
 	switch {
 	case r.host.AccessPoint:
 		r.key, err = path.HostStyle()
@@ -49,7 +49,6 @@ func (d *s3Dialect) read(method string, t *auth.Target) (r s3Request, ok bool) {
 		r.key, err = path.HostStyle()
 	default:
 		r.bucket, r.key, err = path.PathStyle()
-		r.slash = r.key == "" && strings.HasSuffix(path.Decoded(), "/")
 	}
 	if err != nil {
 		return r, false
@@ -114,12 +113,11 @@ func (s3) Canonical(dialect, method string, t auth.Target) (c auth.Canonical, ok
 	if err != nil {
 		return c, false
 	}
-	if _, ok = d.parse(t.Scheme, t.Host, t.Port); !ok {
-		return c, false
-	}
 	r, ok := d.read(method, &t)
 	if !ok {
-		return auth.Canonical{}, true // of S3, but nothing that a rule could be about
+		// Of S3, but nothing that a rule could be about; or another's.
+		_, ok = d.parse(t.Scheme, t.Host, t.Port)
+		return auth.Canonical{}, ok
 	}
 	c.Class, c.Refused, c.Container = r.class, r.refused, 1
 	named := r.key
@@ -130,7 +128,13 @@ func (s3) Canonical(dialect, method string, t auth.Target) (c auth.Canonical, ok
 	if r.host.AccessPoint {
 		bucket, c.Container = "", 0
 	}
-	path, err := sigv4.ParsePath("/"+encodePath(named), sigv4.PathRule{EmptySegments: true})
+	var path sigv4.Path
+	switch {
+	case named == r.key && r.host.Bucket != "":
+		path = r.path
+	case named != "":
+		path, err = sigv4.ParsePath("/"+encodePath(named), sigv4.PathRule{EmptySegments: true})
+	}
 	if err != nil {
 		if c.Refused == "" {
 			c.Refused = "the prefix cannot be told to be one: " + auth.AsError(err).Reason
@@ -145,6 +149,13 @@ func (s3) Canonical(dialect, method string, t auth.Target) (c auth.Canonical, ok
 
 // encodePath percent-encodes a key or prefix, slashes apart.
 func encodePath(s string) string {
+	plain := true
+	for i := 0; i < len(s) && plain; i++ {
+		plain = s[i] == '/' || unreserved(s[i])
+	}
+	if plain {
+		return s
+	}
 	var b strings.Builder
 	for i, part := range strings.Split(s, "/") {
 		if i > 0 {

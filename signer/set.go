@@ -70,7 +70,7 @@ func NewSet(v Vault, o SetOptions) *Set {
 	s.means = means{tokens: newTokens(o.Now), client: o.Client, machine: o.Machine, getenv: o.Getenv, readFile: o.ReadFile}
 	for _, p := range registered {
 		if p, ok := p.(stateful); ok {
-			s.engines[p] = p.engine(o.Now)
+			s.engines[p] = p.engine(o.Now, &s.means)
 		}
 	}
 	s.audiences.Store(&map[audienceKey]*audience{})

@@ -201,3 +201,15 @@ func (o *obstacle) Unwrap() error { return o.cause }
 
 // status is an HTTP status for people.
 func status(code int) string { return "status " + strconv.Itoa(code) }
+
+// forget drops every token of a credential's version: its upstream says that
+// they have ended. Exchanges that run go on.
+func (t *tokens) forget(credential string, version uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for key, k := range t.kept {
+		if key.credential == credential && key.version == version && k.running == nil {
+			delete(t.kept, key)
+		}
+	}
+}

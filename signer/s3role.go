@@ -1,0 +1,237 @@
+package signer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
+	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/weighbridge/weighbridge/auth"
+)
+
+// The sources of keys (AWS SDKs and Tools Reference, "Standardized credential
+// providers").
+const (
+	s3Static      = "static"
+	s3Environment = "environment"
+	s3WebIdentity = "web_identity"
+)
+
+// s3Keys are what a request is signed with.
+type s3Keys struct {
+	ID     string
+	Secret string
+	Token  string
+}
+
+// exchanged reports whether the keys are not those that were entered.
+func s3Exchanged(params map[string]string) bool {
+	return params[s3RoleARN] != "" || params[s3Source] == s3Environment || params[s3Source] == s3WebIdentity
+}
+
+// keysOf gets the keys to sign with: those of the fields, those of the machine
+// or pod, or those of a role. Temporary ones are kept and renewed ahead, one
+// exchange at a time; a role's are good for what the deciding pattern names
+// and for the kind of request only.
+func (e *s3Engine) keysOf(ctx context.Context, d *auth.Decision, open openFields, p *s3Plan, write bool) (s3Keys, error) {
+	static := d.Params[s3Source] == "" || d.Params[s3Source] == s3Static
+	var own s3Keys
+	if static {
+		f, err := open(ctx, s3Needs[:2], s3Needs[2:])
+		if err != nil {
+			return s3Keys{}, err
+		}
+		own = s3Keys{f[s3AccessKeyID].Reveal(), f[s3SecretAccessKey].Reveal(), f[s3SessionToken].Reveal()}
+	}
+	if !s3Exchanged(d.Params) {
+		return own, nil
+	}
+	if e.means == nil || e.means.tokens == nil {
+		return s3Keys{}, errors.New("there are no means to exchange it")
+	}
+	purpose, policy := "machine", ""
+	if d.Params[s3RoleARN] != "" {
+		var err error
+		if policy, err = s3SessionPolicy(d.Rule, p, write); err != nil {
+			return s3Keys{}, err
+		}
+		purpose = "role " + policy
+	}
+	v, err := e.means.tokens.get(ctx, tokenKey{d.CredentialID, d.Version, purpose}, func(ctx context.Context) (token, error) {
+		return e.exchange(ctx, d.Params, own, policy)
+	})
+	if err != nil {
+		return s3Keys{}, err
+	}
+	var keys s3Keys
+	if err := json.Unmarshal([]byte(v.Reveal()), &keys); err != nil {
+		return s3Keys{}, errors.New("the temporary keys are not understood")
+	}
+	return keys, nil
+}
+
+// exchange asks AWS for temporary keys.
+func (e *s3Engine) exchange(ctx context.Context, params map[string]string, own s3Keys, policy string) (token, error) {
+	provider, err := e.source(params, own)
+	if err != nil {
+		return token{}, err
+	}
+	if params[s3RoleARN] != "" {
+		if e.means.client == nil {
+			return token{}, errors.New("there is no client to reach STS with")
+		}
+		provider = stscreds.NewAssumeRoleProvider(e.sts(params, provider), params[s3RoleARN], func(o *stscreds.AssumeRoleOptions) {
+			o.RoleSessionName = "weighbridge"
+			o.Policy = aws.String(policy)
+			if id := params[s3ExternalID]; id != "" {
+				o.ExternalID = aws.String(id)
+			}
+		})
+	}
+	got, err := provider.Retrieve(ctx)
+	if err != nil {
+		return token{}, err
+	}
+	text, err := json.Marshal(s3Keys{got.AccessKeyID, got.SecretAccessKey, got.SessionToken})
+	if err != nil {
+		return token{}, err
+	}
+	life := s3MachineLife
+	if got.CanExpire {
+		life = got.Expires.Sub(e.now())
+	}
+	return token{value: auth.NewSecret(string(text)), life: life}, nil
+}
+
+// s3MachineLife is how long keys are used that do not say when they end, before
+// they are looked up again.
+const s3MachineLife = 5 * time.Minute
+
+// source finds the keys that a role is assumed with, or that are used as they
+// are: the fields', or the environment's variables, the container's endpoint
+// and the machine's metadata service in this order, or those of the role that a
+// pod's token stands for.
+func (e *s3Engine) source(params map[string]string, own s3Keys) (aws.CredentialsProvider, error) {
+	env := e.means.getenv
+	switch params[s3Source] {
+	case s3WebIdentity:
+		file, role := env("AWS_WEB_IDENTITY_TOKEN_FILE"), env("AWS_ROLE_ARN")
+		if file == "" || role == "" {
+			return nil, errors.New("AWS_WEB_IDENTITY_TOKEN_FILE or AWS_ROLE_ARN is not set where weighbridge runs")
+		}
+		if e.means.client == nil {
+			return nil, errors.New("there is no client to reach STS with")
+		}
+		return stscreds.NewWebIdentityRoleProvider(e.sts(params, aws.AnonymousCredentials{}), role, webToken{e.means, file}, func(o *stscreds.WebIdentityRoleOptions) {
+			o.RoleSessionName = "weighbridge"
+		}), nil
+	case s3Environment:
+		if id, secret := env("AWS_ACCESS_KEY_ID"), env("AWS_SECRET_ACCESS_KEY"); id != "" && secret != "" {
+			return credentials.NewStaticCredentialsProvider(id, secret, env("AWS_SESSION_TOKEN")), nil
+		}
+		if e.means.machine == nil {
+			return nil, errors.New("there is no client to reach the machine's metadata service with")
+		}
+		endpoint := env("AWS_CONTAINER_CREDENTIALS_FULL_URI")
+		if path := env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"); path != "" {
+			endpoint = "http://169.254.170.2" + path // the task metadata endpoint of ECS
+		}
+		if endpoint != "" {
+			return endpointcreds.New(endpoint, func(o *endpointcreds.Options) {
+				o.HTTPClient = e.means.machine
+				o.AuthorizationToken = env("AWS_CONTAINER_AUTHORIZATION_TOKEN")
+				if file := env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"); file != "" {
+					o.AuthorizationTokenProvider = endpointcreds.TokenProviderFunc(func() (string, error) {
+						b, err := e.means.readFile(file)
+						return strings.TrimSpace(string(b)), err
+					})
+				}
+			}), nil
+		}
+		return ec2rolecreds.New(func(o *ec2rolecreds.Options) {
+			o.Client = imds.New(imds.Options{HTTPClient: e.means.machine})
+		}), nil
+	}
+	return credentials.NewStaticCredentialsProvider(own.ID, own.Secret, own.Token), nil
+}
+
+// webToken reads a pod's token each time: it is renewed on disk.
+type webToken struct {
+	means *means
+	file  string
+}
+
+// GetIdentityToken implements stscreds.IdentityTokenRetriever.
+func (w webToken) GetIdentityToken() ([]byte, error) { return w.means.readFile(w.file) }
+
+// sts is the regional Security Token Service.
+func (e *s3Engine) sts(params map[string]string, with aws.CredentialsProvider) *sts.Client {
+	region := params[s3Region]
+	if region == "" {
+		region = "us-east-1"
+	}
+	return sts.New(sts.Options{Region: region, Credentials: with, HTTPClient: e.means.client})
+}
+
+// s3SessionPolicy allows what the deciding rule names, and of that the kind of
+// request that is made: a role's keys that read cannot write (IAM User Guide,
+// "Session policies").
+func s3SessionPolicy(rule string, p *s3Plan, write bool) (string, error) {
+	if p.request.host.AccessPoint {
+		return "", errors.New("a role is not assumed for an access point; name the bucket")
+	}
+	if p.request.host.Partition == "" {
+		return "", errors.New("roles are those of Amazon")
+	}
+	pattern, err := auth.ParsePattern(rule)
+	if err != nil {
+		return "", err
+	}
+	bucket, key, _ := strings.Cut(pattern.Path()[1:], "/")
+	if strings.Contains(bucket, "*") {
+		bucket, key = "*", "*" // what a star of ours matches is no ARN's
+	}
+	if i := strings.IndexByte(key, '*'); i >= 0 {
+		key = key[:i] + "*"
+	}
+	key, wild := strings.CutSuffix(key, "*")
+	key, _ = unescapeOnce(key)
+	key = arnText.Replace(key)
+	if wild {
+		key += "*"
+	}
+	arn := "arn:" + p.request.host.Partition + ":s3:::" + bucket
+	actions := []string{"s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectAttributes"}
+	if write {
+		actions = append(actions, "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:AbortMultipartUpload")
+	}
+	type statement struct {
+		Effect    string
+		Action    []string
+		Resource  string
+		Condition map[string]map[string]string `json:",omitempty"`
+	}
+	list := statement{Effect: "Allow", Action: []string{"s3:ListBucket", "s3:ListBucketVersions", "s3:GetBucketLocation"}, Resource: arn}
+	if key != "*" && key != "" {
+		list.Action = list.Action[:2]
+		list.Condition = map[string]map[string]string{"StringLike": {"s3:prefix": key}}
+	}
+	text, err := json.Marshal(struct {
+		Version   string
+		Statement []statement
+	}{"2012-10-17", []statement{{Effect: "Allow", Action: actions, Resource: arn + "/" + key}, list}})
+	return string(text), err
+}
+
+// arnText escapes what IAM reads as a wildcard or variable ("IAM policy
+// elements: Variables and tags").
+var arnText = strings.NewReplacer("*", "${*}", "?", "${?}", "$", "${$}")
