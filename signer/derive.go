@@ -51,6 +51,18 @@ func (c *call) token(ctx context.Context, purpose string, fetch func(context.Con
 	return c.tokens.get(ctx, tokenKey{c.credential, c.version, purpose}, fetch)
 }
 
+// learnOfToken gives a token up that an upstream does not take any more (401,
+// RFC 6750, section 3.1: expired, revoked): it is exchanged anew, once.
+func (s *Set) learnOfToken(d *auth.Decision, out *auth.Outgoing, a *auth.Refused) auth.Lesson {
+	if _, ok := d.Provider.(deriver); !ok || d.Outcome != auth.Inject || a.Status != http.StatusUnauthorized || a.Again || !a.Repeatable {
+		return auth.Lesson{}
+	}
+	if !s.means.tokens.drop(d.CredentialID, d.Version, out.Header.Get(authorization)) {
+		return auth.Lesson{}
+	}
+	return auth.Lesson{Again: true, Note: a.Host + " takes the token no more; another one is asked for"}
+}
+
 // read reports whether the request only reads. Whether it may write was
 // decided before.
 func (c *call) read() bool { return classifyMethod(c.out.Method) == auth.ClassRead }

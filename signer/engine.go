@@ -61,7 +61,7 @@ func (s *Set) Learn(ctx context.Context, d auth.Decision, out *auth.Outgoing, a 
 	if e := s.engineOf(&d); e != nil && d.Outcome == auth.Inject {
 		return e.learn(ctx, &d, out, a)
 	}
-	return auth.Lesson{}
+	return s.learnOfToken(&d, out, a)
 }
 
 // signBy is Sign by an engine.

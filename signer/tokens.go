@@ -54,6 +54,8 @@ type tokens struct {
 // keptToken is one entry; the fields are guarded by tokens.mu.
 type keptToken struct {
 	value auth.Secret
+	// got is when it was exchanged.
+	got time.Time
 	// from renew on it is renewed, from end on it is not used.
 	renew, end time.Time
 	// running is closed when the exchange that runs has ended; nil where none
@@ -153,19 +155,32 @@ func (t *tokens) start(k *keptToken, fetch func(context.Context) (token, error))
 			return
 		}
 		k.failure = nil
-		k.value, k.end = got.value, now.Add(got.life-got.life/20)
+		k.value, k.got, k.end = got.value, now, now.Add(got.life-got.life/20)
 		k.renew = now.Add(got.life * 4 / 5)
 	})
 }
 
-// drop forgets the token for key where it is still the given one: its issuer's
-// audience refused it.
-func (t *tokens) drop(key tokenKey, value auth.Secret) {
+// tokenFresh is how old a token is at least that is given up because it was
+// refused: of a younger one the fault lies elsewhere, and many refusals must
+// not become as many exchanges.
+const tokenFresh = 10 * time.Second
+
+// drop forgets the token of a credential that was put on as authorization, and
+// was refused, and reports whether it did: another one may do better.
+func (t *tokens) drop(credential string, version uint64, authorization string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if k := t.kept[key]; k != nil && k.value.Equal(value) {
-		k.value = auth.Secret{}
+	now := t.now()
+	for key, k := range t.kept {
+		if key.credential != credential || key.version != version || k.value.IsZero() || now.Sub(k.got) < tokenFresh {
+			continue
+		}
+		if v := k.value.Reveal(); v == authorization || "Bearer "+v == authorization {
+			k.value = auth.Secret{}
+			return true
+		}
 	}
+	return false
 }
 
 // makeRoom forgets what older versions of the credential left behind, and

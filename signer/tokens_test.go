@@ -127,12 +127,14 @@ func TestTokensAreRenewedAheadWhileTheOldOneServes(t *testing.T) {
 		time.Sleep(2 * tokenPause)
 		i.fail.Store(nil)
 		current := get()
-		tokens.drop(key, auth.NewSecret("another"))
-		if get() != current {
+		if tokens.drop("cred", 1, "Bearer "+current) {
+			t.Error("a fresh one was dropped")
+		}
+		time.Sleep(tokenFresh)
+		if tokens.drop("cred", 1, "Bearer another") || tokens.drop("other", 1, current) || tokens.drop("cred", 2, current) || get() != current {
 			t.Error("another one's drop dropped it")
 		}
-		tokens.drop(key, auth.NewSecret(current))
-		if get() == current {
+		if !tokens.drop("cred", 1, "Bearer "+current) || get() == current {
 			t.Error("it is given out after it was dropped")
 		}
 	})
