@@ -11,11 +11,11 @@ import (
 	"github.com/weighbridge/weighbridge/signer/sigv4"
 )
 
-// s3Engine signs requests to S3, and remembers what S3 has taught it. It holds
-// no secret between two requests.
+// s3Engine signs requests to S3, and remembers what S3 has taught it.
 type s3Engine struct {
 	now     func() time.Time
 	means   *means
+	signers s3Signers
 	lessons s3Lessons
 }
 
@@ -131,18 +131,8 @@ func (e *s3Engine) put(ctx context.Context, d *auth.Decision, open openFields, o
 	if !visible(keys.ID) || !visible(keys.Secret) || keys.Token != "" && !visible(keys.Token) {
 		return auth.Applied{}, errUnsendable
 	}
-	path, err := sigv4.ParsePath(out.Target.Path, sigv4.PathRule{EmptySegments: true})
-	if err != nil {
-		return auth.Applied{}, err
-	}
-	query, err := sigv4.ParseQuery(out.Target.RawQuery)
-	if err != nil {
-		return auth.Applied{}, err
-	}
-	// One signer for each request: the SDK's keeps derived keys by access key
-	// id and day without looking at the secret, and deriving one costs little.
-	signed, err := sigv4.NewSigner(keys.ID, auth.NewSecret(keys.Secret), auth.NewSecret(keys.Token)).Sign(ctx, sigv4.Request{
-		Method: out.Method, Host: out.Target.Authority(), Path: path, Query: query,
+	signed, err := e.signers.of(d, keys).signer.Sign(ctx, sigv4.Request{
+		Method: out.Method, Host: out.Target.Authority(), Path: p.request.path, Query: p.request.query,
 		Region: p.region, Fields: header.signed, Payload: header.payload,
 	}, e.now().Add(e.lessons.offset(d)))
 	if err != nil {

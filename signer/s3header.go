@@ -35,7 +35,7 @@ var s3Writes = []string{
 
 // s3Dropped are fields of a signature, or of an SDK's own book-keeping, that
 // are not called x-amz-*.
-var s3Dropped = []string{"Date", "amz-sdk-invocation-id", "amz-sdk-request", "amz-sdk-retry"}
+var s3Dropped = []string{"date", "amz-sdk-invocation-id", "amz-sdk-request", "amz-sdk-retry"}
 
 // s3HeaderOf sorts the fields of a request. payer lets it be at the operator's
 // cost. What would name another object than the one that was decided, or
@@ -47,14 +47,20 @@ func s3HeaderOf(out *auth.Outgoing, payer bool) (h s3Header, err error) {
 	}
 	write := out.Method != "GET" && out.Method != "HEAD"
 	h.payload = sigv4.EmptyPayload
-	h.drop = append(h.drop, s3Dropped...)
-	if !write {
-		h.drop = append(h.drop, "Content-Type")
-	}
 	fields.Each(func(name, value string) {
+		if err != nil || len(name) < 4 {
+			return
+		}
+		switch name[0] | 0x20 {
+		case 'a', 'c', 'd', 'x':
+		default:
+			return
+		}
 		low := strings.ToLower(name)
 		switch {
-		case err != nil, !strings.HasPrefix(low, "x-amz-") && !strings.HasPrefix(low, "x-goog-"):
+		case contains(s3Dropped, low), low == "content-type" && !write:
+			h.drop = append(h.drop, name)
+		case !strings.HasPrefix(low, "x-amz-") && !strings.HasPrefix(low, "x-goog-"):
 		case sigv4.IsSigningField(low):
 			h.drop = append(h.drop, name)
 		case out.Decided && (strings.HasPrefix(low, "x-amz-copy-source") || low == "x-amz-metadata-directive" || low == "x-amz-acl"):
