@@ -243,6 +243,7 @@ func (x *exchange) pass(h answerHeader, body *wire.Body) *auth.Error {
 		}
 		x.transfer.total.Store(n)
 	}
+	body.Share(x.identity.KeyID)
 	x.line.stream(body, x.progress, x.resume(h, n), x.end)
 	return nil
 }

@@ -25,6 +25,7 @@ type Proxy struct {
 	client  *wire.Client
 	buffers *wire.Buffers
 	texts   *texts
+	shares  *wire.Shares
 
 	// strangers is the log for requests of nobody who was identified: sampled,
 	// so that it cannot be flooded.
@@ -63,7 +64,11 @@ func New(o Options) (*Proxy, error) {
 	if o.IdleTimeout <= 0 {
 		o.IdleTimeout = 60 * time.Second
 	}
-	p := &Proxy{o: o, buffers: wire.NewBuffers(wire.DefaultBudget), texts: newTexts(), closed: make(chan struct{})}
+	shares, err := wire.NewShares(0)
+	if err != nil {
+		return nil, err
+	}
+	p := &Proxy{o: o, shares: shares, buffers: wire.NewBuffers(wire.DefaultBudget), texts: newTexts(), closed: make(chan struct{})}
 	p.policy.Store(pol)
 	p.strangers = o.Logger.Sample(&zerolog.BurstSampler{Burst: 20, Period: time.Second})
 	p.client = wire.NewClient(wire.ClientOptions{
@@ -75,6 +80,7 @@ func New(o Options) (*Proxy, error) {
 		},
 		TLS:          &tls.Config{RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12},
 		Buffers:      p.buffers,
+		Shares:       p.shares,
 		StallTimeout: o.IdleTimeout,
 	})
 	p.server = p.newServer()
@@ -172,6 +178,9 @@ func (p *Proxy) Close() (err error) {
 		}
 		close(p.closed)
 		p.client.Close()
+		if e := p.shares.Close(); err == nil {
+			err = e
+		}
 	})
 	p.watch.Wait()
 	return err

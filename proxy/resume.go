@@ -139,6 +139,7 @@ func (r *rest) ask(sent int64) (*wire.Body, *setback) {
 		_ = body.Close()
 		return nil, s
 	}
+	body.Share(x.identity.KeyID)
 	return body, nil
 }
 

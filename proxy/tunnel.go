@@ -84,7 +84,7 @@ func (x *exchange) copyBlindly(ctx context.Context, c, upstream net.Conn, early 
 		}
 	}
 	_, down, err = wire.Tunnel(ctx, c, upstream, wire.TunnelOptions{
-		Buffers: x.p.buffers,
+		Buffers: x.p.buffers, Shares: x.p.shares, Key: x.identity.KeyID,
 		OnProgress: func(_, down int64) {
 			x.transfer.bytes.Add(down)
 		},

@@ -45,6 +45,10 @@ func TestBenchPeer(t *testing.T) {
 	_ = pem.Encode(os.Stdout, &pem.Block{Type: "PRIVATE KEY", Bytes: key})
 	fmt.Println("ready")
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+		if what, ok := strings.CutPrefix(in.Text(), "probe "); ok {
+			probe(t, what)
+			continue
+		}
 		var addr string
 		var secure bool
 		var streams, size, repeat int
@@ -92,6 +96,7 @@ type peer struct {
 	in            io.Writer
 	out           *bufio.Reader
 	plain, secure string
+	rootPEM       []byte
 	roots         *x509.CertPool
 	front         tls.Certificate
 }
@@ -129,7 +134,8 @@ func startPeer(b *testing.B) *peer {
 		text.WriteString(line)
 	}
 	root, rest := pem.Decode([]byte(text.String()))
-	p.roots.AppendCertsFromPEM(pem.EncodeToMemory(root))
+	p.rootPEM = pem.EncodeToMemory(root)
+	p.roots.AppendCertsFromPEM(p.rootPEM)
 	if p.front, err = tls.X509KeyPair(rest, rest); err != nil {
 		b.Fatal(err)
 	}

@@ -41,6 +41,7 @@ type Body struct {
 
 	client   net.Conn
 	progress func(n int64)
+	key      string
 }
 
 var (
@@ -189,6 +190,7 @@ func (b *Body) release(reusable bool) {
 	b.u = nil
 	// The leash is gone where the context ended: the connection is closed.
 	reusable = b.leash.free(u) && reusable
+	u.base.turn = nil
 	// The read batch is taken away before anybody else may get the connection;
 	// its buffer goes back where it was lent.
 	reusable = u.base.endRead() && reusable
@@ -237,6 +239,10 @@ func (b *Body) Memory() ([]byte, bool) {
 	}
 	return b.mem, true
 }
+
+// Share says whose stream it is: see Shares. Without it the stream is one of a
+// key that is nobody's.
+func (b *Body) Share(key string) { b.key = key }
 
 // Attach hands b to resp: in memory it becomes resp's body and b is closed;
 // otherwise it becomes resp's body stream, which the Server streams and

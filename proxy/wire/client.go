@@ -49,6 +49,8 @@ type ClientOptions struct {
 	// verification off.
 	TLS     *tls.Config
 	Buffers *Buffers
+	// Shares give streams turns at the processors; nil lets all run at once.
+	Shares *Shares
 	// IdleTimeout is how long an unused connection is kept. Default 60 s.
 	IdleTimeout time.Duration
 	// StallTimeout is how long an upstream may send, or take, not a single

@@ -43,6 +43,8 @@ type Conn struct {
 	// Unix time, and bound for how long; zero after anybody else did.
 	bounded atomic.Int64
 	bound   time.Duration
+	// turn is given up while c waits for its peer; nil outside of streams.
+	turn *turn
 	// abandoned makes every Read fail from now on: see abandonRead.
 	abandoned atomic.Bool
 }
@@ -260,7 +262,11 @@ func (c *Conn) readRaw(p []byte) (int, error) {
 	if c.abandoned.Load() { // set before its deadline, which we may have moved
 		_ = c.SetReadDeadline(longAgo)
 	}
-	n, err := c.Conn.Read(p)
+	read := c.Conn.Read
+	if c.turn != nil {
+		read = c.readInTurn
+	}
+	n, err := read(p)
 	c.fin = c.fin || err == io.EOF
 	if err != nil && n == 0 {
 		err = c.readStalled(err)
@@ -333,9 +339,13 @@ func (c *Conn) writeRaw(p []byte) (int, error) {
 	}
 	total := 0
 	var watch progress
+	write := c.Conn.Write
+	if c.turn != nil {
+		write = c.writeInTurn
+	}
 	for {
 		c.pushWrite()
-		n, err := c.Conn.Write(p[total:])
+		n, err := write(p[total:])
 		total += n
 		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return total, err

@@ -55,6 +55,7 @@ func (b *Buffers) returnPipe(p *pipe, empty bool) {
 // The closures are made once, so that a body of any length allocates the same.
 type splicer struct {
 	src, dst *Conn
+	turn     *turn // of src
 	b        *Buffers
 	p        *pipe
 	pending  int // bytes in the pipe
@@ -75,20 +76,30 @@ func newSplicer(dst, src *Conn, b *Buffers) *splicer {
 	if p == nil {
 		return nil
 	}
-	s := &splicer{src: src, dst: dst, b: b, p: p}
+	s := &splicer{src: src, dst: dst, turn: src.turn, b: b, p: p}
 	s.fill = func(fd uintptr) bool {
 		for {
 			s.got, s.err = unix.Splice(int(fd), nil, s.p.w, nil, s.want, unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
-			if s.err != unix.EINTR {
-				return s.err != unix.EAGAIN
+			switch s.err {
+			case unix.EINTR:
+			case unix.EAGAIN:
+				s.turn.give()
+				return false
+			default:
+				return true
 			}
 		}
 	}
 	s.pour = func(fd uintptr) bool {
 		for {
 			s.got, s.err = unix.Splice(s.p.r, nil, int(fd), nil, s.pending, unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
-			if s.err != unix.EINTR {
-				return s.err != unix.EAGAIN
+			switch s.err {
+			case unix.EINTR:
+			case unix.EAGAIN:
+				s.turn.give()
+				return false
+			default:
+				return true
 			}
 		}
 	}
@@ -110,6 +121,7 @@ func (s *splicer) step(max int64) (n int64, fromSrc bool, err error) {
 		if err := s.src.sys.Read(s.fill); err != nil {
 			return 0, true, s.src.readStalled(err)
 		}
+		s.turn.take() // it may have been given up
 		switch {
 		case s.err == unix.EINVAL || s.err == unix.ENOSYS:
 			return 0, true, errNoSplice

@@ -6,7 +6,7 @@ import "errors"
 
 type pipe struct{}
 
-type splicer struct{}
+type splicer struct{ turn *turn }
 
 var errNoSplice = errors.New("wire: splice is not supported here")
 

@@ -47,6 +47,16 @@ func (b *Body) WriteTo(w io.Writer) (n int64, err error) {
 		down.setWriteIdle(b.limit.worker)
 		defer down.setWriteIdle(0)
 	}
+	up := b.u.base // of the upstream; b.u goes with the last byte
+	// A request that is still being sent uses the connections as well.
+	if s := b.u.c.o.Shares; s != nil && b.upload == nil && down != nil && up.shares() && down.shares() {
+		t := s.of(b.key)
+		up.turn, down.turn = t, t
+		defer func() {
+			t.give()
+			down.turn = nil
+		}()
+	}
 	// TLS is where a *Conn is wrapped.
 	upTLS := b.u.net != b.u.base
 	downTLS := down != nil && b.client != down
@@ -69,7 +79,7 @@ func (b *Body) worker(err error) error {
 // pump copies through a buffer: system calls are as large as the buffers while
 // data is there, and nothing is delayed when it is not.
 func (b *Body) pump(sink io.Writer, down *Conn, upTLS, downTLS bool) (err error) {
-	up := b.u.base
+	up, turn := b.u.base, b.u.base.turn
 	l := b.u.c.o.Buffers.lend(upTLS, downTLS)
 	up.lendRead(slice(l.read))
 	if downTLS {
@@ -89,6 +99,7 @@ func (b *Body) pump(sink io.Writer, down *Conn, upTLS, downTLS bool) (err error)
 	room := len(buf) + len(buf)>>8 + 1<<10
 	for {
 		b.dropReader()
+		turn.step()
 		n, pause, rerr := 0, false, error(nil)
 		for n < len(buf) && rerr == nil {
 			var m int
@@ -148,7 +159,9 @@ func (b *Body) splice(down *Conn) (done bool, err error) {
 	b.dropReader()
 	first := true
 	for b.left > 0 {
+		s.turn.step()
 		n, fromUpstream, err := s.step(b.left)
+		s.turn.count(int(n))
 		b.left -= n
 		b.moved(n)
 		switch {

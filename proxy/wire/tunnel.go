@@ -15,6 +15,9 @@ import (
 // TunnelOptions of one blind tunnel.
 type TunnelOptions struct {
 	Buffers *Buffers
+	// Shares give the tunnel turns as one of Key's streams; nil lets it run.
+	Shares *Shares
+	Key    string
 	// Idle ends the tunnel after no byte moved in either direction. Default
 	// 10 min.
 	Idle time.Duration
@@ -89,7 +92,9 @@ func (t *tunnel) oneWay(dst, src net.Conn, n *int64, report func(int64)) (err er
 	moved := func(k int64) { *n += k; report(k) }
 	if src == from && dst == to {
 		if s := newSplicer(to, from, t.o.Buffers); s != nil {
+			s.turn = t.o.Shares.of(t.o.Key)
 			err := t.splice(s, moved)
+			s.turn.give()
 			s.close()
 			if !errors.Is(err, errNoSplice) {
 				return endOfWay(err, dst)
@@ -102,7 +107,9 @@ func (t *tunnel) oneWay(dst, src net.Conn, n *int64, report func(int64)) (err er
 // splice moves until an error; io.EOF is the clean end.
 func (t *tunnel) splice(s *splicer, moved func(int64)) error {
 	for {
+		s.turn.step()
 		n, fromSrc, err := s.step(math.MaxInt64)
+		s.turn.count(int(n))
 		if n > 0 {
 			moved(n)
 		}

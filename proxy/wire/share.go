@@ -1,0 +1,195 @@
+package wire
+
+import (
+	"errors"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+// Shares gives streams turns at the processors, so that one key with many
+// streams leaves others what is theirs: a turn is a batch of bytes, keys take
+// turns one after the other however many streams they have, and there are no
+// more turns at a time than processors.
+//
+// What has no turn sleeps. That is the point as much as the order: the Go
+// scheduler looks at the network only when nothing else can run, or every
+// 10 ms (runtime.sysmon). While 64 streams can run, a new request waits for
+// all of them several times over; while they sleep, for a batch.
+//
+// A turn is never held by who waits for a network. All methods may be called
+// by any number of goroutines; a nil *Shares gives nobody turns, and nobody
+// waits.
+type Shares struct {
+	mu    sync.Mutex
+	free  int
+	keys  map[string]*queue
+	order []*queue // of the keys that wait, whose turn it is first
+	// waiting is how many streams wait.
+	waiting atomic.Int32
+	// bell is rung where a turn is free and somebody waits. It is a pipe, so
+	// that who comes next is found by looking at the network, and with it
+	// whoever else the network has something for.
+	bell, ear *os.File
+	over      bool
+	rung      sync.WaitGroup
+}
+
+// queue is the streams of a key that wait.
+type queue struct {
+	key     string
+	waiting []*turn
+}
+
+// NewShares makes Shares with n turns at a time; zero or less means as many as
+// Go uses processors. Close ends it.
+func NewShares(n int) (*Shares, error) {
+	if n <= 0 {
+		n = runtime.GOMAXPROCS(0)
+	}
+	s := &Shares{free: n, keys: map[string]*queue{}}
+	var err error
+	if s.ear, s.bell, err = os.Pipe(); err != nil {
+		return nil, err
+	}
+	s.rung.Go(s.listen)
+	return s, nil
+}
+
+// Close lets everybody go on at once.
+func (s *Shares) Close() error {
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	s.over = true
+	for _, q := range s.order {
+		for _, t := range q.waiting {
+			t.granted <- struct{}{}
+		}
+	}
+	s.order, s.keys = nil, map[string]*queue{}
+	s.waiting.Store(0)
+	s.mu.Unlock()
+	err := s.bell.Close()
+	s.rung.Wait()
+	return errors.Join(err, s.ear.Close())
+}
+
+// listen hands out turns when the bell is rung.
+func (s *Shares) listen() {
+	var b [64]byte
+	for {
+		if _, err := s.ear.Read(b[:]); err != nil {
+			return
+		}
+		// First those for whom the network had something.
+		runtime.Gosched()
+		s.mu.Lock()
+		for s.free > 0 && len(s.order) > 0 {
+			s.free--
+			s.first().granted <- struct{}{}
+		}
+		s.mu.Unlock()
+	}
+}
+
+// first takes out whose turn it is. s.mu is held.
+func (s *Shares) first() *turn {
+	q := s.order[0]
+	t := q.waiting[0]
+	q.waiting[0] = nil
+	q.waiting = q.waiting[1:]
+	copy(s.order, s.order[1:])
+	s.order[len(s.order)-1] = q
+	if len(q.waiting) == 0 {
+		delete(s.keys, q.key)
+		s.order = s.order[:len(s.order)-1]
+	}
+	s.waiting.Add(-1)
+	return t
+}
+
+// turn is one stream's. The nil turn is always had.
+type turn struct {
+	s       *Shares
+	key     string
+	held    bool
+	granted chan struct{}
+	moved   int64 // in this turn
+}
+
+// turnBytes is how much a turn moves: a read batch.
+const turnBytes = fullRead
+
+// of makes the turn of a stream of key, which is not held.
+func (s *Shares) of(key string) *turn {
+	if s == nil {
+		return nil
+	}
+	return &turn{s: s, key: key, granted: make(chan struct{}, 1)}
+}
+
+// take waits for the turn.
+func (t *turn) take() {
+	if t == nil || t.held {
+		return
+	}
+	s := t.s
+	t.held, t.moved = true, 0
+	s.mu.Lock()
+	if s.over || s.free > 0 && len(s.order) == 0 {
+		s.free--
+		s.mu.Unlock()
+		return
+	}
+	q := s.keys[t.key]
+	if q == nil {
+		q = &queue{key: t.key}
+		s.keys[t.key] = q
+		s.order = append(s.order, q)
+	}
+	q.waiting = append(q.waiting, t)
+	s.waiting.Add(1)
+	s.mu.Unlock()
+	<-t.granted
+}
+
+// give ends the turn, if it is held.
+func (t *turn) give() {
+	if t == nil || !t.held {
+		return
+	}
+	s := t.s
+	t.held = false
+	s.mu.Lock()
+	s.free++
+	ring := len(s.order) > 0 && !s.over
+	s.mu.Unlock()
+	if ring {
+		_, _ = s.bell.Write([]byte{0})
+	}
+}
+
+// step is called before each part of the work: it takes the turn, and passes
+// it on after its bytes where somebody waits.
+func (t *turn) step() {
+	if t == nil {
+		return
+	}
+	if t.held && t.moved >= turnBytes {
+		t.moved = 0
+		if t.s.waiting.Load() > 0 {
+			t.give()
+		}
+	}
+	t.take()
+}
+
+// count counts bytes that were moved in the turn.
+func (t *turn) count(n int) {
+	if t != nil {
+		t.moved += int64(n)
+	}
+}
