@@ -11,6 +11,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -116,7 +117,13 @@ func Versity(t testing.TB, region string) *Server { return versity(t, region) }
 func VersityTLS(t testing.TB, region, domain, cert, key string) *Server {
 	s := versity(t, region, "--cert", cert, "--key", key, "--virtual-domain", domain)
 	s.scheme = "https"
-	s.client.Transport.(*http.Transport).TLSClientConfig = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // past weighbridge
+	pem, err := os.ReadFile(cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+	s.client.Transport.(*http.Transport).TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, ServerName: domain}
 	return s
 }
 
