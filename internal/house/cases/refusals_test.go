@@ -19,9 +19,11 @@ import (
 
 // unprovoked are the codes that no request can bring about.
 var unprovoked = map[auth.Code]string{
-	auth.CodeInternal:    "only a defect brings it about: package proxy/wire has a handler that panics",
-	auth.CodeOverloaded:  "the listener has no bound on connections yet: package proxy/wire has a server with one",
-	auth.CodeTransferCut: "its worker sees a reset and no answer: package proxy has the cuts",
+	auth.CodeInternal:         "only a defect brings it about: package proxy/wire has a handler that panics",
+	auth.CodeOverloaded:       "package proxy/wire has a server that is full, and package proxy texts that take all the memory",
+	auth.CodeTransferCut:      "its worker sees a reset and no answer: package proxy has the cuts",
+	auth.CodeTooManyTransfers: "package proxy has transfers that stay: TestR22_AKeyHasNoMoreTransfersThanItMay",
+	auth.CodeSignatureInvalid: "it is answered in the words of S3: TestS3FrontSignatures, in a house like this one",
 }
 
 // refusalHouse is a house in which everything can go wrong.
