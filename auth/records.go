@@ -53,6 +53,10 @@ type Credential struct {
 	Declarative bool `json:"declarative,omitempty"`
 	// Reading is what its provider could tell of its fields when they came in.
 	Reading Reading `json:"reading,omitzero"`
+	// Report is that of the last validation; nil where there was none yet.
+	Report *Report `json:"report,omitempty"`
+	// AnsweredAt is when an upstream last took the secret; zero where none has.
+	AnsweredAt time.Time `json:"answered_at,omitzero"`
 }
 
 // Usable reports whether c may be used at now.
