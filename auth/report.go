@@ -42,6 +42,10 @@ type Report struct {
 	// Facts and Warnings are as in a Reading, but told by the upstream.
 	Facts    []string `json:"facts,omitempty"`
 	Warnings []string `json:"warnings,omitempty"`
+	// Resource is the thing that was asked about as well, and Reached whether the
+	// credential reaches it.
+	Resource string `json:"resource,omitempty"`
+	Reached  bool   `json:"reached,omitempty"`
 	// ExpiresAt is when the upstream says that the secret ends; zero where it
 	// does not say.
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
@@ -60,6 +64,7 @@ const (
 // characters.
 func (r Report) Bounded() Report {
 	r.Asked, r.Answer, r.Meaning, r.Next = reportText(r.Asked), reportText(r.Answer), reportText(r.Meaning), reportText(r.Next)
+	r.Resource = reportText(r.Resource)
 	r.Facts, r.Warnings = reportLines(r.Facts), reportLines(r.Warnings)
 	return r
 }
@@ -98,4 +103,49 @@ type Inquiry struct {
 	// Resource is one thing at the upstream, such as a repository, of which
 	// somebody wants to know whether the credential reaches it; usually empty.
 	Resource string
+}
+
+// Placer is a provider that has fields, not secret, whose values are URLs to
+// which the secret is sent. They are held to the credential's own patterns.
+type Placer interface {
+	// Places are such URLs by the name of their field.
+	Places(params map[string]string) map[string]string
+}
+
+// CheckPlaces refuses a URL in a field that no pattern of the credential puts
+// the secret on at. The error names the field.
+func CheckPlaces(p Provider, params map[string]string, patterns []string) error {
+	placer, ok := p.(Placer)
+	if !ok {
+		return nil
+	}
+	for field, place := range placer.Places(params) {
+		t, err := ParseURL(place)
+		if err != nil {
+			return NewError(CodeBadRequest, field+": it is not a URL", err)
+		}
+		if !places(p, params, patterns, t) {
+			return NewError(CodeBadRequest, field+": "+t.name()+" matches none of the credential's own patterns, so the secret may not be sent there", nil)
+		}
+	}
+	return nil
+}
+
+func places(p Provider, params map[string]string, patterns []string, t Target) bool {
+	for _, text := range patterns {
+		pattern, err := ParsePattern(text)
+		if err != nil {
+			continue
+		}
+		rules, err := ExpandFor(p, pattern, params)
+		if err != nil {
+			continue
+		}
+		for _, r := range rules {
+			if !r.Bare && !r.Opens && r.Pattern.Matches(t) {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -24,14 +24,16 @@ func (httpAPIKey) Schema() auth.Schema {
 		Fields: []auth.Field{
 			{Name: "headerName", Title: "Header name", Help: "Such as X-API-Key or Authorization.", Required: true},
 			{Name: "headerValue", Title: "Header value", Help: "The whole value, with its scheme where it has one. A token is shown by its ends, anything else not at all.", Required: true, Secret: true, Preview: true},
+			validationURL(),
 		},
 	}
 }
 
 func (p httpAPIKey) Check(f auth.Fields) error {
 	return checkFields(p.Schema(), f, map[string]fieldRule{
-		"headerName":  headerNameProblem,
-		"headerValue": headerValueProblem,
+		validationField: validationURLProblem,
+		"headerName":    headerNameProblem,
+		"headerValue":   headerValueProblem,
 	})
 }
 

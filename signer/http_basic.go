@@ -24,12 +24,14 @@ func (httpBasic) Schema() auth.Schema {
 		Fields: []auth.Field{
 			{Name: "username", Title: "User name", Help: "Without a colon.", Required: true},
 			{Name: "password", Title: "Password", Required: true, Secret: true},
+			validationURL(),
 		},
 	}
 }
 
 func (p httpBasic) Check(f auth.Fields) error {
 	return checkFields(p.Schema(), f, map[string]fieldRule{
+		validationField: validationURLProblem,
 		"username": func(v string) string {
 			switch {
 			case strings.Contains(v, ":"):

@@ -22,12 +22,13 @@ func (httpBearer) Schema() auth.Schema {
 		Help:  "Any server that takes a bearer token: a model registry, a self-hosted hub, an API. Give the URL patterns it is meant for.",
 		Fields: []auth.Field{
 			{Name: "token", Title: "Token", Help: "The token alone, without the word Bearer.", Required: true, Secret: true, Preview: true},
+			validationURL(),
 		},
 	}
 }
 
 func (p httpBearer) Check(f auth.Fields) error {
-	return checkFields(p.Schema(), f, map[string]fieldRule{"token": tokenProblem})
+	return checkFields(p.Schema(), f, map[string]fieldRule{"token": tokenProblem, validationField: validationURLProblem})
 }
 
 func (httpBearer) needs() []string { return bearerNeeds }
