@@ -112,6 +112,7 @@ func (x *exchange) identify() *auth.Error {
 		}
 		return e
 	}
+	x.p.shares.Seen(id.KeyID)
 	return nil
 }
 

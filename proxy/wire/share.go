@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Shares gives streams turns at the processors, so that one key with many
@@ -18,6 +19,11 @@ import (
 // 10 ms (runtime.sysmon). While 64 streams can run, a new request waits for
 // all of them several times over; while they sleep, for a batch.
 //
+// Turns cost something: a stream that is alone with its processor has its bytes
+// in the cache. So they are taken while keys compete and at no other time:
+// while streams of more than one key are in progress, and for a second after a
+// key asked for something beside the streams of another.
+//
 // A turn is never held by who waits for a network. All methods may be called
 // by any number of goroutines; a nil *Shares gives nobody turns, and nobody
 // waits.
@@ -26,6 +32,14 @@ type Shares struct {
 	free  int
 	keys  map[string]*queue
 	order []*queue // of the keys that wait, whose turn it is first
+	// streams are how many are in progress, by key, and all of them together.
+	streams map[string]int
+	all     atomic.Int32
+	// several says that there are streams of more than one key; rivals is until
+	// when there are rivals because of requests, in time since epoch.
+	several atomic.Bool
+	rivals  atomic.Int64
+	epoch   time.Time
 	// waiting is how many streams wait.
 	waiting atomic.Int32
 	// bell is rung where a turn is free and somebody waits. It is a pipe, so
@@ -48,7 +62,7 @@ func NewShares(n int) (*Shares, error) {
 	if n <= 0 {
 		n = runtime.GOMAXPROCS(0)
 	}
-	s := &Shares{free: n, keys: map[string]*queue{}}
+	s := &Shares{free: n, keys: map[string]*queue{}, streams: map[string]int{}, epoch: time.Now()}
 	var err error
 	if s.ear, s.bell, err = os.Pipe(); err != nil {
 		return nil, err
@@ -75,6 +89,46 @@ func (s *Shares) Close() error {
 	err := s.bell.Close()
 	s.rung.Wait()
 	return errors.Join(err, s.ear.Close())
+}
+
+// rivalry is how long turns are taken after a request of a key that has rivals.
+const rivalry = time.Second
+
+// Seen tells of a request of key, or of anything else that it wants soon.
+func (s *Shares) Seen(key string) {
+	if s == nil || s.all.Load() == 0 {
+		return
+	}
+	s.mu.Lock()
+	rival := int(s.all.Load()) > s.streams[key]
+	s.mu.Unlock()
+	if rival {
+		s.rivals.Store(int64(time.Since(s.epoch) + rivalry))
+	}
+}
+
+// contended reports whether keys compete.
+func (s *Shares) contended() bool {
+	return s.several.Load() || s.all.Load() > 0 && int64(time.Since(s.epoch)) < s.rivals.Load()
+}
+
+// begin and end count a stream of key.
+func (s *Shares) begin(key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.streams[key]++
+	s.all.Add(1)
+	s.several.Store(len(s.streams) > 1)
+}
+
+func (s *Shares) end(key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.streams[key]--; s.streams[key] == 0 {
+		delete(s.streams, key)
+	}
+	s.all.Add(-1)
+	s.several.Store(len(s.streams) > 1)
 }
 
 // listen hands out turns when the bell is rung.
@@ -123,17 +177,27 @@ type turn struct {
 // turnBytes is how much a turn moves: a read batch.
 const turnBytes = fullRead
 
-// of makes the turn of a stream of key, which is not held.
+// of makes the turn of a stream of key, which is not held; end ends it.
 func (s *Shares) of(key string) *turn {
 	if s == nil {
 		return nil
 	}
+	s.begin(key)
 	return &turn{s: s, key: key, granted: make(chan struct{}, 1)}
 }
 
-// take waits for the turn.
+// end ends the stream.
+func (t *turn) end() {
+	if t == nil {
+		return
+	}
+	t.give()
+	t.s.end(t.key)
+}
+
+// take waits for the turn, while keys compete.
 func (t *turn) take() {
-	if t == nil || t.held {
+	if t == nil || t.held || !t.s.contended() {
 		return
 	}
 	s := t.s

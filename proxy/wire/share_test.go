@@ -31,7 +31,7 @@ func newShares(t testing.TB, n int) *Shares {
 // another: the other comes every second time, and waits for one batch.
 func TestSharesTakeTurnsByKey(t *testing.T) {
 	s := newShares(t, 1)
-	first := s.of("first")
+	first, rival := s.of("first"), s.of("rival")
 	first.take()
 	var mu sync.Mutex
 	var order []string
@@ -39,6 +39,7 @@ func TestSharesTakeTurnsByKey(t *testing.T) {
 	start := func(key string, n int32) {
 		wg.Go(func() {
 			turn := s.of(key)
+			defer turn.end()
 			for range 2 {
 				turn.take()
 				mu.Lock()
@@ -58,10 +59,53 @@ func TestSharesTakeTurnsByKey(t *testing.T) {
 	if len(order) != 130 || !slices.Contains(order[:2], "one") || !slices.Contains(order[2:5], "one") {
 		t.Errorf("%v", order)
 	}
+	first.end()
+	rival.end()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.free != 1 || len(s.keys) != 0 || len(s.order) != 0 || s.waiting.Load() != 0 {
 		t.Errorf("%d free, %d keys, %d in order", s.free, len(s.keys), len(s.order))
+	}
+}
+
+// TestSharesAreTakenWhileKeysCompete: a key alone takes no turns; a request of
+// another begins them for a second, and a stream of another for as long as it
+// lasts.
+func TestSharesAreTakenWhileKeysCompete(t *testing.T) {
+	s := newShares(t, 1)
+	s.Seen("b") // there is nothing to compete with
+	a := s.of("a")
+	takes := func() bool {
+		a.take()
+		defer a.give()
+		return a.held
+	}
+	if takes() {
+		t.Error("a turn was taken without need")
+	}
+	s.Seen("a")
+	if takes() {
+		t.Error("a key competes with itself")
+	}
+	s.Seen("b")
+	if !takes() {
+		t.Error("a request of another key begins no turns")
+	}
+	s.rivals.Store(int64(time.Since(s.epoch))) // a second later
+	if takes() {
+		t.Error("turns go on")
+	}
+	b := s.of("b")
+	if !takes() {
+		t.Error("a stream of another key begins no turns")
+	}
+	b.end()
+	if takes() {
+		t.Error("turns go on behind the stream")
+	}
+	a.end()
+	if s.all.Load() != 0 || len(s.streams) != 0 {
+		t.Errorf("%d streams are left", s.all.Load())
 	}
 }
 
@@ -101,6 +145,7 @@ func TestSharesCloseLetsEverybodyGo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.of("b")
 	s.of("a").take()
 	var wg sync.WaitGroup
 	for range 3 {

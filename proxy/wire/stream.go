@@ -53,7 +53,7 @@ func (b *Body) WriteTo(w io.Writer) (n int64, err error) {
 		t := s.of(b.key)
 		up.turn, down.turn = t, t
 		defer func() {
-			t.give()
+			t.end()
 			down.turn = nil
 		}()
 	}

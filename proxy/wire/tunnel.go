@@ -94,7 +94,7 @@ func (t *tunnel) oneWay(dst, src net.Conn, n *int64, report func(int64)) (err er
 		if s := newSplicer(to, from, t.o.Buffers); s != nil {
 			s.turn = t.o.Shares.of(t.o.Key)
 			err := t.splice(s, moved)
-			s.turn.give()
+			s.turn.end()
 			s.close()
 			if !errors.Is(err, errNoSplice) {
 				return endOfWay(err, dst)
