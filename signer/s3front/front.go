@@ -81,13 +81,8 @@ func (f *Front) Name() string { return "s3" }
 // Speaks sorts a request by the scheme of its Authorization field, by the
 // parameters of its query, and by the domain of its host.
 func (f *Front) Speaks(_, uri, host string, h auth.Header) auth.Speech {
-	if v := h.Get("Authorization"); v != "" {
-		switch {
-		case strings.HasPrefix(v, "AWS4-"):
-			return speech(strings.Contains(v, "Credential="+auth.S3KeyPrefix))
-		case strings.HasPrefix(v, "AWS "):
-			return speech(strings.HasPrefix(v, "AWS "+auth.S3KeyPrefix))
-		}
+	if v := h.Get("Authorization"); strings.HasPrefix(v, "AWS") {
+		return speech(strings.Contains(v, "Credential="+auth.S3KeyPrefix) || strings.HasPrefix(v, "AWS "+auth.S3KeyPrefix))
 	}
 	if _, query, ok := strings.Cut(uri, "?"); ok {
 		if s := querySpeaks(query); s != auth.Foreign {

@@ -68,7 +68,7 @@ func (n *renaming) copy(dst io.Writer, src io.Reader) error {
 		if _, err := out.Write(tag); err != nil {
 			return err
 		}
-		if tag[0] == '!' { // a comment or CDATA could hold what is no tag
+		if tag[0] == '!' || bytes.IndexByte(tag, '<') >= 0 { // a comment or CDATA could hold what is no tag
 			return errDocument
 		}
 		element := elementOf(tag)

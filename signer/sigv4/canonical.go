@@ -71,12 +71,35 @@ func (k SigningKey) Sign(stringToSign string) string {
 	return hexOf((*[sha256.Size]byte)(sum([]byte(k.k.Reveal()), []byte(stringToSign))))
 }
 
-// sum is the HMAC of text; it takes the place of key where that is long enough.
+// sum is the HMAC of text (RFC 2104, section 2); it takes the place of key
+// where that is long enough. crypto/hmac makes two hashes on the heap for each,
+// and one request takes five.
 func sum(key, text []byte) []byte {
-	mac := hmac.New(sha256.New, key)
-	mac.Write(text)
-	return mac.Sum(key[:0])
+	if len(key) > sha256.BlockSize || len(text) > maxShort {
+		mac := hmac.New(sha256.New, key)
+		mac.Write(text)
+		return mac.Sum(key[:0])
+	}
+	var inner [sha256.BlockSize + maxShort]byte
+	var outer [sha256.BlockSize + sha256.Size]byte
+	for i := range sha256.BlockSize {
+		var c byte
+		if i < len(key) {
+			c = key[i]
+		}
+		inner[i], outer[i] = c^0x36, c^0x5c // ipad and opad
+	}
+	first := sha256.Sum256(inner[:sha256.BlockSize+copy(inner[sha256.BlockSize:], text)])
+	copy(outer[sha256.BlockSize:], first[:])
+	mac := sha256.Sum256(outer[:])
+	clear(inner[:])
+	clear(outer[:])
+	return append(key[:0], mac[:]...)
 }
+
+// maxShort is the longest text that sum takes on the stack: a string to sign
+// is below 200 bytes.
+const maxShort = 256
 
 func hexOf(sum *[sha256.Size]byte) string {
 	var digits [2 * sha256.Size]byte

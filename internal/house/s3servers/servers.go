@@ -41,6 +41,8 @@ type Server struct {
 	client *http.Client
 	scheme string
 	made   map[string]bool
+	// roots are the directories in which a VersityWhole keeps everything.
+	roots []string
 }
 
 // binaries builds the servers once, or finds them built.
@@ -129,6 +131,37 @@ func VersityTLS(t testing.TB, region, domain, cert, key string) *Server {
 
 func versity(t testing.TB, region string, more ...string) *Server {
 	t.Helper()
+	return versityOn(t, region, []string{"posix", "--nometa", t.TempDir()}, more...)
+}
+
+// VersityWhole is Versity with what it keeps of objects beside their content:
+// types, checksums, uploads in parts.
+func VersityWhole(t testing.TB, region string) *Server {
+	t.Helper()
+	root, beside := t.TempDir(), t.TempDir()
+	s := versityOn(t, region, []string{"posix", "--sidecar", beside, root})
+	s.roots = []string{root, beside}
+	return s
+}
+
+// Wipe removes every bucket of a VersityWhole.
+func (s *Server) Wipe(t testing.TB) {
+	t.Helper()
+	for _, root := range s.roots {
+		entries, err := os.ReadDir(root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if err := os.RemoveAll(filepath.Join(root, e.Name())); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func versityOn(t testing.TB, region string, storage []string, more ...string) *Server {
+	t.Helper()
 	s := newServer()
 	s.Region = region
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -138,7 +171,7 @@ func versity(t testing.TB, region string, more ...string) *Server {
 	s.Addr = l.Addr().String()
 	_ = l.Close()
 	args := append([]string{"--access", s.ID, "--secret", s.Secret.Reveal(), "--region", region, "--port", s.Addr, "--quiet", "--keep-alive"}, more...)
-	_, out := start(t, "versitygw", append(args, "posix", "--nometa", t.TempDir())...)
+	_, out := start(t, "versitygw", append(args, storage...)...)
 	go func() { _, _ = io.Copy(io.Discard, out) }()
 	for end := time.Now().Add(patience); ; {
 		c, err := net.Dial("tcp", s.Addr)
