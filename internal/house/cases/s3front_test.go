@@ -380,3 +380,62 @@ func TestS3FrontWrites(t *testing.T) {
 		t.Error("a part of a body was stored")
 	}
 }
+
+// TestT09_WhatIsSignedAgainCarriesOneSignature: that of the credential, and in
+// one place, however the worker's own came.
+func TestT09_WhatIsSignedAgainCarriesOneSignature(t *testing.T) {
+	t.Parallel()
+	h, s3 := frontHouse(t, house.Options{})
+	w := s3Worker{t: t, h: h, key: h.AddS3Key(admin.NewS3Key{Name: "reader", Credentials: []string{"storage"}})}
+	for name, r := range map[string]*http.Request{
+		"header":    w.signed("GET", "/models/sd/w.bin", ""),
+		"presigned": w.unsigned("GET", w.presigned("GET", "/models/sd/w.bin", time.Hour), "", "Date", "x", "X-Amz-Date", "20200101T000000Z"),
+	} {
+		if got := w.do(r); got.status != 200 {
+			t.Fatalf("%s: %s", name, got)
+		}
+		s3.mu.Lock()
+		header, line := s3.headers["models/sd/w.bin"], s3.asked[len(s3.asked)-1]
+		s3.mu.Unlock()
+		for _, field := range []string{"Authorization", "X-Amz-Date", "X-Amz-Content-Sha256"} {
+			if v := header.Values(field); len(v) != 1 || strings.Contains(v[0], w.key.AccessKeyID) || strings.Contains(v[0], "20200101") {
+				t.Errorf("%s: %s is %d times there", name, field, len(v))
+			}
+		}
+		if line != "GET /models/sd/w.bin" || len(header.Values("X-Amz-Security-Token"))+len(header.Values("Date")) > 0 {
+			t.Errorf("%s: %s %v", name, line, header)
+		}
+	}
+}
+
+// TestT29_ARuleForABucketHoldsForEveryStyle: what a pattern leaves out is left
+// out under every name of the bucket, and what it covers is signed for.
+func TestT29_ARuleForABucketHoldsForEveryStyle(t *testing.T) {
+	t.Parallel()
+	h, _, _ := s3House(t)
+	secret := house.NewCanary("s3_")
+	h.Watch.Add(secret)
+	h.AddCredential(admin.NewCredential{
+		Name: "part", Provider: "s3", Patterns: []string{"s3://acme/pub/*"},
+		Fields: map[string]string{"accessKeyId": s3AccessKey, "secretAccessKey": secret.Value()},
+	})
+	h.AddKey(admin.NewKey{Name: "part", Credentials: []string{"part"}})
+	explain := func(url string) (e auth.Explanation) {
+		h.Call(http.MethodPost, "/api/v1/explain", map[string]string{"url": url, "key": "part"}, &e)
+		return e
+	}
+	for _, base := range []string{
+		"https://acme.s3.amazonaws.com", "https://s3.amazonaws.com/acme", "https://acme.s3.eu-west-1.amazonaws.com", "https://s3.eu-west-1.amazonaws.com/acme",
+		"https://acme.s3.dualstack.eu-west-1.amazonaws.com", "https://s3.dualstack.us-west-2.amazonaws.com/acme", "https://acme.s3-fips.us-west-2.amazonaws.com",
+		"https://acme.s3-us-west-2.amazonaws.com", "https://s3-us-west-2.amazonaws.com/acme", "https://acme.s3-accelerate.amazonaws.com", "https://ACME.S3.amazonaws.com:443",
+	} {
+		if e := explain(base + "/pub/x"); e.Outcome != "allow" {
+			t.Errorf("%s/pub/x: %s %s", base, e.Outcome, e.Reason)
+		}
+		for _, path := range []string{"/priv/x", "/pub", "/%70ubx/x", "/pub//x", "/?list-type=2", "/?list-type=2&prefix=priv/"} {
+			if e := explain(base + path); e.Outcome == "allow" {
+				t.Errorf("%s%s: %s %s", base, path, e.Outcome, e.Reason)
+			}
+		}
+	}
+}

@@ -86,6 +86,22 @@ wants tokens (` + "`internal/house/realclouds`" + `). The worker names no key, n
 A pattern for one container, ` + "`ACCOUNT.blob.core.windows.net/CONTAINER/*`" + `, does not cover the container itself: to let workers list it, add
 ` + "`ACCOUNT.blob.core.windows.net/CONTAINER`" + `.
 
+## S3 clients
+
+Any S3 client takes weighbridge for its S3. The worker gets an S3 access key of weighbridge's own, and no way out is needed but
+weighbridge. Path style works with any name of the listener; virtual-host style with one below ` + "`s3.domains`" + `. Any region will do.
+Run by ` + "`make test`" + ` against versitygw with these settings (` + "`internal/house/s3servers`" + `):
+
+    weighbridge s3-key create --name trainer --credential models --bucket acme-models --prefix sd/
+    export AWS_ACCESS_KEY_ID=WBAK… AWS_SECRET_ACCESS_KEY=… AWS_ENDPOINT_URL=http://PROXY:8080 AWS_DEFAULT_REGION=us-east-1
+
+| client | what is run | notes |
+|---|---|---|
+| boto3 1.43.11 | ` + "`get_object`" + ` with ranges, ` + "`head_object`" + `, lists and paginators, ` + "`download_file`" + ` by 16 ranges at a time; with a key that may write ` + "`put_object`" + `, ` + "`upload_file`" + ` in parts, copies, ` + "`delete_objects`" + ` | Presigned URLs need ` + "`Config(signature_version='s3v4')`" + `: boto3 presigns by version 2 otherwise, and is told so. |
+| AWS CLI 1.45.11 | ` + "`aws s3 cp --recursive s3://acme-models/sd/ DIR`" + `, ` + "`ls`" + `, ` + "`sync`" + `, ` + "`rm`" + ` | Below a prefix, name it with its slash. |
+| @aws-sdk/client-s3 3.1169.0 (Node) | ` + "`GetObject`" + `, ` + "`HeadObject`" + `, lists, ` + "`PutObject`" + ` | ` + "`forcePathStyle: true`" + ` |
+| curl | ` + "`curl --aws-sigv4 aws:amz:us-east-1:s3 --user ID:SECRET -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' http://PROXY:8080/BUCKET/KEY`" + ` | curl before 8 does not send the field by itself. |
+
 ## What to know
 
 - huggingface_hub 2.x verifies by the operating system's store, 1.x by certifi's; ` + "`SSL_CERT_FILE`" + ` goes before both.
