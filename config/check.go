@@ -185,9 +185,9 @@ func checkBase(raw string) *mistake {
 
 func (l *loader) checkLimits() {
 	c := &l.config
-	if scheme, rest, ok := strings.Cut(c.KEK, ":"); !ok || rest == "" || scheme != "file" && scheme != "env" {
+	if !isKEK(c.KEK) {
 		// What stands here may be the key itself.
-		l.wrong("kek", "is not the URI of a key", "write file:PATH, or env:NAME for a key in a variable")
+		l.wrong("kek", "is not the URI of a key", "write file:PATH, env:NAME for a key in a variable, or the URI of a key service's key (docs/keys-at-rest.md)")
 	}
 	if c.Upstream.IdleTimeout < time.Second && !l.failed("upstream.idle_timeout") {
 		l.wrong("upstream.idle_timeout", fmt.Sprintf("%v is less than a second", c.Upstream.IdleTimeout), "a pause that long is ordinary; take 60s")
@@ -200,6 +200,20 @@ func (l *loader) checkLimits() {
 		if v < 0 {
 			l.wrong(path, "is negative", "")
 		}
+	}
+}
+
+// isKEK reports whether uri has the form of a key's: those with // are of key
+// services.
+func isKEK(uri string) bool {
+	scheme, rest, _ := strings.Cut(uri, ":")
+	switch scheme {
+	case "file", "env":
+		return rest != ""
+	case "awskms", "azurekeyvault", "gcpkms", "vault-transit":
+		return strings.HasPrefix(rest, "//") && len(rest) > len("//")
+	default:
+		return false
 	}
 }
 

@@ -20,6 +20,8 @@ const kekSize = 32
 //	file:PATH   a file made by CreateFileKEK; relative to dataDir unless absolute
 //	env:NAME    an environment variable that holds the text of such a file
 //
+// The package store/keyservice opens the others.
+//
 // Where a file does not exist the error is fs.ErrNotExist. Errors name the
 // scheme of a URI that is not understood and nothing else of it, because the
 // URIs of key services may carry tokens.
@@ -66,12 +68,12 @@ func KEKFile(uri, dataDir string) (path string, ok bool) {
 func badKEKURI(uri string) error {
 	scheme, _, found := strings.Cut(uri, ":")
 	if !found || scheme == "" || strings.ContainsFunc(scheme, notSchemeRune) {
-		return invalid("KEK", "", "the URI has no scheme; known forms are file:PATH and env:NAME")
+		return invalid("KEK", "", "the URI has no scheme; known forms are file:PATH, env:NAME and those of key services")
 	}
 	if scheme == "file" || scheme == "env" {
 		return invalid("KEK", "", "the URI names no "+map[string]string{"file": "file on this machine (file:PATH)", "env": "variable (env:NAME)"}[scheme])
 	}
-	return invalid("KEK", "", "the scheme "+scheme+": is not known; known forms are file:PATH and env:NAME")
+	return invalid("KEK", "", "the scheme "+scheme+": is not known; known forms are file:PATH, env:NAME and those of key services")
 }
 
 // notSchemeRune reports what RFC 3986, section 3.1, does not allow in a scheme.

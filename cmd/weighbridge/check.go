@@ -23,7 +23,7 @@ func (a *app) checkCommand() *cobra.Command {
 			loaded, err := a.load(c, &f)
 			var warnings config.Problems
 			if err == nil {
-				warnings, err = verifyKEK(c.Context(), loaded)
+				warnings, err = verifyKEK(c.Context(), loaded, a.environ)
 			}
 			var problems config.Problems
 			if errors.As(err, &problems) && a.json {
@@ -55,8 +55,8 @@ type checked struct {
 
 // verifyKEK tries the key encryption key. Its mistake is one of the
 // configuration, and a store that is in use a warning.
-func verifyKEK(ctx context.Context, loaded *config.Loaded) (config.Problems, error) {
-	switch err := bridge.Verify(ctx, &loaded.Config); {
+func verifyKEK(ctx context.Context, loaded *config.Loaded, environ []string) (config.Problems, error) {
+	switch err := bridge.Verify(ctx, &loaded.Config, environ); {
 	case err == nil:
 		return nil, nil
 	case errors.Is(err, bridge.ErrStoreBusy):

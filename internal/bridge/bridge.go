@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/netip"
 	"net/url"
@@ -188,30 +187,13 @@ func (b *Bridge) openStore(cfg *config.Config) error {
 		return err
 	}
 	path := filepath.Join(b.dir, storeFile)
-	kek, err := b.openKEK(cfg.KEK, path)
+	kek, err := b.firstKEK(cfg, path)
 	if err != nil {
 		return err
 	}
 	so.KEK = kek
 	b.store, err = store.OpenBolt(path, so)
 	return err
-}
-
-// openKEK opens the KEK, and makes its file where there is neither it nor a
-// store yet.
-func (b *Bridge) openKEK(uri, storePath string) (store.KEK, error) {
-	kek, err := store.OpenKEK(uri, b.dir)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return kek, err
-	}
-	path, ok := store.KEKFile(uri, b.dir)
-	if !ok {
-		return nil, err
-	}
-	if _, statErr := os.Stat(storePath); statErr == nil {
-		return nil, missingKEK(uri, b.dir, storePath)
-	}
-	return store.CreateFileKEK(path)
 }
 
 func (b *Bridge) openRecord(cfg *config.Config) error {

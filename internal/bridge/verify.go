@@ -3,7 +3,6 @@ package bridge
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -18,8 +17,9 @@ var ErrStoreBusy = errors.New("the store is in use by a running weighbridge, so 
 
 // Verify tries the key encryption key of cfg: whether it can be read, and
 // whether it opens the store, where there is one. It changes nothing and makes
-// nothing. A KEK file that the first start would make is no error.
-func Verify(ctx context.Context, cfg *config.Config) error {
+// nothing. environment is that of the process, where key services find their
+// credentials. A KEK file that the first start would make is no error.
+func Verify(ctx context.Context, cfg *config.Config, environment []string) error {
 	if cfg.Store.Driver == "memory" {
 		return nil // it has a KEK of its own
 	}
@@ -33,8 +33,8 @@ func Verify(ctx context.Context, cfg *config.Config) error {
 	if err != nil && !none {
 		return err
 	}
-	kek, err := store.OpenKEK(cfg.KEK, dir)
-	if errors.Is(err, fs.ErrNotExist) {
+	kek, err := openKEK(cfg.KEK, dir, cfg, environ(environment), nil)
+	if _, file := store.KEKFile(cfg.KEK, dir); file && errors.Is(err, fs.ErrNotExist) {
 		if none {
 			return nil
 		}
@@ -48,11 +48,4 @@ func Verify(ctx context.Context, cfg *config.Config) error {
 		return ErrStoreBusy
 	}
 	return err
-}
-
-// missingKEK is the error for a store whose KEK file is gone. It is not given
-// a new one: that would hide the loss.
-func missingKEK(uri, dir, storePath string) error {
-	path, _ := store.KEKFile(uri, dir)
-	return fmt.Errorf("the key encryption key %s is missing, and the store %s is sealed with it: put the file back from where it was kept", path, storePath)
 }
