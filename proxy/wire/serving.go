@@ -141,6 +141,9 @@ func (x *serving) await(first bool) bool {
 	}
 	n, err := x.c.Read(x.first[:])
 	if !x.state.CompareAndSwap(waiting, working) || n == 0 || err != nil {
+		if first && err != nil {
+			x.tellOfTLS(err)
+		}
 		return false
 	}
 	x.pre = x.first[:n]
@@ -155,7 +158,13 @@ func (x *serving) request() bool {
 	if b, _ := x.br.Peek(2); len(b) == 2 && b[0] == '\r' && b[1] == '\n' {
 		_, _ = x.br.Discard(2)
 	}
-	raw, err := readHead(x.br)
+	var raw []byte
+	var err error
+	if b, _ := x.br.Peek(1); len(b) == 1 && b[0] == recordHandshake {
+		err = errTLS
+	} else {
+		raw, err = readHead(x.br)
+	}
 	ctx := contexts.Get().(*fasthttp.RequestCtx)
 	ctx.Init2(x.c, silent{}, true) // true: buffers of bodies are not kept with ctx
 	x.body, x.hijack, x.broken = nil, nil, false
@@ -168,7 +177,7 @@ func (x *serving) request() bool {
 		switch {
 		case errors.Is(err, errHeadTooLarge):
 			x.refuse(ctx, auth.NewError(auth.CodeHeaderTooLarge, err.Error(), nil))
-		case errors.Is(err, errBareLF):
+		case errors.Is(err, errBareLF), errors.Is(err, errTLS):
 			x.refuse(ctx, auth.NewError(auth.CodeBadRequest, err.Error(), nil))
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			e := auth.NewError(auth.CodeBadRequest, "the request's head did not arrive in time", nil)
