@@ -190,7 +190,9 @@ func (b *Body) release(reusable bool) {
 	b.u = nil
 	// The leash is gone where the context ended: the connection is closed.
 	reusable = b.leash.free(u) && reusable
-	u.base.turn = nil
+	if u.base.turn != nil { // a request that is still being sent never has one
+		u.base.turn = nil
+	}
 	// The read batch is taken away before anybody else may get the connection;
 	// its buffer goes back where it was lent.
 	reusable = u.base.endRead() && reusable
