@@ -77,6 +77,10 @@ type Options struct {
 	Passable func(host string, port uint16, blind bool) error
 	// Ready is nil when the data plane can serve.
 	Ready func() error
+	// Validator asks upstreams; nil checks fields alone.
+	Validator Validator
+	// Cut ends transfers in progress and says how many. It may be nil.
+	Cut func(Cut) int
 	// Metrics serves /metrics.
 	Metrics http.Handler
 	// Log is told of errors that an answer says nothing of. It may be nil.
@@ -108,6 +112,7 @@ func New(o Options) *API {
 	cfg.CreateHooks = nil // no $schema links in answers
 	a.doc = humago.New(a.mux, cfg)
 	a.credentials()
+	a.validation()
 	a.keys()
 	a.s3Keys()
 	a.links()

@@ -24,6 +24,8 @@ type Credential struct {
 	Fields      map[string]string `json:"fields" doc:"Fields that are not secret, and previews of those that are."`
 	Facts       []string          `json:"facts,omitempty" doc:"What could be read out of its fields when they came in, in words."`
 	Warnings    []string          `json:"warnings,omitempty" doc:"What is wider, or will last shorter, than it should be."`
+	Report      *Report           `json:"report,omitempty" doc:"The last validation."`
+	AnsweredAt  *time.Time        `json:"answered_at,omitempty" doc:"When the upstream last took the secret."`
 	Keys        []Ref             `json:"keys" doc:"The API keys it is linked to."`
 	Version     uint64            `json:"version" doc:"Grows with every change of the fields."`
 	Declarative bool              `json:"declarative,omitempty" doc:"Comes from the configuration and is read-only."`
@@ -46,6 +48,8 @@ type NewCredential struct {
 	Patterns  []string          `json:"patterns,omitempty" doc:"URL patterns; the provider's defaults where none are given."`
 	Keys      []string          `json:"keys,omitempty" doc:"API keys to link it to, by id or name."`
 	ExpiresAt *time.Time        `json:"expires_at,omitempty" doc:"When the secret ends, where that is known."`
+	// NoValidate is for machines that do not reach the upstream.
+	NoValidate bool `json:"no_validate,omitempty" doc:"Do not ask the upstream: well-formed fields count as valid."`
 }
 
 // CredentialPatch is what changing a credential takes; what is left out stays.
@@ -54,6 +58,8 @@ type CredentialPatch struct {
 	Fields    map[string]string `json:"fields,omitempty" doc:"Replaces all fields at once, except those that are policies: they may be changed alone, and stay where they are not named."`
 	Patterns  []string          `json:"patterns,omitempty" doc:"Replaces all patterns. A change that reaches a new host must carry fields as well."`
 	ExpiresAt *time.Time        `json:"expires_at,omitempty" doc:"When the secret ends. The zero time means never."`
+	// NoValidate counts where fields are given.
+	NoValidate bool `json:"no_validate,omitempty" doc:"Do not ask the upstream about new fields: well-formed ones count as valid."`
 }
 
 type credentialOutput struct{ Body Credential }
@@ -150,7 +156,6 @@ func (a *API) createCredential(ctx context.Context, in NewCredential) (*credenti
 	}
 	c := auth.Credential{
 		TeamID: a.o.TeamID, Name: in.Name, Provider: in.Provider,
-		Status: auth.StatusValid, Reason: "the fields are well formed",
 		Patterns: canonical, Params: params, Previews: previews,
 	}
 	if in.ExpiresAt != nil {
@@ -162,6 +167,14 @@ func (a *API) createCredential(ctx context.Context, in NewCredential) (*credenti
 	if err := a.read(&c, p, all); err != nil {
 		return nil, err
 	}
+	if err := auth.CheckPlaces(p, params, canonical); err != nil {
+		return nil, badPlace(err)
+	}
+	// A secret is not sent anywhere for a credential that cannot be made.
+	if _, err := a.o.Store.Credential(ctx, a.o.TeamID, c.Name); err == nil {
+		return nil, problem(http.StatusConflict, "exists", fmt.Sprintf("credential %q: the name is taken", c.Name), "Choose another name, or update the existing one.")
+	}
+	a.judge(&c, a.ask(ctx, c, all, in.NoValidate))
 	c, err = a.o.Store.CreateCredential(ctx, c, secrets, keys, a.event(ctx, auth.ActionCredentialCreate))
 	if err != nil {
 		return nil, a.public(err)
@@ -202,7 +215,30 @@ func (a *API) updateCredential(ctx context.Context, ref string, in CredentialPat
 	if in.ExpiresAt != nil && !in.ExpiresAt.IsZero() && !in.ExpiresAt.After(a.o.Now()) {
 		return nil, past(*in.ExpiresAt)
 	}
+	if c.Status == auth.StatusRevoked {
+		return nil, revoked(&c)
+	}
+	var report auth.Report
+	if secrets != nil && !c.Declarative {
+		next := c
+		next.Params = withPolicies(p, params, c.Params, in.Fields)
+		if patterns != nil {
+			next.Patterns = patterns
+		}
+		all := together(secrets, next.Params)
+		if err := a.read(&next, p, all); err != nil {
+			return nil, err
+		}
+		if err := auth.CheckPlaces(p, next.Params, next.Patterns); err != nil {
+			return nil, badPlace(err)
+		}
+		report = a.ask(ctx, next, all, in.NoValidate)
+	}
+	seen := c.Version
 	c, err = a.o.Store.UpdateCredential(ctx, a.o.TeamID, c.ID, func(row *auth.Credential) error {
+		if secrets != nil && row.Version != seen {
+			return problem(http.StatusConflict, "conflict", fmt.Sprintf("credential %q was changed by somebody else meanwhile", row.Name), "Look at it, and change it again.")
+		}
 		if in.Name != nil {
 			row.Name = *in.Name
 		}
@@ -220,16 +256,26 @@ func (a *API) updateCredential(ctx context.Context, ref string, in CredentialPat
 			row.Params = withPolicies(p, row.Params, row.Params, in.Fields)
 		case in.Fields != nil:
 			row.Params, row.Previews = withPolicies(p, params, row.Params, in.Fields), previews
-			row.Status, row.Reason = auth.StatusValid, "the fields are well formed"
-			row.ExpiresAt = time.Time{}
+			row.ExpiresAt, row.Report = time.Time{}, nil
 		}
 		if in.ExpiresAt != nil {
 			row.ExpiresAt = in.ExpiresAt.UTC()
 		}
 		if secrets != nil {
-			return a.read(row, p, together(secrets, params))
+			if err := a.read(row, p, together(secrets, params)); err != nil {
+				return err
+			}
+			a.judge(row, report)
+			return nil
 		}
 		endWith(row)
+		if err := auth.CheckPlaces(p, row.Params, row.Patterns); err != nil {
+			return badPlace(err)
+		}
+		if row.Status == auth.StatusExpired && in.ExpiresAt != nil && a.o.Validator != nil {
+			// Its end was moved: the upstream says whether it still works.
+			row.Status, row.Reason, row.Report = auth.StatusPending, "its end was moved", nil
+		}
 		return nil
 	}, secrets, a.event(ctx, auth.ActionCredentialUpdate))
 	if err != nil {
@@ -263,6 +309,12 @@ func (a *API) show(c *auth.Credential, st *auth.State) Credential {
 	}
 	if !c.ExpiresAt.IsZero() {
 		out.ExpiresAt = &c.ExpiresAt
+	}
+	if out.Report = showReport(c.Report); out.Report != nil {
+		out.Warnings = append(out.Warnings, out.Report.Warnings...)
+	}
+	if !c.AnsweredAt.IsZero() {
+		out.AnsweredAt = &c.AnsweredAt
 	}
 	if p := a.providers[c.Provider]; p != nil {
 		out.Warnings = append(out.Warnings, auth.Read(p, together(nil, c.Params), c.Patterns, a.o.Now()).Warnings...)

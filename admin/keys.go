@@ -107,13 +107,19 @@ func (a *API) keys() {
 	huma.Register(a.doc, huma.Operation{
 		OperationID: "revoke-key", Method: http.MethodPost, Path: "/api/v1/keys/{ref}/revoke",
 		Summary: "Revoke an API key, for good", Tags: tags, Errors: []int{http.StatusNotFound, http.StatusConflict},
-	}, func(ctx context.Context, in *RefInput) (*keyOutput, error) {
+	}, func(ctx context.Context, in *struct {
+		RefInput
+		Now bool `query:"now" doc:"Also cut the transfers in progress."`
+	}) (*keyOutput, error) {
 		k, err := a.findKey(ctx, in.Ref)
 		if err == nil {
 			err = a.revokeKey(ctx, k.ID)
 		}
 		if err != nil {
 			return nil, err
+		}
+		if in.Now && a.o.Cut != nil {
+			a.o.Cut(Cut{KeyID: k.ID})
 		}
 		return a.key(ctx, k.ID)
 	})

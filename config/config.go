@@ -30,6 +30,7 @@ type Config struct {
 	KEK          string            `yaml:"kek" env:"KEK" default:"file:kek" doc:"Where the key encryption key is, as a URI. file:PATH is a file of mode 0600, made on first start; a relative path is below data_dir. env:NAME is a variable that holds the key; weighbridge kek generate makes one. awskms://, azurekeyvault://, gcpkms:// and vault-transit:// name a key that never leaves its service (docs/keys-at-rest.md). weighbridge check tries it; weighbridge kek rotate changes it."`
 	Store        Store             `yaml:"store" env:"STORE" doc:"The store."`
 	Audit        Audit             `yaml:"audit" env:"AUDIT" doc:"The audit record, one file a month below data_dir/audit."`
+	Validation   Validation        `yaml:"validation" env:"VALIDATION" doc:"How upstreams are asked whether credentials still work."`
 	Drain        time.Duration     `yaml:"drain" env:"DRAIN" default:"10m" doc:"How long live downloads may go on after SIGTERM."`
 	Upstream     Upstream          `yaml:"upstream" env:"UPSTREAM" doc:"The way out."`
 	Limits       Limits            `yaml:"limits" env:"LIMITS" doc:"What workers may take."`
@@ -80,6 +81,11 @@ type Store struct {
 type Audit struct {
 	Retention time.Duration `yaml:"retention" env:"RETENTION" default:"90d" doc:"How long the record is kept. Whole months are deleted once their last day is older. 0 keeps everything."`
 	TeamQuota Size          `yaml:"team_quota" env:"TEAM_QUOTA" default:"64MiB" doc:"How much one team may write into the record in a minute, with ten minutes' worth in hand, so that it cannot fill the disk for all. Beyond it its requests are refused with audit_unavailable. A request takes about 1 KiB. 0 is no quota."`
+}
+
+// Validation says when upstreams are asked about credentials.
+type Validation struct {
+	Every time.Duration `yaml:"every" env:"EVERY" default:"6h" doc:"How often a credential is validated on a timer, beside when it is created or changed, before it expires, when it is asked for, and when an upstream refuses it. 0 is no timer."`
 }
 
 // Upstream says how weighbridge reaches the upstreams.

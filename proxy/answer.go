@@ -208,6 +208,9 @@ func (x *exchange) explain(h answerHeader) {
 	d := &x.decision
 	what := "nothing was put on the request: " + d.Reason
 	if d.Outcome == auth.Inject {
+		if x.p.o.Refused != nil {
+			x.p.o.Refused(d.CredentialID, d.Version)
+		}
 		what = "used credential " + strconv.Quote(d.CredentialName) + " by " + d.Written + ": the upstream refused it"
 	}
 	what = visible(what)

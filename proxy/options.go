@@ -141,6 +141,9 @@ type Options struct {
 	Logger   zerolog.Logger
 	// Metrics may be nil.
 	Metrics Metrics
+	// Refused is told of every answer 401 and 403 to a request with a
+	// credential. It must be quick, and may be nil.
+	Refused func(credentialID string, version uint64)
 	// Now defaults to time.Now.
 	Now func() time.Time
 	// Wait returns after d, or with ctx's error once that ends; nil waits by

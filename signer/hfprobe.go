@@ -111,7 +111,6 @@ var hubRepo = regexp.MustCompile(`^(?:(models|datasets|spaces)/)?([A-Za-z0-9][A-
 // probeRepo asks whether files of a repository may be had. What it finds is
 // told, and changes no status: the token works.
 func (huggingFace) probeRepo(ctx context.Context, c *probing, put func(*auth.Outgoing) (auth.Applied, error), r *auth.Report) {
-	r.Resource = c.Resource
 	m := hubRepo.FindStringSubmatch(c.Resource)
 	if m == nil {
 		r.Warnings = append(r.Warnings, "the repository is not named as org/model, datasets/org/name or spaces/org/name: nobody was asked about it")

@@ -84,7 +84,7 @@ func (s *Set) Probe(ctx context.Context, q auth.Inquiry) auth.Report {
 		}
 	}
 	r := p.probe(ctx, c)
-	r.At = s.now().UTC()
+	r.At, r.Resource = s.now().UTC(), q.Resource
 	if r.Asked == "" {
 		if t, err := auth.ParseURL(to); err == nil {
 			r.Asked = "GET " + t.Redacted()

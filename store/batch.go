@@ -16,6 +16,8 @@ type batch struct {
 	delLinks map[linkKey]bool
 	delPlace map[string]bool // of sealed and deks
 	head     head
+	// findings says that creds differ in nothing that a decision is made of.
+	findings bool
 }
 
 func newBatch() *batch {
@@ -28,7 +30,11 @@ func newBatch() *batch {
 
 // changesState reports whether what State returns differs after b.
 func (b *batch) changesState(m *model) bool {
-	if len(b.teams)+len(b.creds)+len(b.keys)+len(b.delCreds)+len(b.delKeys)+len(b.delLinks) > 0 {
+	creds := len(b.creds)
+	if b.findings {
+		creds = 0
+	}
+	if len(b.teams)+creds+len(b.keys)+len(b.delCreds)+len(b.delKeys)+len(b.delLinks) > 0 {
 		return true
 	}
 	for k := range b.links {

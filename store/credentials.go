@@ -192,6 +192,10 @@ func normalCredential(c auth.Credential) auth.Credential {
 	c = cloneCredential(c)
 	c.ExpiresAt = normalTime(c.ExpiresAt)
 	c.Reading.ExpiresAt = normalTime(c.Reading.ExpiresAt)
+	c.AnsweredAt = normalTime(c.AnsweredAt)
+	if c.Report != nil {
+		c.Report.At, c.Report.ExpiresAt = normalTime(c.Report.At), normalTime(c.Report.ExpiresAt)
+	}
 	return c
 }
 
@@ -201,6 +205,12 @@ func cloneCredential(c auth.Credential) auth.Credential {
 	c.Previews = maps.Clone(c.Previews)
 	c.Reading.Facts = slices.Clone(c.Reading.Facts)
 	c.Reading.Warnings = slices.Clone(c.Reading.Warnings)
+	if c.Report != nil {
+		r := *c.Report
+		r.Facts, r.Warnings = slices.Clone(r.Facts), slices.Clone(r.Warnings)
+		r.Wait = 0
+		c.Report = &r
+	}
 	return c
 }
 

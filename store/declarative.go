@@ -98,8 +98,12 @@ func (s *declaring) credential(ctx context.Context, d *DeclaredCredential) error
 	if err != nil && !damaged {
 		return err
 	}
+	fresh := damaged || fieldsDiffer(old, &next) || !sameSecrets(stored, d.Secrets)
+	if !fresh {
+		keepFindings(old, &next)
+	}
 	switch {
-	case damaged || fieldsDiffer(old, &next) || !sameSecrets(stored, d.Secrets):
+	case fresh:
 		next.Version++
 		next.UpdatedAt = s.t.at
 		if err := s.t.putCredential(ctx, next, d.Secrets); err != nil {
@@ -113,6 +117,21 @@ func (s *declaring) credential(ctx context.Context, d *DeclaredCredential) error
 	}
 	s.t.record(aboutCredential(s.event(), auth.ActionCredentialUpdate, &next))
 	return nil
+}
+
+// keepFindings leaves to next what was found out about its fields, which are
+// those of old: declaring them again does not undo it.
+func keepFindings(old, next *auth.Credential) {
+	next.Report, next.AnsweredAt = old.Report, old.AnsweredAt
+	if old.Report == nil && old.Status == auth.StatusValid {
+		return
+	}
+	next.Status, next.Reason = old.Status, old.Reason
+	if old.Report != nil {
+		if end := old.Report.ExpiresAt; !end.IsZero() && (next.ExpiresAt.IsZero() || end.Before(next.ExpiresAt)) {
+			next.ExpiresAt = end
+		}
+	}
 }
 
 // key puts one declared key where it differs from what is stored.

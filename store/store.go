@@ -52,6 +52,14 @@ type Store interface {
 	// too and the sealed fields are sealed afresh under it. Where nothing
 	// changes, nothing is recorded.
 	UpdateCredential(ctx context.Context, teamID, ref string, change func(*auth.Credential) error, secrets auth.Fields, ev auth.Event) (auth.Credential, error)
+	// JudgeCredential applies judge to a copy of the record of one version,
+	// declarative or not, and stores what it makes of Status, Reason, Report,
+	// AnsweredAt and ExpiresAt; all else that judge does is ignored. It is how a
+	// finding is stored, of a probe or of the clock: ErrNotFound where the
+	// version is not the current one, and a revoked credential stays as it is.
+	// In one transaction with it are a credential.status event where the status
+	// changed, and ev itself where it names an action.
+	JudgeCredential(ctx context.Context, credentialID string, version uint64, judge func(*auth.Credential), ev auth.Event) (auth.Credential, error)
 	// DeleteCredential removes the record, its links, its sealed fields and
 	// its DEK. (The pages of a bbolt file that held them are reused in time
 	// and gone for certain once the file is compacted; what stands there is

@@ -66,6 +66,9 @@ func Expire(c *auth.Credential, now time.Time) bool {
 	return false
 }
 
+// Judge is Judge at the engine's time, for a credential that is not stored yet.
+func (e *Engine) Judge(c *auth.Credential, r auth.Report) { Judge(c, r, e.o.Now()) }
+
 // Unasked is the report where nobody was asked, and why.
 func Unasked(now time.Time, why string) auth.Report {
 	return auth.Report{At: now.UTC(), Verdict: auth.VerdictUnasked, Meaning: why}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -20,7 +21,8 @@ const credentialsPath = "/api/v1/credentials"
 func (a *app) credentialCommand() *cobra.Command {
 	c := &cobra.Command{Use: "credential", Aliases: []string{"credentials", "cred"}, Short: "Upstream secrets, sealed, and the URLs they are for", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
-	c.AddCommand(a.credentialCreate(), a.credentialList(), a.credentialShow(), a.credentialUpdate(), a.credentialDelete())
+	c.AddCommand(a.credentialCreate(), a.credentialList(), a.credentialShow(), a.credentialUpdate(),
+		a.credentialValidate(), a.credentialRotate(), a.credentialRevoke(), a.credentialDelete())
 	return c
 }
 
@@ -118,13 +120,15 @@ func (a *app) credentialCreate() *cobra.Command {
 			if err := a.client().Call(c.Context(), http.MethodPost, credentialsPath, in, &out); err != nil {
 				return err
 			}
-			return a.print(out, func(w io.Writer) {
+			a.warnPending(&out)
+			err = a.print(out, func(w io.Writer) {
 				_, _ = fmt.Fprintf(w, "Credential %q is %s.\n\n", out.Name, out.Status)
 				a.credentialText(w, &out)
 				if len(out.Keys) == 0 {
 					_, _ = fmt.Fprintf(w, "\nNo API key may use it yet: weighbridge link %s KEY\n", quoteArg(out.Name))
 				}
 			})
+			return errors.Join(err, unusable(&out))
 		},
 	}
 	c.Flags().StringVar(&in.Provider, "provider", "", "kind of upstream, such as huggingface or http_bearer")
@@ -132,6 +136,7 @@ func (a *app) credentialCreate() *cobra.Command {
 	c.Flags().StringArrayVar(&in.Patterns, "pattern", nil, "URL pattern that it applies to (repeatable; the provider's defaults where none is given)")
 	c.Flags().StringArrayVar(&in.Keys, "key", nil, "API key to link it to, by id or name (repeatable)")
 	c.Flags().StringVar(&expires, "expires", "", "when the secret ends: 90d, or a date")
+	c.Flags().BoolVar(&in.NoValidate, "no-validate", false, "do not ask the upstream: well-formed fields count as valid")
 	f.register(c)
 	must(c.MarkFlagRequired("provider"), c.MarkFlagRequired("name"))
 	must(c.RegisterFlagCompletionFunc("provider", a.completeProviders), c.RegisterFlagCompletionFunc("key", a.completeKeyFlag))
@@ -155,9 +160,9 @@ func (a *app) credentialList() *cobra.Command {
 				}
 				var rows [][]string
 				for _, c := range out.Credentials {
-					rows = append(rows, []string{c.Name, c.Provider, c.Status, list(c.Patterns), refs(c.Keys), c.ID})
+					rows = append(rows, []string{c.Name, c.Provider, c.Status, a.checked(&c), list(c.Patterns), refs(c.Keys), c.ID})
 				}
-				table(w, []string{"NAME", "PROVIDER", "STATUS", "PATTERNS", "KEYS", "ID"}, rows)
+				table(w, []string{"NAME", "PROVIDER", "STATUS", "VALIDATED", "PATTERNS", "KEYS", "ID"}, rows)
 			})
 		},
 	}
@@ -180,6 +185,7 @@ func (a *app) credentialUpdate() *cobra.Command {
 	var f fieldFlags
 	var name, expires string
 	var patterns []string
+	var noValidate bool
 	c := &cobra.Command{
 		Use: "update ID|NAME", Short: "Change a credential's name, patterns, expiry or secret", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeCredentials,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -211,16 +217,23 @@ func (a *app) credentialUpdate() *cobra.Command {
 			if in.Name == nil && in.Patterns == nil && in.ExpiresAt == nil && in.Fields == nil {
 				return usage("nothing to change: give --name, --pattern, --expires or --set")
 			}
+			in.NoValidate = noValidate
 			var out admin.Credential
 			if err := a.client().Call(c.Context(), http.MethodPatch, path, in, &out); err != nil {
 				return err
 			}
-			return a.print(out, func(w io.Writer) { a.credentialText(w, &out) })
+			a.warnPending(&out)
+			err := a.print(out, func(w io.Writer) { a.credentialText(w, &out) })
+			if in.Fields == nil {
+				return err
+			}
+			return errors.Join(err, unusable(&out))
 		},
 	}
 	c.Flags().StringVar(&name, "name", "", "new name")
 	c.Flags().StringArrayVar(&patterns, "pattern", nil, "replaces all patterns (repeatable)")
 	c.Flags().StringVar(&expires, "expires", "", "when the secret ends: 90d, a date, or never")
+	c.Flags().BoolVar(&noValidate, "no-validate", false, "do not ask the upstream about a new secret: well-formed fields count as valid")
 	f.register(c)
 	return c
 }
@@ -253,8 +266,7 @@ func (a *app) credentialText(w io.Writer, c *admin.Credential) {
 		kv = append(kv, n, c.Fields[n])
 	}
 	for _, f := range c.Facts {
-		what, value, _ := strings.Cut(f, ": ")
-		kv = append(kv, what, value)
+		kv = append(kv, factPair(f)...)
 	}
 	kv = append(kv, "patterns", list(c.Patterns), "keys", refs(c.Keys))
 	if c.ExpiresAt != nil {
@@ -264,9 +276,42 @@ func (a *app) credentialText(w io.Writer, c *admin.Credential) {
 	if c.Declarative {
 		kv = append(kv, "origin", "configuration (read-only)")
 	}
+	if r := c.Report; r != nil {
+		kv = append(kv, "validated", a.when(r.At)+", "+r.Verdict, "asked", r.Asked, "answer", r.Answer)
+		if r.Meaning != c.Reason {
+			kv = append(kv, "meaning", r.Meaning)
+		}
+		for _, f := range r.Facts {
+			kv = append(kv, factPair(f)...)
+		}
+		if c.AnsweredAt != nil && r.Verdict != "valid" {
+			kv = append(kv, "last good answer", a.when(*c.AnsweredAt))
+		}
+		kv = append(kv, "next", r.Next)
+	}
 	pairs(w, kv...)
 	for _, text := range c.Warnings {
 		_, _ = fmt.Fprintf(w, "warning: %s\n", text)
+	}
+}
+
+// factPair parts a fact such as "role: read".
+func factPair(f string) []string {
+	what, value, _ := strings.Cut(f, ": ")
+	return []string{what, value}
+}
+
+// checked says in a word or two how the last validation went.
+func (a *app) checked(c *admin.Credential) string {
+	switch {
+	case c.Report == nil:
+		return "never"
+	case c.AnsweredAt == nil:
+		return c.Report.Verdict + " " + span(a.now().Sub(c.Report.At)) + " ago"
+	case c.Report.Verdict == "valid":
+		return span(a.now().Sub(*c.AnsweredAt)) + " ago"
+	default:
+		return c.Report.Verdict + ", last good answer " + span(a.now().Sub(*c.AnsweredAt)) + " ago"
 	}
 }
 

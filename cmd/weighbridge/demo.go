@@ -137,9 +137,11 @@ func (d *demo) startBridge(ctx context.Context) (err error) {
 	}
 	d.served = make(chan error, 1)
 	go func() { d.served <- b.Serve(context.WithoutCancel(ctx)) }()
-	return admin.NewLocalClient(loaded.Config.DataDir).Call(ctx, http.MethodPost, credentialsPath, admin.NewCredential{
+	err = admin.NewLocalClient(loaded.Config.DataDir).Call(ctx, http.MethodPost, credentialsPath, admin.NewCredential{
 		Name: "hub", Provider: "huggingface", Fields: map[string]string{"token": d.token.Reveal()}, Keys: []string{"worker"},
 	}, nil)
+	d.hub.Server.Record.Reset() // the validation; what workers cause is shown
+	return err
 }
 
 // show says what the hub saw and what is on record.

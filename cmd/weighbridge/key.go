@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -156,9 +157,14 @@ func (a *app) keyUpdate() *cobra.Command {
 
 // keyAct is a command that posts to a path below the key.
 func (a *app) keyAct(verb, short, question, suffix string) *cobra.Command {
-	return &cobra.Command{
+	var now bool
+	c := &cobra.Command{
 		Use: verb + " ID|NAME", Short: short, Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeKeys,
 		RunE: func(c *cobra.Command, args []string) error {
+			question, suffix := question, suffix
+			if now {
+				question, suffix = strings.Replace(question, "transfers in progress finish", "transfers in progress are cut", 1), suffix+"?now=true"
+			}
 			if err := a.confirm(fmt.Sprintf(question, args[0])); err != nil {
 				return err
 			}
@@ -169,6 +175,10 @@ func (a *app) keyAct(verb, short, question, suffix string) *cobra.Command {
 			return a.print(out, func(w io.Writer) { a.keyText(w, &out) })
 		},
 	}
+	if verb == "revoke" {
+		c.Flags().BoolVar(&now, "now", false, "also cut the transfers in progress")
+	}
+	return c
 }
 
 func (a *app) keyDelete() *cobra.Command {

@@ -35,6 +35,8 @@ func TestScript(t *testing.T) {
 			e.Setenv("WEIGHBRIDGE_LISTEN", "127.0.0.1:0")
 			e.Setenv("WEIGHBRIDGE_ADMIN_LISTEN", "127.0.0.1:0")
 			e.Setenv("NO_COLOR", "1")
+			// No script asks the real Hub: nothing listens on port 1.
+			e.Setenv("WEIGHBRIDGE_UPSTREAM_RESOLVE", "huggingface.co:443=127.0.0.1:1")
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

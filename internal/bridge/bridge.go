@@ -19,6 +19,7 @@ import (
 	"github.com/weighbridge/weighbridge/admin"
 	"github.com/weighbridge/weighbridge/auth"
 	"github.com/weighbridge/weighbridge/auth/audit"
+	"github.com/weighbridge/weighbridge/auth/lifecycle"
 	"github.com/weighbridge/weighbridge/config"
 	"github.com/weighbridge/weighbridge/proxy"
 	"github.com/weighbridge/weighbridge/proxy/box"
@@ -86,6 +87,7 @@ type Bridge struct {
 	// ownRoots are the same for requests of our own.
 	ownRoots  atomic.Pointer[x509.CertPool]
 	signer    *signer.Set
+	life      *lifecycle.Engine
 	tls       listenerTLS
 	listeners listeners
 
@@ -243,6 +245,13 @@ func (b *Bridge) openProxy(ctx context.Context, cfg *config.Config) error {
 		transfers: func() float64 { return float64(len(b.proxy.Transfers())) },
 		tunnels:   func() float64 { return float64(b.proxy.Tunnels()) },
 		lent:      func() float64 { return float64(b.proxy.Lent()) },
+		statuses: func() map[string]float64 {
+			st, err := b.store.State(context.Background())
+			if err != nil {
+				return nil
+			}
+			return statuses(st, b.o.Now())
+		},
 		auditDown: func() float64 {
 			if b.record.Err() != nil {
 				return 1
@@ -258,8 +267,10 @@ func (b *Bridge) openProxy(ctx context.Context, cfg *config.Config) error {
 		Now: b.o.Now, Client: ownClient(b.dialer, &b.ownRoots), Machine: machineClient(),
 		Getenv: environ(b.o.Environ), ReadFile: os.ReadFile,
 	})
+	b.openLifecycle(cfg)
 	o := proxy.Options{
-		Policy: policy, Snapshot: b.live.Snapshot, Front: b.front,
+		Refused: b.life.Refused,
+		Policy:  policy, Snapshot: b.live.Snapshot, Front: b.front,
 		Signer:   b.signer,
 		Recorder: b.record, Boxes: boxes, Dialer: b.dialer, RootCAs: roots,
 		IdleTimeout: cfg.Upstream.IdleTimeout, MaxConns: cfg.Limits.Connections, Logger: b.log, Metrics: b.metrics, Now: b.o.Now,

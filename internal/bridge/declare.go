@@ -52,7 +52,7 @@ func (b *Bridge) declaredCredential(loaded *config.Loaded, c *config.Credential)
 		patterns = p.Schema().DefaultPatterns
 	}
 	d.Credential = auth.Credential{
-		Name: c.Name, Provider: c.Provider, Status: auth.StatusValid, Reason: "declared in the configuration",
+		Name: c.Name, Provider: c.Provider, Status: auth.StatusValid, Reason: "declared in the configuration; the upstream was not asked yet",
 		Patterns: make([]string, 0, len(patterns)), Params: map[string]string{}, Previews: map[string]string{},
 	}
 	d.Secrets = auth.Fields{}
@@ -76,6 +76,9 @@ func (b *Bridge) declaredCredential(loaded *config.Loaded, c *config.Credential)
 			return d, fmt.Errorf("credential %q: pattern %q: %w", c.Name, text, err)
 		}
 		d.Credential.Patterns = append(d.Credential.Patterns, pat.String())
+	}
+	if err := auth.CheckPlaces(p, d.Credential.Params, d.Credential.Patterns); err != nil {
+		return d, fmt.Errorf("credential %q: %s", c.Name, auth.AsError(err).Reason)
 	}
 	d.Credential.Reading = auth.Read(p, fields, nil, b.o.Now())
 	d.Credential.ExpiresAt = d.Credential.Reading.ExpiresAt

@@ -22,6 +22,8 @@ type metrics struct {
 	resumed   *prometheus.CounterVec
 	firstByte *prometheus.HistogramVec
 	duration  *prometheus.HistogramVec
+	// validations counts by provider and verdict.
+	validations *prometheus.CounterVec
 
 	mu     sync.RWMutex // guards series
 	series map[seriesKey]*series
@@ -47,6 +49,8 @@ var _ proxy.Metrics = (*metrics)(nil)
 type gauges struct {
 	transfers, tunnels, lent func() float64
 	auditDown                func() float64
+	// statuses are the credentials by status; see statuses.
+	statuses func() map[string]float64
 }
 
 func newMetrics(version string, g gauges) *metrics {
@@ -68,6 +72,10 @@ func newMetrics(version string, g gauges) *metrics {
 		Name: "weighbridge_request_seconds", Help: "Time to the end of the body.",
 		Buckets: []float64{.01, .05, .1, .5, 1, 5, 10, 60, 300, 1800, 7200},
 	}, []string{"mode"})
+	m.validations = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "weighbridge_validations_total", Help: "Validations of credentials by provider and verdict.",
+	}, []string{"provider", "verdict"})
+	m.registry.MustRegister(m.validations, &statusCollector{g.statuses})
 	m.registry.MustRegister(m.requests, m.bytes, m.resumed, m.firstByte, m.duration,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	gauge := func(name, help string, f func() float64) {

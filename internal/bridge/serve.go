@@ -21,11 +21,15 @@ func (b *Bridge) Serve(ctx context.Context) error {
 		return nil
 	}
 	b.stop = stop
-	b.watching.Add(1)
+	b.watching.Add(2)
 	b.ending.Unlock()
 	go func() {
 		defer b.watching.Done()
 		b.watchFiles(ctx)
+	}()
+	go func() {
+		defer b.watching.Done()
+		b.life.Run(ctx)
 	}()
 	failed := make(chan error, 3)
 	report := func(err error) {
@@ -72,6 +76,9 @@ func (b *Bridge) Close() error {
 		errs = append(errs, b.proxy.Close())
 	}
 	b.listeners.close()
+	if b.life != nil {
+		b.life.Close()
+	}
 	if b.signer != nil {
 		b.signer.Close()
 	}
@@ -143,6 +150,7 @@ func needRestart(was, is *config.Config) []string {
 		{"ca", was.CA != is.CA},
 		{"kek", was.KEK != is.KEK},
 		{"store", was.Store != is.Store},
+		{"validation", was.Validation != is.Validation},
 		{"audit", was.Audit != is.Audit},
 		{"limits.connections", was.Limits.Connections != is.Limits.Connections},
 		{"upstream.idle_timeout", was.Upstream.IdleTimeout != is.Upstream.IdleTimeout},

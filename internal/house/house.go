@@ -87,6 +87,8 @@ func New(t testing.TB, o Options) *House {
 	h.Hub, err = hub.Start(o.Hub)
 	h.must(err)
 	h.Server = h.Hub.Server
+	// The record is of what workers cause, whenever weighbridge itself asks.
+	h.Server.Record.Ignore(Validation)
 	h.Server.Record.Observe(func(r origin.Request) {
 		h.keys.See("sent upstream", []byte(r.Method+" "+r.Path+"?"+r.Query))
 		h.keys.fields("sent upstream", r.Header)

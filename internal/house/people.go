@@ -7,6 +7,7 @@ import (
 
 	"github.com/weighbridge/weighbridge/admin"
 	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/internal/house/origin"
 )
 
 // API is the administrative side over admin.sock, as the CLI uses it.
@@ -25,6 +26,9 @@ func (h *House) AddCredential(in admin.NewCredential) admin.Credential {
 	h.Call(http.MethodPost, "/api/v1/credentials", in, &out)
 	return out
 }
+
+// Validation recognises a request by which a credential was validated.
+func Validation(r *origin.Request) bool { return r.Header.Get("User-Agent") == "weighbridge" }
 
 // AddKey makes an API key. From here on the key is looked for where no key
 // may be.

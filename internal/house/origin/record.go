@@ -36,6 +36,7 @@ type Record struct {
 	rows    []*Request
 	total   int
 	observe []func(Request)
+	ignore  func(*Request) bool
 }
 
 func newRecord(keep int) *Record { return &Record{keep: keep} }
@@ -46,11 +47,13 @@ func (c *Record) open(now time.Time, host string, r *http.Request) *Request {
 		Path: r.URL.EscapedPath(), Query: r.URL.RawQuery, Proto: r.Proto, Header: r.Header.Clone(),
 	}
 	c.mu.Lock()
-	if len(c.rows) >= c.keep {
-		c.rows = slices.Delete(c.rows, 0, max(1, c.keep/8))
+	if c.ignore == nil || !c.ignore(row) {
+		if len(c.rows) >= c.keep {
+			c.rows = slices.Delete(c.rows, 0, max(1, c.keep/8))
+		}
+		c.rows = append(c.rows, row)
+		c.total++
 	}
-	c.rows = append(c.rows, row)
-	c.total++
 	observe, copied := c.observe, *row
 	c.mu.Unlock()
 	for _, see := range observe {
@@ -115,6 +118,14 @@ func (c *Record) Reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.rows, c.total = nil, 0
+}
+
+// Ignore keeps and counts no request from here on that which picks; Observe
+// sees it all the same.
+func (c *Record) Ignore(which func(*Request) bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ignore = which
 }
 
 // recorder notes in its row what is answered.
