@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weighbridge/weighbridge/auth"
 	"github.com/weighbridge/weighbridge/internal/house/origin"
 	"github.com/weighbridge/weighbridge/internal/workerenv"
 )
@@ -26,6 +27,15 @@ const (
 	// before it collects an idle heap (2 min).
 	quiet = 3 * time.Minute
 )
+
+// refusedPause is what the refusal's Retry-After asks for, about.
+const refusedPause = 2 * time.Second
+
+// notOnRecord reports whether err is the refusal of a use that could not be put
+// on record in time: the promise is kept, and the worker may come again.
+func notOnRecord(err error) bool {
+	return err != nil && strings.Contains(err.Error(), string(auth.CodeAuditUnavailable))
+}
 
 // TestSoak: mixed load with faults on both sides and changes of configuration,
 // and afterwards the program holds what it held before. Run alone and with -v
@@ -54,6 +64,9 @@ func TestSoak(t *testing.T) {
 	t.Logf("peak:   %s", peak)
 	t.Logf("after:  %s", after)
 
+	if sum.Refused > sum.Whole/10 {
+		t.Errorf("too much could not be put on record: %s", sum)
+	}
 	if sum.Whole == 0 || sum.Resumed == 0 {
 		t.Errorf("the load does not exercise everything: %s", sum)
 	}
@@ -100,7 +113,13 @@ func (p *program) load(source *rand.Rand, lasts time.Duration, round int, look .
 		group.Go(func() {
 			for n := 0; ctx.Err() == nil && !p.t.Failed(); n++ {
 				if chance.IntN(4) == 0 {
-					if err := p.small(chance); err != nil {
+					err := p.small(chance)
+					if notOnRecord(err) {
+						mu.Lock()
+						sum.Refused++
+						mu.Unlock()
+						time.Sleep(refusedPause)
+					} else if err != nil {
 						p.t.Errorf("a small request: %v", err)
 					}
 					continue
@@ -108,12 +127,18 @@ func (p *program) load(source *rand.Rand, lasts time.Duration, round int, look .
 				// What has begun may end: the deadline is for beginning.
 				d := plan(chance, mode, fmt.Sprintf("r%d-w%d-%d", round, w, n), lasts > brief || chance.IntN(10) == 0)
 				o, err := d.run(p.t.Context(), &p.Yard)
-				if err != nil {
+				mu.Lock()
+				if notOnRecord(err) {
+					sum.Refused++
+				} else {
+					sum.Add(o)
+				}
+				mu.Unlock()
+				if notOnRecord(err) {
+					time.Sleep(refusedPause)
+				} else if err != nil {
 					p.t.Errorf("%s: %v", d, err)
 				}
-				mu.Lock()
-				sum.Add(o)
-				mu.Unlock()
 			}
 		})
 	}
