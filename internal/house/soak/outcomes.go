@@ -10,7 +10,7 @@ type Outcomes struct {
 	// Refused could not be put on record: the disk took longer than a commit
 	// may, as it may on a machine that others keep busy.
 	Refused int64
-	Bytes                      int64
+	Bytes   int64
 }
 
 // Add counts one.
