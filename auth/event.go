@@ -24,9 +24,13 @@ const (
 	ActionLinkDelete         = "link.delete"
 	ActionCARotate           = "ca.rotate"
 	ActionConfigReload       = "config.reload"
-	ActionUsed               = "used"
-	ActionDenied             = "denied"
-	ActionFinished           = "finished"
+	// ActionKEKRotate begins a rotation of the key encryption key, and
+	// ActionKEKRotated ends it.
+	ActionKEKRotate  = "kek.rotate"
+	ActionKEKRotated = "kek.rotated"
+	ActionUsed       = "used"
+	ActionDenied     = "denied"
+	ActionFinished   = "finished"
 	// ActionSummary stands for the bare companion requests of one minute.
 	ActionSummary = "summary"
 )

@@ -48,6 +48,8 @@ func runChild(role string) {
 		err = childWrite(dir, arg)
 	case "first":
 		err = childFirst(dir, arg)
+	case "rotate":
+		err = childRotate(dir)
 	case "full":
 		err = childFull(dir)
 	default:

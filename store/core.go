@@ -15,7 +15,7 @@ import (
 // core is the Store over any driver: all rules, once.
 type core struct {
 	drv      driver
-	kek      KEK
+	openKEK  func(ctx context.Context, uri string) (KEK, error)
 	now      func() time.Time
 	check    func(auth.State) error
 	onChange func(auth.State)
@@ -28,9 +28,18 @@ type core struct {
 	ledger  *ledger   // of the holder of writing
 	// tripped, once set, is why no more changes are taken.
 	tripped error
+	kekRow  kekRow // of the holder of writing
 
-	mu     sync.RWMutex
-	m      *model
+	// rotating is held by the one rotation of the KEK that runs.
+	rotating sync.Mutex
+
+	mu sync.RWMutex
+	m  *model
+	// kek wraps new DEKs; keks, by id, open those that are there. Only the
+	// holder of writing changes them, as m.
+	kek    KEK
+	kekURI string
+	keks   map[string]KEK
 	closed bool
 }
 
@@ -39,7 +48,8 @@ var _ Store = (*core)(nil)
 // open reads everything that drv keeps and checks it: the schema, the KEK, the
 // tag of every row, and that none is missing.
 func open(ctx context.Context, drv driver, o Options) (*core, error) {
-	c := &core{drv: drv, kek: o.KEK, now: o.Now, check: o.Check, onChange: o.OnChange, m: newModel()}
+	c := &core{drv: drv, kek: o.KEK, kekURI: o.KEKURI, keks: map[string]KEK{o.KEK.ID(): o.KEK}, openKEK: o.OpenKEK,
+		now: o.Now, check: o.Check, onChange: o.OnChange, m: newModel()}
 	if c.now == nil {
 		c.now = time.Now
 	}
@@ -134,6 +144,9 @@ func (c *core) change(ctx context.Context, fn func(t *tx) error) error {
 	c.ledger = rows
 	c.mu.Lock()
 	c.m.install(t.b, state)
+	if t.kek != nil {
+		c.installKEK(t.kek)
+	}
 	c.mu.Unlock()
 	if changed && c.onChange != nil {
 		c.onChange(state)

@@ -14,6 +14,7 @@ func (c *core) OpenFields(ctx context.Context, credentialID string, version uint
 		owner  sealOwner
 		params map[string]string
 		e      *envelope
+		kek    KEK
 	)
 	// What is taken out here is never changed in place, so it may be read on
 	// after the lock is let go: no key service is asked under it.
@@ -27,15 +28,16 @@ func (c *core) OpenFields(ctx context.Context, credentialID string, version uint
 				Detail: fmt.Sprintf("its version %d is gone; it is at %d", version, cred.Version)}
 		}
 		owner, params, e = credentialOwner(cred.TeamID, cred.ID, version), cred.Params, m.envelope(cred.ID)
+		kek = c.kekOf(e)
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return c.openFields(ctx, owner, params, e, names)
+	return openFields(ctx, kek, owner, params, e, names)
 }
 
-func (c *core) openFields(ctx context.Context, owner sealOwner, params map[string]string, e *envelope, names []string) (auth.Fields, error) {
+func openFields(ctx context.Context, kek KEK, owner sealOwner, params map[string]string, e *envelope, names []string) (auth.Fields, error) {
 	if e == nil {
 		return nil, damagedSeal(owner, "its sealed fields or its DEK are missing", nil)
 	}
@@ -45,7 +47,7 @@ func (c *core) openFields(ctx context.Context, owner sealOwner, params map[strin
 			out[name] = auth.NewSecret(value)
 		}
 	}
-	err := e.open(ctx, c.kek, owner, names, func(name string, value []byte) {
+	err := e.open(ctx, kek, owner, names, func(name string, value []byte) {
 		out[name] = auth.NewSecret(string(value))
 	})
 	if err != nil {
@@ -67,7 +69,8 @@ func (m *model) envelope(place string) *envelope {
 
 // openAll opens every sealed field of a credential and none of its params.
 func (t *tx) openAll(ctx context.Context, c *auth.Credential) (auth.Fields, error) {
-	return t.c.openFields(ctx, credentialOwner(c.TeamID, c.ID, c.Version), nil, t.m.envelope(c.ID), nil)
+	e := t.m.envelope(c.ID)
+	return openFields(ctx, t.c.kekOf(e), credentialOwner(c.TeamID, c.ID, c.Version), nil, e, nil)
 }
 
 // plainFields are the fields to seal. A field that holds nothing is not

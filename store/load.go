@@ -34,11 +34,14 @@ func (c *core) load(ctx context.Context) error {
 	if err := checkSchema(schema); err != nil {
 		return err
 	}
-	if c.codec, err = openRowKey(ctx, c.kek, kek); err != nil {
+	if c.codec, c.kekRow, err = openRowKey(ctx, c.kek, kek); err != nil {
 		return err
 	}
 	b := newBatch()
 	if err := c.codec.decode(bucketMeta, metaHead, headRow, &b.head); err != nil {
+		return err
+	}
+	if err := c.openOtherKEK(ctx, b.head.Rotation); err != nil {
 		return err
 	}
 	var entries []entry

@@ -58,11 +58,13 @@ func (c *core) PutSealed(ctx context.Context, name string, value []byte) error {
 // Sealed implements Store.
 func (c *core) Sealed(ctx context.Context, name string) (value []byte, err error) {
 	var e *envelope
+	var kek KEK
 	err = c.view(ctx, func(m *model) error {
 		if _, ok := m.sealed[namedPrefix+name]; !ok {
 			return notFound(whatNamed, name)
 		}
 		e = m.envelope(namedPrefix + name)
+		kek = c.kekOf(e)
 		return nil
 	})
 	if err != nil {
@@ -72,7 +74,7 @@ func (c *core) Sealed(ctx context.Context, name string) (value []byte, err error
 		return nil, damagedSeal(namedOwner(name), "its DEK is missing", nil)
 	}
 	found := false
-	err = e.open(ctx, c.kek, namedOwner(name), []string{namedField}, func(_ string, v []byte) {
+	err = e.open(ctx, kek, namedOwner(name), []string{namedField}, func(_ string, v []byte) {
 		value, found = bytes.Clone(v), true
 	})
 	if err != nil {

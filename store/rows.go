@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -48,8 +49,18 @@ func tables() []string {
 const schemaVersion = 1
 
 // kekRow says which KEK a store belongs to, and proves it: the key that tags
-// its rows, wrapped by that KEK.
+// its rows, wrapped by that KEK. Nothing else of it is authenticated.
 type kekRow struct {
+	wrappedRowKey
+	// Also is the KEK that a rotation comes from, while it is on its way:
+	// either opens the store.
+	Also *wrappedRowKey `json:"also,omitempty"`
+	// Left are the KEKs that the store was rotated away from, the last one
+	// last: for an error, and for nothing else.
+	Left []string `json:"left,omitempty"`
+}
+
+type wrappedRowKey struct {
 	KEK    string `json:"kek"`
 	RowKey []byte `json:"row_key"`
 }
@@ -66,6 +77,8 @@ type head struct {
 	Rows      map[string]int `json:"rows"`
 	// Digest is that of the ledger of all rows.
 	Digest []byte `json:"digest"`
+	// Rotation is the one of the KEK that is on its way.
+	Rotation *rotation `json:"rotation,omitempty"`
 }
 
 // linkRow is the row of a link; its ids are in its key.
@@ -162,32 +175,56 @@ func joinCause(sentinel, cause error) error {
 func newRowKey(ctx context.Context, kek KEK) (*rowCodec, []byte, error) {
 	key := make([]byte, kekSize)
 	_, _ = rand.Read(key) // never fails since Go 1.24
-	wrapped, err := kek.Wrap(ctx, key, associatedData(schemaVersion, tagRowKey))
+	wrapped, err := wrapRowKey(ctx, kek, key)
 	if err != nil {
-		return nil, nil, &Error{Kind: KindUnavailable, What: "KEK", Ref: kek.ID(), Detail: "it cannot wrap a key now", Cause: err}
+		return nil, nil, err
 	}
-	row, err := json.Marshal(kekRow{KEK: kek.ID(), RowKey: wrapped})
+	row, err := json.Marshal(kekRow{wrappedRowKey: wrapped})
 	return newRowCodec(key), row, err
 }
 
+func wrapRowKey(ctx context.Context, kek KEK, key []byte) (wrappedRowKey, error) {
+	wrapped, err := kek.Wrap(ctx, key, associatedData(schemaVersion, tagRowKey))
+	if err != nil {
+		return wrappedRowKey{}, cannotWrap(kek, err)
+	}
+	return wrappedRowKey{KEK: kek.ID(), RowKey: wrapped}, nil
+}
+
+// cannotWrap is the error of a KEK that does not wrap.
+func cannotWrap(kek KEK, err error) error {
+	return &Error{Kind: KindUnavailable, What: "KEK", Ref: kek.ID(), Detail: "it cannot wrap a key now" + because(err), Cause: err}
+}
+
 // openRowKey opens the key that tags rows: the check of the KEK.
-func openRowKey(ctx context.Context, kek KEK, row []byte) (*rowCodec, error) {
+func openRowKey(ctx context.Context, kek KEK, row []byte) (*rowCodec, kekRow, error) {
 	var r kekRow
 	if err := decodeStrict(row, &r); err != nil {
-		return nil, damagedRow(bucketMeta, metaKEK, err)
+		return nil, r, damagedRow(bucketMeta, metaKEK, err)
 	}
-	if r.KEK != kek.ID() {
-		return nil, &Error{Kind: KindUnavailable,
+	held := r.wrappedRowKey
+	if r.Also != nil && r.Also.KEK == kek.ID() {
+		held = *r.Also
+	}
+	if held.KEK != kek.ID() {
+		if slices.Contains(r.Left, kek.ID()) {
+			return nil, r, &Error{Kind: KindUnavailable,
+				Detail: fmt.Sprintf("the KEK %s opens this store no longer: weighbridge kek rotate has rotated it to %s", kek.ID(), r.KEK),
+				Next:   "name the KEK that it was rotated to in the setting kek", Cause: ErrWrongKEK}
+		}
+		return nil, r, &Error{Kind: KindUnavailable,
 			Detail: fmt.Sprintf("the KEK %s does not open this store: it was sealed with %s", kek.ID(), r.KEK),
 			Next:   "give it the KEK that it was made with (setting kek)", Cause: ErrWrongKEK}
 	}
-	key, err := kek.Unwrap(ctx, r.RowKey, associatedData(schemaVersion, tagRowKey))
+	key, err := kek.Unwrap(ctx, held.RowKey, associatedData(schemaVersion, tagRowKey))
 	if err != nil {
-		return nil, &Error{Kind: KindUnavailable,
-			Detail: "the KEK " + kek.ID() + " does not open this store although it was sealed with it: the KEK is out of reach, or the store is damaged",
-			Cause:  err}
+		detail := "although it was sealed with it: the KEK is out of reach, or the store is damaged"
+		if outOfReach(err) {
+			detail = "now" + because(err)
+		}
+		return nil, r, &Error{Kind: KindUnavailable, Detail: "the KEK " + kek.ID() + " does not open this store " + detail, Cause: err}
 	}
-	return newRowCodec(key), nil
+	return newRowCodec(key), r, nil
 }
 
 // eventKey is the key of the event at n microseconds since 1970.

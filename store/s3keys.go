@@ -69,6 +69,7 @@ func (c *core) S3Secret(ctx context.Context, keyID string, version uint64) (auth
 	var (
 		owner sealOwner
 		e     *envelope
+		kek   KEK
 	)
 	err := c.view(ctx, func(m *model) error {
 		k := m.key(keyID)
@@ -80,12 +81,13 @@ func (c *core) S3Secret(ctx context.Context, keyID string, version uint64) (auth
 				Detail: fmt.Sprintf("its version %d is gone; it is at %d", version, k.S3.Version)}
 		}
 		owner, e = s3KeyOwner(k), m.envelope(k.ID)
+		kek = c.kekOf(e)
 		return nil
 	})
 	if err != nil {
 		return auth.Secret{}, err
 	}
-	f, err := c.openFields(ctx, owner, nil, e, []string{s3SecretField})
+	f, err := openFields(ctx, kek, owner, nil, e, []string{s3SecretField})
 	if err != nil {
 		return auth.Secret{}, err
 	}

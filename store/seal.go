@@ -116,7 +116,7 @@ func seal(ctx context.Context, kek KEK, o sealOwner, fields map[string][]byte) (
 	}
 	e.dek.Wrapped, err = kek.Wrap(ctx, dek, o.dekAAD())
 	if err != nil {
-		return nil, &Error{Kind: KindUnavailable, What: "KEK", Ref: kek.ID(), Detail: "it cannot wrap a key now", Cause: err}
+		return nil, cannotWrap(kek, err)
 	}
 	return e, nil
 }
@@ -134,6 +134,10 @@ func (e *envelope) open(ctx context.Context, kek KEK, o sealOwner, names []strin
 			Detail: "it was sealed with the KEK " + e.dek.KEK + ", and the KEK at hand is " + kek.ID(), Cause: ErrWrongKEK}
 	}
 	dek, err := kek.Unwrap(ctx, e.dek.Wrapped, o.dekAAD())
+	if outOfReach(err) {
+		return &Error{Kind: KindUnavailable, What: o.what(), Ref: o.id,
+			Detail: "the KEK " + kek.ID() + " does not open its DEK now" + because(err), Cause: err}
+	}
 	if err != nil {
 		return &Error{Kind: KindUnavailable, What: o.what(), Ref: o.id,
 			Detail: "the KEK " + kek.ID() + " does not open its DEK: it is out of reach, or the row was changed or moved", Cause: err}

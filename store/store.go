@@ -121,6 +121,19 @@ type Store interface {
 	PutSealed(ctx context.Context, name string, value []byte) error
 	Sealed(ctx context.Context, name string) ([]byte, error)
 
+	// RotateKEK makes to, which uri names, the KEK: everything that is sealed
+	// from then on is sealed with it, and every DEK is wrapped anew, while all
+	// else goes on. progress, if not nil, is told how many DEKs are done and
+	// how many there are. Where it is cut short, by an error, ctx or the end of
+	// the process, the store opens with either KEK, and another call with the
+	// same to goes on from there; once it returns nil the old KEK opens nothing
+	// any more. ev is recorded when a rotation begins and when it is done.
+	// ErrConflict where one to another KEK is on its way, or runs already; going
+	// back to the KEK that it came from is allowed.
+	RotateKEK(ctx context.Context, to KEK, uri string, ev auth.Event, progress func(done, total int)) error
+	// KEKs says which KEK wraps what.
+	KEKs(ctx context.Context) (KEKStatus, error)
+
 	// Close releases what the store holds. Afterwards every method answers
 	// ErrUnavailable.
 	Close() error
@@ -150,6 +163,12 @@ type DeclaredKey struct {
 type Options struct {
 	// KEK wraps data encryption keys. It is required.
 	KEK KEK
+	// KEKURI is the URI that KEK was opened by, for KEKs and for the record of
+	// a rotation.
+	KEKURI string
+	// OpenKEK opens the other KEK of a rotation that was cut short, by the URI
+	// that it was begun with. Where it is nil, what that KEK wraps stays shut.
+	OpenKEK func(ctx context.Context, uri string) (KEK, error)
 	// Now defaults to time.Now. CreatedAt, UpdatedAt and the ids never go
 	// backwards, whatever Now does.
 	Now func() time.Time
@@ -170,7 +189,7 @@ type Options struct {
 // DefaultLockTimeout is how long OpenBolt waits for the file's lock.
 const DefaultLockTimeout = 2 * time.Second
 
-// KEK is a key encryption key: a file, an environment variable, or later a key
+// KEK is a key encryption key: a file, an environment variable, or a key
 // service. It must be safe for concurrent use.
 type KEK interface {
 	// ID names the key without revealing it. The same key has the same id

@@ -2,6 +2,7 @@ package store
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -18,11 +19,12 @@ type tx struct {
 	at     time.Time // the stamp of all that is put
 	b      *batch
 	events []auth.Event
+	kek    *kekChange
 }
 
 func (t *tx) empty() bool {
 	b := t.b
-	return len(t.events)+len(b.teams)+len(b.creds)+len(b.keys)+len(b.links)+len(b.sealed)+
+	return t.kek == nil && len(t.events)+len(b.teams)+len(b.creds)+len(b.keys)+len(b.links)+len(b.sealed)+len(b.deks)+
 		len(b.delCreds)+len(b.delKeys)+len(b.delLinks)+len(b.delPlace) == 0
 }
 
@@ -62,6 +64,10 @@ func (t *tx) ops() ([]op, *ledger, error) {
 		Stamp:     t.at,
 		LastEvent: t.m.head.LastEvent,
 		Rows:      t.m.countsAfter(b),
+		Rotation:  t.m.head.Rotation,
+	}
+	if t.kek != nil {
+		b.head.Rotation = t.kek.rotation
 	}
 	if b.changesState(t.m) {
 		b.head.Revision++
@@ -104,6 +110,13 @@ func (t *tx) ops() ([]op, *ledger, error) {
 		if err := put(bucketEvents, eventKey(n), ev); err != nil {
 			return nil, nil, err
 		}
+	}
+	if t.kek != nil {
+		row, err := json.Marshal(t.kek.row)
+		if err != nil {
+			return nil, nil, err
+		}
+		ops = append(ops, op{bucketMeta, metaKEK, row})
 	}
 	slices.SortFunc(ops, compareOps) // bbolt is fastest in order
 	rows := t.c.ledger.with(ops, codec)

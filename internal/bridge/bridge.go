@@ -193,7 +193,7 @@ func (b *Bridge) openStore(cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	so.KEK = kek
+	so.KEK, so.KEKURI, so.OpenKEK = kek, cfg.KEK, b.openKEK
 	b.store, err = store.OpenBolt(path, so)
 	return err
 }

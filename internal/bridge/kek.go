@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -34,10 +35,15 @@ func openKEK(uri, dir string, cfg *config.Config, env func(string) string, now f
 	return keyservice.Open(uri, o)
 }
 
+// openKEK opens a KEK by the configuration that stands now.
+func (b *Bridge) openKEK(_ context.Context, uri string) (store.KEK, error) {
+	return openKEK(uri, b.dir, &b.loaded.Load().Config, environ(b.o.Environ), b.o.Now)
+}
+
 // firstKEK opens the KEK of the configuration, and makes its file where there
 // is neither it nor a store yet.
 func (b *Bridge) firstKEK(cfg *config.Config, storePath string) (store.KEK, error) {
-	kek, err := openKEK(cfg.KEK, b.dir, cfg, environ(b.o.Environ), b.o.Now)
+	kek, err := b.openKEK(context.Background(), cfg.KEK)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return kek, err
 	}
