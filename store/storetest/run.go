@@ -34,6 +34,8 @@ func Run(t *testing.T, open Opener) {
 		"OpenFields":                 openFields,
 		"NothingIsSharedWithCallers": nothingShared,
 		"RevokedForGood":             revokedForGood,
+		"Judging":                    judging,
+		"DeclaredFindings":           declaredFindings,
 		"KeyCreate":                  keyCreate,
 		"KeyUpdate":                  keyUpdate,
 		"KeyDelete":                  keyDelete,
