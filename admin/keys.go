@@ -29,6 +29,7 @@ type Key struct {
 	CreatedAt   time.Time  `json:"created_at"`
 	ExpiresAt   *time.Time `json:"expires_at,omitempty"`
 	RevokedAt   *time.Time `json:"revoked_at,omitempty"`
+	OldUntil    *time.Time `json:"old_until,omitempty" doc:"Until when the secret before this one is good, too."`
 	Key         string     `json:"key,omitempty" doc:"The API key itself: shown once."`
 	URLKey      string     `json:"url_key,omitempty" doc:"The URL key itself: shown once."`
 }
@@ -127,7 +128,12 @@ func (a *API) keys() {
 		OperationID: "regenerate-key", Method: http.MethodPost, Path: "/api/v1/keys/{ref}/regenerate",
 		Summary: "Make a new secret for an API key and end the old one in a single step", Tags: tags,
 		Errors: []int{http.StatusNotFound, http.StatusConflict},
-	}, func(ctx context.Context, in *RefInput) (*keyOutput, error) { return a.regenerateKey(ctx, in.Ref) })
+	}, func(ctx context.Context, in *struct {
+		RefInput
+		Overlap string `query:"overlap" doc:"How long the old secret goes on, such as 1h; at most 168h. It ends at once where nothing is given."`
+	}) (*keyOutput, error) {
+		return a.regenerateKey(ctx, in.Ref, in.Overlap)
+	})
 	huma.Register(a.doc, huma.Operation{
 		OperationID: "delete-key", Method: http.MethodDelete, Path: "/api/v1/keys/{ref}",
 		Summary: "Delete an API key and its links", Tags: tags,
@@ -250,7 +256,17 @@ func (a *API) updateKey(ctx context.Context, ref string, in KeyPatch) (*keyOutpu
 	return a.reveal(ctx, k.ID, auth.Secret{}, urlKey)
 }
 
-func (a *API) regenerateKey(ctx context.Context, ref string) (*keyOutput, error) {
+// maxOverlap is the longest that an old secret goes on beside the new one.
+const maxOverlap = 7 * 24 * time.Hour
+
+func (a *API) regenerateKey(ctx context.Context, ref, overlap string) (*keyOutput, error) {
+	var span time.Duration
+	if overlap != "" {
+		var err error
+		if span, err = time.ParseDuration(overlap); err != nil || span < 0 || span > maxOverlap {
+			return nil, invalid("query.overlap", "it is not a span of 168h at most", "Give a span such as 1h.")
+		}
+	}
 	secret := auth.NewAPIKey()
 	var urlKey auth.Secret
 	k, err := a.o.Store.UpdateKey(ctx, a.o.TeamID, ref, func(row *auth.Key) error {
@@ -259,6 +275,11 @@ func (a *API) regenerateKey(ctx context.Context, ref string) (*keyOutput, error)
 		}
 		if !row.RevokedAt.IsZero() {
 			return problem(http.StatusConflict, "key_revoked", fmt.Sprintf("API key %q is revoked, which is final", row.Name), "Create a new key.")
+		}
+		// What came before the secret that is replaced ends in any case.
+		was := &auth.PreviousSecret{Hash: row.Hash, URLKeyHash: row.URLKeyHash, Until: a.o.Now().Add(span).UTC()}
+		if row.Previous = nil; span > 0 {
+			row.Previous = was
 		}
 		row.Hash, _ = auth.HashAPIKey(secret.Reveal())
 		row.Preview = secret.Preview()
@@ -325,6 +346,9 @@ func (a *API) showKey(k *auth.Key, st *auth.State) Key {
 	}
 	if !k.RevokedAt.IsZero() {
 		out.RevokedAt = &k.RevokedAt
+	}
+	if k.Previous != nil && a.o.Now().Before(k.Previous.Until) {
+		out.OldUntil = &k.Previous.Until
 	}
 	linked := map[string]bool{}
 	for _, l := range st.Links {

@@ -21,7 +21,8 @@ func Compile(state State, o Options) (*Snapshot, error) {
 			keys:      make(map[string]*keyEntry, len(state.Keys)),
 			byHash:    make(map[KeyHash]*keyEntry, len(state.Keys)),
 			byURLHash: make(map[KeyHash]*keyEntry),
-			byS3ID:    make(map[string]*keyEntry),
+			byOldHash: make(map[KeyHash]*keyEntry), byOldURLHash: make(map[KeyHash]*keyEntry),
+			byS3ID: make(map[string]*keyEntry),
 		},
 		credentials: make(map[string]*credential, len(state.Credentials)),
 		expanded:    make(map[expansion][]Rule),
@@ -170,6 +171,15 @@ func (c *compiler) key(r *Key) {
 	c.snapshot.keys[r.ID] = e
 	c.hash(c.snapshot.byHash, r.Hash, e, "API key")
 	c.hash(c.snapshot.byURLHash, r.URLKeyHash, e, "URL key of API key")
+	if old := r.Previous; old != nil {
+		// What is a key by now is looked up first, so none is shadowed.
+		if !old.Hash.IsZero() {
+			c.snapshot.byOldHash[old.Hash] = e
+		}
+		if !old.URLKeyHash.IsZero() {
+			c.snapshot.byOldURLHash[old.URLKeyHash] = e
+		}
+	}
 	c.s3(r, e)
 	switch r.Scope {
 	case "", ScopeRead, ScopeWrite:

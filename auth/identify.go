@@ -7,13 +7,36 @@ import "time"
 // identity says whose key it was, for the record; every decision about it is a
 // denial.
 func (s *Snapshot) Identify(h KeyHash, now time.Time) (Identity, error) {
-	return identify(s.byHash[h], "API key", now)
+	k := s.byHash[h]
+	if k == nil {
+		var err error
+		if k, err = previous(s.byOldHash[h], "API key", now); err != nil {
+			return Identity{}, err
+		}
+	}
+	return identify(k, "API key", now)
+}
+
+// previous is k where the secret before its last one still stands. The error
+// comes without an identity: whoever holds an old secret is nobody.
+func previous(k *keyEntry, what string, now time.Time) (*keyEntry, error) {
+	if k == nil || now.Before(k.record.Previous.Until) {
+		return k, nil
+	}
+	return nil, NewError(CodeKeyInvalid, "the presented "+what+" is an old secret of "+quote(k.record.Name)+", which ended at "+k.record.Previous.Until.UTC().Format(time.RFC3339), nil)
 }
 
 // IdentifyURLKey is Identify by the hash of a URL key. Whatever the scope of
 // its API key, the identity may only read.
 func (s *Snapshot) IdentifyURLKey(h KeyHash, now time.Time) (Identity, error) {
-	id, err := identify(s.byURLHash[h], "URL key", now)
+	k := s.byURLHash[h]
+	if k == nil {
+		var err error
+		if k, err = previous(s.byOldURLHash[h], "URL key", now); err != nil {
+			return Identity{}, err
+		}
+	}
+	id, err := identify(k, "URL key", now)
 	id.ViaURLKey = err == nil
 	return id, err
 }

@@ -109,6 +109,8 @@ type Key struct {
 	Hash KeyHash `json:"hash"`
 	// URLKeyHash is the hash of the key's URL key; zero where it has none.
 	URLKeyHash KeyHash `json:"url_key_hash,omitzero"`
+	// Previous is the secret before this one, where it goes on for a while.
+	Previous *PreviousSecret `json:"previous,omitempty"`
 	// S3 makes it an S3 access key, which is presented by signing and in no
 	// other way.
 	S3 *S3Access `json:"s3,omitempty"`
@@ -125,6 +127,14 @@ type Key struct {
 	// RevokedAt not zero means revoked, for good.
 	RevokedAt   time.Time `json:"revoked_at,omitzero"`
 	Declarative bool      `json:"declarative,omitempty"`
+}
+
+// PreviousSecret is what an API key was before it was regenerated, until it
+// ends.
+type PreviousSecret struct {
+	Hash       KeyHash   `json:"hash"`
+	URLKeyHash KeyHash   `json:"url_key_hash,omitzero"`
+	Until      time.Time `json:"until"`
 }
 
 // Status says where k stands at now: "active", "expired" or "revoked".

@@ -26,6 +26,8 @@ type Snapshot struct {
 	byHash    map[KeyHash]*keyEntry
 	byURLHash map[KeyHash]*keyEntry
 	byS3ID    map[string]*keyEntry
+	// The secrets before the last ones, which end at a time of their own.
+	byOldHash, byOldURLHash map[KeyHash]*keyEntry
 }
 
 // Revision is the revision of the state that s was compiled from.

@@ -195,6 +195,11 @@ func normalKey(k auth.Key) auth.Key {
 
 func cloneKey(k auth.Key) auth.Key {
 	k.Routes = slices.Clone(k.Routes)
+	if k.Previous != nil {
+		old := *k.Previous
+		old.Until = normalTime(old.Until)
+		k.Previous = &old
+	}
 	if k.S3 != nil {
 		s3 := *k.S3
 		s3.Buckets, s3.Prefixes, s3.Aliases = slices.Clone(s3.Buckets), slices.Clone(s3.Prefixes), maps.Clone(s3.Aliases)

@@ -158,12 +158,16 @@ func (a *app) keyUpdate() *cobra.Command {
 // keyAct is a command that posts to a path below the key.
 func (a *app) keyAct(verb, short, question, suffix string) *cobra.Command {
 	var now bool
+	var overlap time.Duration
 	c := &cobra.Command{
 		Use: verb + " ID|NAME", Short: short, Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeKeys,
 		RunE: func(c *cobra.Command, args []string) error {
 			question, suffix := question, suffix
 			if now {
 				question, suffix = strings.Replace(question, "transfers in progress finish", "transfers in progress are cut", 1), suffix+"?now=true"
+			}
+			if overlap > 0 {
+				question, suffix = strings.Replace(question, "ends at once", "ends in "+overlap.String(), 1), suffix+"?overlap="+overlap.String()
 			}
 			if err := a.confirm(fmt.Sprintf(question, args[0])); err != nil {
 				return err
@@ -174,6 +178,9 @@ func (a *app) keyAct(verb, short, question, suffix string) *cobra.Command {
 			}
 			return a.print(out, func(w io.Writer) { a.keyText(w, &out) })
 		},
+	}
+	if verb == "regenerate" {
+		c.Flags().DurationVar(&overlap, "overlap", 0, "how long the old secret goes on beside the new one, such as 1h (at most 168h)")
 	}
 	if verb == "revoke" {
 		c.Flags().BoolVar(&now, "now", false, "also cut the transfers in progress")
@@ -209,6 +216,9 @@ func (a *app) keyText(w io.Writer, k *admin.Key) {
 	}
 	if k.ExpiresAt != nil {
 		kv = append(kv, "expires", a.when(*k.ExpiresAt))
+	}
+	if k.OldUntil != nil {
+		kv = append(kv, "old secret until", a.when(*k.OldUntil))
 	}
 	if k.RevokedAt != nil {
 		kv = append(kv, "revoked", a.when(*k.RevokedAt))
