@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,6 +44,7 @@ func TestScript(t *testing.T) {
 			"fails":   fails,
 			"answers": answers,
 			"extract": extract,
+			"says":    says,
 			"signal":  signalPid,
 		},
 	})
@@ -68,22 +70,44 @@ func fails(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// answers waits until something accepts connections on a unix socket.
+// answers waits until something serves on a unix socket: connections are taken
+// before that, while the first key is still to be printed. Not to answer is to
+// take no connection.
 func answers(ts *testscript.TestScript, neg bool, args []string) {
-	path := ts.MkAbs(args[0])
+	path := relative(ts, ts.MkAbs(args[0]))
+	client := &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", path)
+		},
+	}}
 	for range 1200 {
-		c, err := net.Dial("unix", relative(ts, path))
+		a, err := client.Get("http://localhost/healthz")
 		if err == nil {
-			_ = c.Close()
-			if !neg {
-				return
-			}
-		} else if neg {
+			_ = a.Body.Close()
+		}
+		var dial *net.OpError
+		if neg && errors.As(err, &dial) && dial.Op == "dial" || !neg && err == nil {
 			return
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
 	ts.Fatalf("%s: still not so after a minute", args[0])
+}
+
+// says FILE TEXT waits until TEXT stands in FILE: a log is written a little
+// after the event, and its last lines after the sockets are gone.
+func says(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: says FILE TEXT")
+	}
+	for range 1200 {
+		if b, err := os.ReadFile(ts.MkAbs(args[0])); err == nil && strings.Contains(string(b), args[1]) {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	ts.Fatalf("%s: no %s after a minute", args[0], args[1])
 }
 
 // relative shortens a path so that it fits into a socket address.

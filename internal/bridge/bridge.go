@@ -65,6 +65,8 @@ type Bridge struct {
 
 	// watchEvery is how often watched files are looked at.
 	watchEvery time.Duration
+	// watched are Open's, and then watchFiles'.
+	watched []watch
 
 	// reload holds changes of the configuration apart.
 	reload sync.Mutex
@@ -113,6 +115,7 @@ func Open(ctx context.Context, loaded *config.Loaded, o Options) (b *Bridge, err
 	}
 	b = &Bridge{o: o, log: o.Logger, started: o.Now().UTC(), providers: signer.Providers(), watchEvery: watchInterval}
 	b.loaded.Store(loaded)
+	b.beginWatch()
 	defer func() {
 		if err != nil {
 			_ = b.Close()

@@ -105,3 +105,34 @@ func TestAWatchedSecretIsTriedAgain(t *testing.T) {
 		t.Error("the key has its old value")
 	}
 }
+
+// A watched file that changes before anything is served is taken as well.
+func TestAWatchedSecretChangesBeforeItIsServed(t *testing.T) {
+	dir := shortDir(t)
+	file := filepath.Join(dir, "key")
+	second := auth.NewAPIKey().Reveal()
+	check(t, os.WriteFile(file, []byte(auth.NewAPIKey().Reveal()), 0o600))
+	loaded := load(t, func(c *config.Config) {
+		c.DataDir = filepath.Join(dir, "data")
+		c.Keys = []config.Key{{Name: "declared", Value: config.Source{File: file}, Scope: auth.ScopeRead}}
+	})
+	log := &lines{}
+	b, err := Open(t.Context(), loaded, Options{Logger: zerolog.New(log)})
+	check(t, err)
+	b.watchEvery = time.Millisecond
+	check(t, b.Listen(t.Context()))
+	check(t, os.WriteFile(file+".new", []byte(second), 0o600))
+	check(t, os.Rename(file+".new", file))
+	served := make(chan error, 1)
+	go func() { served <- b.Serve(context.WithoutCancel(t.Context())) }()
+	defer func() {
+		check(t, b.Close())
+		check(t, <-served)
+	}()
+	log.await(t, "watched secrets changed: what is new is in use")
+	k, err := b.Store().Key(t.Context(), b.Team().ID, "declared")
+	check(t, err)
+	if hash, _ := auth.HashAPIKey(second); k.Hash != hash {
+		t.Error("the key has its old value")
+	}
+}

@@ -24,13 +24,18 @@ type watch struct {
 	seen, said map[string][sha256.Size]byte
 }
 
+// beginWatch notes what the watched files hold. It comes before they are read
+// for the first time, so that a change is noticed however soon it comes.
+func (b *Bridge) beginWatch() {
+	b.watched = b.watches()
+	for i := range b.watched {
+		b.watched[i].seen = fingerprints(b.watched[i].paths())
+	}
+}
+
 // watchFiles takes the files that the configuration names when their content
 // changes, until ctx ends.
 func (b *Bridge) watchFiles(ctx context.Context) {
-	groups := b.watches()
-	for i := range groups {
-		groups[i].seen = fingerprints(groups[i].paths())
-	}
 	tick := time.NewTicker(b.watchEvery)
 	defer tick.Stop()
 	for {
@@ -39,8 +44,8 @@ func (b *Bridge) watchFiles(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		for i := range groups {
-			b.look(ctx, &groups[i])
+		for i := range b.watched {
+			b.look(ctx, &b.watched[i])
 		}
 	}
 }
