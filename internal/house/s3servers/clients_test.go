@@ -5,6 +5,7 @@ package s3servers
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"os/exec"
@@ -153,6 +154,25 @@ func TestNodeSDK(t *testing.T) {
 	out := y.run(t, y.write, "node", script(t, "node.cjs"), y.Bridge.ProxyURL(), y.write.AccessKeyID, y.write.SecretAccessKey)
 	list := `["sd/a b+c.txt","sd/big.bin","sd/deep/er/k.txt"]`
 	for _, w := range []string{`"get":"weights of a b+c"`, `"range":"igh"`, `"head":16`, `"v2":` + list, `"pages":` + list, `"put":"from node"`, `"denied":"AccessDenied"`} {
+		if !strings.Contains(out, w) {
+			t.Errorf("no %s in %s", w, out)
+		}
+	}
+}
+
+func TestGoSDK(t *testing.T) {
+	y := newFrontYard(t)
+	dir, err := binaries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := y.run(t, y.write, filepath.Join(dir, "gosdk"), y.Bridge.ProxyURL(), y.write.AccessKeyID, y.write.SecretAccessKey)
+	for _, w := range []string{
+		`"get":"weights of a b+c"`, `"range":"igh"`, `"head":16`, `"unchanged":"NotModified"`, `"missing":"NoSuchKey"`, `"denied":"AccessDenied"`,
+		`"buckets":["models","sdx"]`, `"pages":["sd/a b+c.txt","sd/big.bin","sd/deep/er/k.txt"]`, fmt.Sprintf(`"big":"%x"`, sha256.Sum256(y.big)),
+		`"presigned":"weights of a b+c"`, `"tampered":403`, `"put":"from go"`, `"write denied":"AccessDenied"`, `"copy denied":"AccessDenied"`,
+		`"up":true`, `"deleted":3`, `"bucket denied":"AccessDenied"`,
+	} {
 		if !strings.Contains(out, w) {
 			t.Errorf("no %s in %s", w, out)
 		}
