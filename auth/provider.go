@@ -166,6 +166,9 @@ type Outgoing struct {
 	// Decided says that a front has read the header: everything that it names or
 	// would change was decided like the target.
 	Decided bool
+	// Aimed is what a signer found out about Method and Target when it aimed the
+	// request, for itself; nil where it was not aimed.
+	Aimed any
 }
 
 // Asked is a request as the optional response half of a provider sees it.

@@ -202,10 +202,13 @@ func (x *exchange) rewriteReferences(h answerHeader) {
 
 // explain says on a refusal by the upstream what it had been given.
 func (x *exchange) explain(h answerHeader) {
-	if x.status != 401 && x.status != 403 {
+	d := &x.decision
+	// That a read conflicts with something is how Azure Storage words the want of
+	// a credential (409 PublicAccessNotPermitted).
+	want := x.status == 409 && d.Outcome != auth.Inject && (x.method == "GET" || x.method == "HEAD")
+	if x.status != 401 && x.status != 403 && !want {
 		return
 	}
-	d := &x.decision
 	what := "nothing was put on the request: " + d.Reason
 	if d.Outcome == auth.Inject {
 		if x.p.o.Refused != nil {

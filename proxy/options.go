@@ -22,9 +22,9 @@ type Signer interface {
 // Guide is a Signer that knows better than its worker where a request goes, and
 // learns from refusals. *signer.Set is one.
 type Guide interface {
-	// Aim says where a request goes that d puts a credential on, in the form in
-	// which it is signed.
-	Aim(d auth.Decision, method string, t auth.Target) (auth.Target, error)
+	// Aim sets the target of a request that d puts a credential on: where it
+	// goes, in the form in which it is signed. With an error out is unchanged.
+	Aim(d *auth.Decision, out *auth.Outgoing) error
 	// Learn is told of a refusal before anything of it reaches the worker.
 	Learn(ctx context.Context, d auth.Decision, out *auth.Outgoing, a *auth.Refused) auth.Lesson
 }

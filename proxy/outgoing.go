@@ -41,11 +41,9 @@ func (x *exchange) outgoing(whole bool) (*outgoing, *auth.Error) {
 	}
 	inject := d.Outcome == auth.Inject
 	if g, ok := x.p.o.Signer.(Guide); ok && inject {
-		t, err := g.Aim(*d, x.method, x.target)
-		if err != nil {
+		if err := g.Aim(d, &out.Outgoing); err != nil {
 			return nil, unsigned(d, err)
 		}
-		out.Target = t
 	}
 	out.fields = make(fields, 0, len(x.fields)+2)
 	for i := range x.fields {

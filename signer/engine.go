@@ -17,9 +17,10 @@ type stateful interface {
 
 // engine signs for a stateful provider in place of provider.sign.
 type engine interface {
-	// aim says where a request goes that d allows, in the form in which it is
-	// signed. Aiming what it returned changes nothing.
-	aim(d *auth.Decision, method string, t auth.Target) (auth.Target, error)
+	// aim sets out.Target to where a request goes that d allows, in the form in
+	// which it is signed; with an error out is unchanged. Aiming it again changes
+	// nothing.
+	aim(d *auth.Decision, out *auth.Outgoing) error
 	// put signs out, which was aimed. It changes out only where it returns no
 	// error.
 	put(ctx context.Context, d *auth.Decision, open openFields, out *auth.Outgoing) (auth.Applied, error)
@@ -41,18 +42,17 @@ func (s *Set) engineOf(d *auth.Decision) engine {
 	return s.engines[p]
 }
 
-// Aim says where a request goes that d allows: for most providers where it was
-// going. The error is *auth.Error.
-func (s *Set) Aim(d auth.Decision, method string, t auth.Target) (auth.Target, error) {
-	e := s.engineOf(&d)
+// Aim sets the target of a request that d allows to where it goes: for most
+// providers where it was going. The error is *auth.Error; out is unchanged then.
+func (s *Set) Aim(d *auth.Decision, out *auth.Outgoing) error {
+	e := s.engineOf(d)
 	if e == nil || d.Outcome != auth.Inject {
-		return t, nil
+		return nil
 	}
-	to, err := e.aim(&d, method, t)
-	if err != nil {
-		return t, refusal(&d, err.Error(), err)
+	if err := e.aim(d, out); err != nil {
+		return refusal(d, err.Error(), err)
 	}
-	return to, nil
+	return nil
 }
 
 // Learn is told that an upstream has refused a request that was signed by d,
@@ -68,7 +68,11 @@ func (s *Set) Learn(ctx context.Context, d auth.Decision, out *auth.Outgoing, a 
 func (s *Set) signBy(ctx context.Context, e engine, d *auth.Decision, out *auth.Outgoing) (auth.Applied, error) {
 	var refused *auth.Error
 	open := func(ctx context.Context, needed, optional []string) (auth.Fields, error) {
-		fields, err := s.vault.OpenFields(ctx, d.CredentialID, d.Version, append(slices.Clone(needed), optional...)...)
+		names := needed
+		if len(optional) > 0 {
+			names = slices.Concat(needed, optional)
+		}
+		fields, err := s.vault.OpenFields(ctx, d.CredentialID, d.Version, names...)
 		if err == nil {
 			err = ctx.Err()
 		}

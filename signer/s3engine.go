@@ -25,6 +25,12 @@ var _ engine = (*s3Engine)(nil)
 
 // plan is where a request goes and for which scope it is signed.
 type s3Plan struct {
+	// Whose plan it is: that of one version of a credential, for a method.
+	credential string
+	version    uint64
+	method     string
+
+	// request has path and query as they are sent.
 	request s3Request
 	target  auth.Target
 	region  string
@@ -32,19 +38,19 @@ type s3Plan struct {
 
 // plan works a request out. It is the same for the target as it came and for
 // the one that it returns.
-func (e *s3Engine) plan(d *auth.Decision, method string, t auth.Target) (s3Plan, error) {
+func (e *s3Engine) plan(d *auth.Decision, method string, t auth.Target) (*s3Plan, error) {
 	dialect, err := parseS3Dialect(s3{}.Dialect(d.Params))
 	if err != nil {
-		return s3Plan{}, err
+		return nil, err
 	}
 	r, ok := dialect.read(method, &t)
 	switch {
 	case !ok:
-		return s3Plan{}, errors.New("the URL names nothing of S3")
+		return nil, errors.New("the URL names nothing of S3")
 	case r.refused != "":
-		return s3Plan{}, errors.New(r.refused)
+		return nil, errors.New(r.refused)
 	}
-	p := s3Plan{request: r, target: t}
+	p := &s3Plan{credential: d.CredentialID, version: d.Version, method: method, request: r, target: t}
 	own := d.Params[s3Region]
 	if !s3host.ValidRegion(own) || r.host.Service == s3host.AWS && !r.host.TakesRegion(own) {
 		own = ""
@@ -72,16 +78,17 @@ func (e *s3Engine) plan(d *auth.Decision, method string, t auth.Target) (s3Plan,
 	}
 	host, prefix, err := r.host.Upstream(r.bucket, move, style)
 	if err != nil {
-		return s3Plan{}, err
+		return nil, err
 	}
 	p.target.Host = host
-	if (prefix != "") == (r.host.Bucket == "") {
-		p.target.Path = r.path.String() // in the style that it came in
-	} else {
-		p.target.Path = prefix + "/" + encodePath(r.key)
+	if (prefix != "") != (r.host.Bucket == "") { // not in the style that it came in
+		if p.request.path, err = sigv4.ParsePath(prefix+"/"+encodePath(r.key), sigv4.PathRule{EmptySegments: true}); err != nil {
+			return nil, err
+		}
 	}
-	query := r.outgoingQuery()
-	p.target.RawQuery = query.Canonical()
+	p.target.Path = p.request.path.String()
+	p.request.query = r.outgoingQuery()
+	p.target.RawQuery = p.request.query.Canonical()
 	p.target.HasQuery = p.target.RawQuery != ""
 	return p, nil
 }
@@ -103,17 +110,29 @@ func (r *s3Request) outgoingQuery() sigv4.Query {
 	})
 }
 
-// aim implements engine.
-func (e *s3Engine) aim(d *auth.Decision, method string, t auth.Target) (auth.Target, error) {
-	p, err := e.plan(d, method, t)
-	return p.target, err
+// aim implements engine. What it found out is kept for put and learn, which
+// need the same.
+func (e *s3Engine) aim(d *auth.Decision, out *auth.Outgoing) error {
+	p, err := e.plan(d, out.Method, out.Target)
+	if err == nil {
+		out.Target, out.Aimed = p.target, p
+	}
+	return err
+}
+
+// planOf is the plan of a request that was aimed.
+func (e *s3Engine) planOf(d *auth.Decision, out *auth.Outgoing) (*s3Plan, error) {
+	if p, ok := out.Aimed.(*s3Plan); ok && p.method == out.Method && p.target == out.Target && p.credential == d.CredentialID && p.version == d.Version {
+		return p, nil
+	}
+	return e.plan(d, out.Method, out.Target)
 }
 
 var s3Needs = []string{s3AccessKeyID, s3SecretAccessKey, s3SessionToken}
 
 // put implements engine.
 func (e *s3Engine) put(ctx context.Context, d *auth.Decision, open openFields, out *auth.Outgoing) (auth.Applied, error) {
-	p, err := e.plan(d, out.Method, out.Target)
+	p, err := e.planOf(d, out)
 	if err != nil {
 		return auth.Applied{}, err
 	}
@@ -124,14 +143,15 @@ func (e *s3Engine) put(ctx context.Context, d *auth.Decision, open openFields, o
 	if err != nil {
 		return auth.Applied{}, err
 	}
-	keys, err := e.keysOf(ctx, d, open, &p, p.request.class == auth.ClassWrite)
+	keys, err := e.keysOf(ctx, d, open, p, p.request.class == auth.ClassWrite)
 	if err != nil {
 		return auth.Applied{}, err
 	}
 	if !visible(keys.ID) || !visible(keys.Secret) || keys.Token != "" && !visible(keys.Token) {
 		return auth.Applied{}, errUnsendable
 	}
-	signed, err := e.signers.of(d, keys).signer.Sign(ctx, sigv4.Request{
+	own := e.signers.of(d, keys)
+	signed, err := own.signer.Sign(ctx, sigv4.Request{
 		Method: out.Method, Host: out.Target.Authority(), Path: p.request.path, Query: p.request.query,
 		Region: p.region, Fields: header.signed, Payload: header.payload,
 	}, e.now().Add(e.lessons.offset(d)))
@@ -141,10 +161,11 @@ func (e *s3Engine) put(ctx context.Context, d *auth.Decision, open openFields, o
 	for _, name := range header.drop {
 		out.Header.Del(name)
 	}
-	for _, field := range signed.Fields() {
-		out.Header.Set(field.Name, field.Value)
+	out.Header.Set(sigv4.HeaderAuthorization, signed.Authorization)
+	out.Header.Set(sigv4.HeaderDate, signed.Date)
+	out.Header.Set(sigv4.HeaderContentSHA256, signed.ContentSHA256)
+	if signed.SecurityToken != "" {
+		out.Header.Set(sigv4.HeaderSecurityToken, signed.SecurityToken)
 	}
-	mask := appendMask(make([]auth.Secret, 0, 3), keys.Secret)
-	mask = appendMask(mask, keys.ID)
-	return auth.Applied{Mask: appendMask(mask, keys.Token)}, nil
+	return auth.Applied{Mask: own.mask}, nil
 }

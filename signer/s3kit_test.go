@@ -91,16 +91,16 @@ func (y *s3Yard) trySend(method, url string, fields ...auth.HeaderField) (*auth.
 	if d.Outcome != auth.Inject {
 		y.t.Fatalf("%s %s: %s %s (%s)", method, url, d.Outcome, d.Code, d.Reason)
 	}
-	to, err := y.set.Aim(d, method, target(y.t, url))
-	if err != nil {
+	h := headerLines(fields)
+	out := &auth.Outgoing{Method: method, Target: target(y.t, url), Header: &h}
+	if err := y.set.Aim(&d, out); err != nil {
 		return nil, err
 	}
-	if again, err := y.set.Aim(d, method, to); err != nil || again != to {
-		y.t.Errorf("%s: aimed at %v, then at %v (%v)", url, to, again, err)
+	to := out.Target
+	if err := y.set.Aim(&d, out); err != nil || out.Target != to {
+		y.t.Errorf("%s: aimed at %v, then at %v (%v)", url, to, out.Target, err)
 	}
-	h := headerLines(fields)
-	out := &auth.Outgoing{Method: method, Target: to, Header: &h}
-	_, err = y.set.Sign(context.Background(), d, out)
+	_, err := y.set.Sign(context.Background(), d, out)
 	if out.Target != to {
 		y.t.Errorf("%s: signing changed the target to %v", url, out.Target)
 	}

@@ -77,13 +77,13 @@ func remember[V any](m *map[s3Bucket]V, k s3Bucket, v V) {
 // learn implements engine: S3 says by an error in which region a bucket is, or
 // that a clock is wrong (Amazon S3 API Reference, "Error responses";
 // "Redirection"). The same request is then worth asking once more.
-func (e *s3Engine) learn(_ context.Context, d *auth.Decision, out *auth.Outgoing, a *auth.Refused) auth.Lesson {
+func (e *s3Engine) learn(ctx context.Context, d *auth.Decision, out *auth.Outgoing, a *auth.Refused) auth.Lesson {
 	switch a.Status {
 	case 301, 302, 307, 308, 400, 403:
 	default:
 		return auth.Lesson{}
 	}
-	p, err := e.plan(d, out.Method, out.Target)
+	p, err := e.planOf(d, out)
 	if err != nil {
 		return auth.Lesson{}
 	}
@@ -94,20 +94,23 @@ func (e *s3Engine) learn(_ context.Context, d *auth.Decision, out *auth.Outgoing
 		e.means.tokens.forget(d.CredentialID, d.Version)
 		return auth.Lesson{Again: true, Note: "the temporary keys have ended before their time; others are got"}
 	case redirect, a.Status == 400 && (out.Method == "HEAD" || said.Code == "AuthorizationHeaderMalformed" || said.Code == "IllegalLocationConstraintException"):
-		return e.learnRegion(d, &p, a, &said, redirect)
+		return e.learnRegion(ctx, d, p, a, &said, redirect)
 	case a.Status == 403 && (said.Code == "RequestTimeTooSkewed" || out.Method == "HEAD"):
 		return e.learnClock(d, a, said.Code != "")
 	}
 	return auth.Lesson{}
 }
 
-func (e *s3Engine) learnRegion(d *auth.Decision, p *s3Plan, a *auth.Refused, said *s3Error, redirect bool) auth.Lesson {
+func (e *s3Engine) learnRegion(ctx context.Context, d *auth.Decision, p *s3Plan, a *auth.Refused, said *s3Error, redirect bool) auth.Lesson {
 	bucket := p.request.bucketName()
 	region := a.Header.Get("X-Amz-Bucket-Region")
 	if region == "" {
 		region = said.Region
 	}
 	home := p.request.host
+	if region == "" && redirect && !a.Again && home.Service == s3host.AWS {
+		region = e.askRegion(ctx, p)
+	}
 	known := e.lessons.region(d, bucket)
 	switch {
 	case region != "" && home.TakesRegion(region) && region != known && (region != p.region || redirect) && !a.Again:

@@ -141,7 +141,9 @@ func (s3) Canonical(dialect, method string, t auth.Target) (c auth.Canonical, ok
 		}
 		path = sigv4.Path{}
 	}
-	for _, place := range r.host.Matched(bucket) {
+	places := r.host.Matched(bucket)
+	c.Match = make([]auth.Target, 0, len(places))
+	for _, place := range places {
 		c.Match = append(c.Match, auth.Target{Scheme: t.Scheme, Host: place.Host, Port: t.Port, Path: place.Prefix + path.String()})
 	}
 	return c, true

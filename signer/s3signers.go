@@ -31,6 +31,8 @@ type s3SignerKey struct {
 type s3Signer struct {
 	keys   s3Keys
 	signer *sigv4.Signer
+	// mask are the keys as what an answer must not show. It is not changed.
+	mask []auth.Secret
 }
 
 // of returns the signer for keys.
@@ -42,7 +44,9 @@ func (s *s3Signers) of(d *auth.Decision, keys s3Keys) *s3Signer {
 	if made != nil && made.keys == keys {
 		return made
 	}
-	made = &s3Signer{keys, sigv4.NewSigner(keys.ID, auth.NewSecret(keys.Secret), auth.NewSecret(keys.Token))}
+	mask := appendMask(make([]auth.Secret, 0, 3), keys.Secret)
+	mask = appendMask(appendMask(mask, keys.ID), keys.Token)
+	made = &s3Signer{keys, sigv4.NewSigner(keys.ID, auth.NewSecret(keys.Secret), auth.NewSecret(keys.Token)), mask[:len(mask):len(mask)]}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.made) >= maxS3Signers {

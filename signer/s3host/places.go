@@ -23,13 +23,10 @@ func (h Host) Matched(bucket string) []Place {
 		return []Place{{h.Base, prefix}}
 	}
 	p := partitionNamed(h.Partition)
-	places := []Place{{p.global, prefix}}
-	if h.Region != "" {
-		if regional := "s3." + h.Region + "." + p.suffix; !h.Implied {
-			places = append(places, Place{regional, prefix})
-		}
+	if h.Region == "" || h.Implied {
+		return []Place{{p.global, prefix}}
 	}
-	return places
+	return []Place{{p.global, prefix}, {"s3." + h.Region + "." + p.suffix, prefix}}
 }
 
 // accessPoint is the plain host of an access point.

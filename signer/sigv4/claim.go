@@ -232,20 +232,31 @@ func (c *claim) parseCredential(s string) *s3err.Error {
 func (c *claim) parseHeaderDate(fields []Field) *s3err.Error {
 	var times int
 	if c.date, times = field(fields, HeaderDate); times == 1 {
+		if _, err := time.Parse(TimeFormat, c.date); err != nil || !c.isBasic() {
+			return errHeaderDate()
+		}
 		return c.parseDate("X-Amz-Date")
 	}
 	date, dates := field(fields, "Date")
 	if times > 1 || dates != 1 {
-		return s3err.New(s3err.AccessDenied, "AWS authentication requires one X-Amz-Date or Date header.", nextSign)
+		return errHeaderDate()
 	}
 	if c.date = date; !c.isBasic() {
 		at, err := http.ParseTime(date)
 		if err != nil {
-			return c.malformed("The Date header is no date.")
+			return errHeaderDate()
 		}
 		c.date = at.UTC().Format(TimeFormat)
 	}
 	return c.parseDate("Date")
+}
+
+// errHeaderDate is S3's answer where a header has no date that it could read
+// (Amazon S3 API Reference, "Error responses": AccessDenied, "AWS
+// authentication requires a valid Date or x-amz-date header"). In a presigned
+// URL the same is 400, as every malformed parameter is.
+func errHeaderDate() *s3err.Error {
+	return s3err.New(s3err.AccessDenied, "AWS authentication requires a valid Date or x-amz-date header.", nextSign)
 }
 
 // isBasic tells ISO 8601 basic from what time.Parse takes beside it, such as

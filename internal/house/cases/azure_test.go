@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/weighbridge/weighbridge/admin"
+	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/config"
 	"github.com/weighbridge/weighbridge/internal/house"
 	"github.com/weighbridge/weighbridge/internal/workerenv"
 )
@@ -148,5 +150,23 @@ func TestT08_ASASOfOursThatNamesItsUserKeepsTheWorkersBearer(t *testing.T) {
 		if r.status != 200 || len(rows) != 1 || rows[0].Authorization() != c.want || !strings.HasSuffix(rows[0].Query, sig) {
 			t.Errorf("%s, %s, %q: %s; %d requests", c.mode, c.host, c.own, r, len(rows))
 		}
+	}
+}
+
+// 89: Azure words the want of a credential as a conflict; the answer says that
+// nothing was put on.
+func TestAzureConflictSaysThatNothingWasPutOn(t *testing.T) {
+	t.Parallel()
+	h := house.New(t, house.Options{
+		Empty: true, Configure: func(c *config.Config) { c.Unmatched.Reverse = auth.UnmatchedPass },
+		Mount: mount(t, map[string]http.Handler{azureHost: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-Ms-Error-Code", "PublicAccessNotPermitted")
+			w.WriteHeader(http.StatusConflict)
+		})}),
+	})
+	key := h.AddKey(admin.NewKey{Name: "w"}).Key
+	r := newWorker(t, h, workerenv.Reverse, key).get("https://" + azureHost + "/models/blob")
+	if said := r.header.Get("X-Weighbridge-Decision"); r.status != 409 || !strings.HasPrefix(said, "nothing was put on the request: no credential") {
+		t.Errorf("%s: %q", r, said)
 	}
 }

@@ -31,6 +31,10 @@ type fakeS3 struct {
 	asked *atomic.Int64
 	// loops answers every request by a redirect.
 	loops *atomic.Bool
+	// silent redirects without saying where to, but to a HeadBucket, which has
+	// to come without a signature; heads counts those.
+	silent *atomic.Bool
+	heads  *atomic.Int64
 }
 
 func (f fakeS3) now() time.Time { return time.Now().Add(time.Duration(f.ahead.Load())) }
@@ -48,6 +52,16 @@ func (f fakeS3) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if f.loops.Load() {
 		w.Header().Set("X-Amz-Bucket-Region", map[bool]string{true: "eu-west-1", false: "eu-west-2"}[f.region != "eu-west-1"])
 		refuse(301, "PermanentRedirect", "<Endpoint>x</Endpoint>")
+		return
+	}
+	if home != f.region && f.silent.Load() {
+		if r.Method == http.MethodHead && strings.Count(strings.TrimSuffix(r.URL.Path, "/"), "/") <= 1 && r.Header.Get("Authorization") == "" && r.URL.RawQuery == "" {
+			f.heads.Add(1)
+			w.Header().Set("X-Amz-Bucket-Region", home)
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		refuse(307, "TemporaryRedirect", "")
 		return
 	}
 	if home != f.region {
@@ -86,7 +100,7 @@ func s3House(t *testing.T) (*house.House, fakeS3, string) {
 	secret := house.NewCanary("s3_")
 	f := fakeS3{
 		region: "us-east-1", secret: auth.NewSecret(secret.Value()), home: &atomic.Pointer[string]{}, ahead: &atomic.Int64{},
-		asked: &atomic.Int64{}, loops: &atomic.Bool{},
+		asked: &atomic.Int64{}, loops: &atomic.Bool{}, silent: &atomic.Bool{}, heads: &atomic.Int64{},
 	}
 	home := "us-east-1"
 	f.home.Store(&home)
@@ -136,6 +150,22 @@ func TestS3WrongRegionIsLearned(t *testing.T) {
 			t.Errorf("%s: the log does not say what was learned", mode)
 		}
 		h.Close()
+	}
+}
+
+// TestS3RegionIsAskedFor where a redirect does not name it: by a HeadBucket
+// without credential, once.
+func TestS3RegionIsAskedFor(t *testing.T) {
+	t.Parallel()
+	h, f, key := s3House(t)
+	w := newWorker(t, h, workerenv.Reverse, key)
+	home := "eu-west-1"
+	f.home.Store(&home)
+	f.silent.Store(true)
+	for i, raw := range []string{"https://bkt.s3.amazonaws.com/x", "https://s3.amazonaws.com/bkt/y"} {
+		if r := w.get(raw); r.status != 200 || f.heads.Load() != 1 || f.asked.Load() != int64(3+i) {
+			t.Errorf("%s: %s after %d requests, %d of them for the region", raw, r, f.asked.Load(), f.heads.Load())
+		}
 	}
 }
 
