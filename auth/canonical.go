@@ -88,8 +88,10 @@ func newBook(list []*credential) *book {
 		}
 	}
 	slices.SortFunc(b.dialects, func(x, y dialect) int {
-		if len(x.text) != len(y.text) {
-			return len(y.text) - len(x.text)
+		a, _, _ := strings.Cut(x.text, " ")
+		b, _, _ := strings.Cut(y.text, " ")
+		if len(a) != len(b) {
+			return len(b) - len(a)
 		}
 		return strings.Compare(x.name+" "+x.text, y.name+" "+y.text)
 	})

@@ -235,6 +235,9 @@ func kindOf(name string) fieldKind {
 		return ours
 	case hasPrefix(low, "x-forwarded-"):
 		return position
+	case strings.IndexByte(name, '_') >= 0 && (hasPrefix(low, "x-amz-") || hasPrefix(low, "x-goog-") || hasPrefix(low, "x-ms-")):
+		// What storages are told by is signed or looked at under its own name.
+		return override
 	case len(name) > len(buf):
 		return plain
 	}

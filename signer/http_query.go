@@ -58,7 +58,14 @@ func paramNameProblem(name string) string {
 	return ""
 }
 
+// minQuerySecret is the shortest value that is masked in answers, in bytes: a
+// server that redirects repeats its query in Location.
+const minQuerySecret = 8
+
 func paramValueProblem(v string) string {
+	if len(v) < minQuerySecret {
+		return "has fewer than eight characters, which could not be told from other text, and masked, where an answer repeats the URL"
+	}
 	if strings.TrimSpace(v) != v {
 		return "has white space around it; remove it (a line end, perhaps)"
 	}

@@ -199,6 +199,8 @@ func TestS3WhatIsRefused(t *testing.T) {
 		{"GET", bkt + "?prefix=models/&prefix=", auth.CodeBadTarget, "more than once"},
 		{"GET", bkt + "/", auth.CodeNoCredentialMatched, ""}, {"HEAD", bkt, auth.CodeNoCredentialMatched, ""}, {"GET", bkt + "?location", auth.CodeNoCredentialMatched, ""},
 		{"GET", bkt + "?prefix=models/../secret/", auth.CodeNoCredentialMatched, ""},
+		{"PUT", all + "/k?partNumber=7&uploadId=..%2F..%2Fother", auth.CodeBadTarget, "no storage makes"},
+		{"GET", all + "/k?versionId=..%2F..%2Fother", auth.CodeBadTarget, "no storage makes"},
 	} {
 		denied(y, c.method, c.url, c.code, c.reason)
 	}

@@ -22,7 +22,7 @@ const (
 	maxSkew = 15 * time.Minute
 	// maxOffset bounds a learned offset: a clock further off is not right by
 	// itself either.
-	maxOffset = 366 * 24 * time.Hour
+	maxOffset = 24 * time.Hour
 )
 
 // s3Bucket is a bucket as one version of a credential knows it.
@@ -65,8 +65,11 @@ func (l *s3Lessons) learnOffset(d *auth.Decision, offset time.Duration) {
 }
 
 func remember[V any](m *map[s3Bucket]V, k s3Bucket, v V) {
-	if len(*m) >= maxLessons {
-		clear(*m)
+	if _, known := (*m)[k]; !known && len(*m) >= maxLessons {
+		for other := range *m { // any of them: it is learned again
+			delete(*m, other)
+			break
+		}
 	}
 	if *m == nil {
 		*m = make(map[s3Bucket]V)

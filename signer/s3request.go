@@ -73,6 +73,8 @@ func (d *s3Dialect) read(method string, t *auth.Target) (r s3Request, ok bool) {
 		r.refused = "" // by somebody who knew what can be signed
 	case r.refused == "" && s3PartlySigned(r.query):
 		r.refused = refusedIncomplete
+	case r.refused == "" && s3Wanders(r.query):
+		r.refused = "an upload, a part or a version is named by what no storage makes: it has a dot segment, a backslash or a control character"
 	}
 	r.class = r.classify(method)
 	if r.key == "" && r.class != auth.ClassForbidden {
@@ -93,6 +95,16 @@ func s3Version2(q sigv4.Query) bool {
 		signature = signature || strings.EqualFold(p.Name, "Signature") && p.Value != ""
 	}
 	return key && signature
+}
+
+// s3Wanders recognises identifiers that would be paths.
+func s3Wanders(q sigv4.Query) bool {
+	for _, p := range q {
+		if sigv4.IsOpaqueParam(p.Name) && !sigv4.SafeOpaque(p.Value) {
+			return true
+		}
+	}
+	return false
 }
 
 // s3PartlySigned recognises what is left of a presigned URL.

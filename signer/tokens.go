@@ -28,6 +28,11 @@ type token struct {
 const (
 	// maxTokens bounds what is kept: what is unused goes first.
 	maxTokens = 4096
+	// maxShare is how many of them one credential has: a registry gives one for
+	// each repository.
+	maxShare = 64
+	// maxExchanges is how many exchanges one credential has under way.
+	maxExchanges = 16
 	// tokenPatience bounds one exchange, however long the requests wait that
 	// asked for it.
 	tokenPatience = 30 * time.Second
@@ -93,7 +98,7 @@ func (t *tokens) get(ctx context.Context, key tokenKey, fetch func(context.Conte
 		k := t.kept[key]
 		if k == nil {
 			k = &keptToken{}
-			t.makeRoom(key, now)
+			t.makeRoom(key)
 			t.kept[key] = k
 		}
 		usable := !k.value.IsZero() && now.Before(k.end)
@@ -112,6 +117,10 @@ func (t *tokens) get(ctx context.Context, key tokenKey, fetch func(context.Conte
 			return auth.Secret{}, k.failure
 		}
 		if k.running == nil {
+			if !usable && t.running(key.credential) >= maxExchanges {
+				t.mu.Unlock()
+				return auth.Secret{}, &obstacle{why: "as many exchanges as may be at a time are under way for it"}
+			}
 			t.start(k, fetch)
 		}
 		running := k.running
@@ -183,18 +192,51 @@ func (t *tokens) drop(credential string, version uint64, authorization string) b
 	return false
 }
 
-// makeRoom forgets what older versions of the credential left behind, and
-// where there is no room what has ended, or everything. t.mu is held.
-func (t *tokens) makeRoom(key tokenKey, now time.Time) {
-	for other, k := range t.kept {
-		older := other.credential == key.credential && other.version < key.version
-		ended := len(t.kept) >= maxTokens && !now.Before(k.end)
-		if k.running == nil && (older || ended) {
-			delete(t.kept, other)
+// running is how many exchanges are under way for a credential, also for
+// workers that have gone. t.mu is held.
+func (t *tokens) running(credential string) (n int) {
+	for key, k := range t.kept {
+		if key.credential == credential && k.running != nil {
+			n++
 		}
 	}
-	if len(t.kept) >= maxTokens {
-		clear(t.kept) // what runs still answers those who wait for it
+	return n
+}
+
+// makeRoom forgets what older versions of the credential left behind. Where
+// the credential has its share, or all have theirs, one token goes: of the
+// credential's own where there is any, so that what one key asks for costs
+// others nothing. What is being fetched stays. t.mu is held.
+func (t *tokens) makeRoom(key tokenKey) {
+	var own, oldest tokenKey
+	var ownEnd, oldestEnd time.Time
+	share := 0
+	for other, k := range t.kept {
+		mine := other.credential == key.credential
+		switch {
+		case mine && other.version < key.version && k.running == nil:
+			delete(t.kept, other)
+			continue
+		case mine:
+			share++
+		}
+		if k.running != nil {
+			continue
+		}
+		if mine && (ownEnd.IsZero() || k.end.Before(ownEnd)) {
+			own, ownEnd = other, k.end.Add(1)
+		}
+		if oldestEnd.IsZero() || k.end.Before(oldestEnd) {
+			oldest, oldestEnd = other, k.end.Add(1)
+		}
+	}
+	switch {
+	case share >= maxShare && !ownEnd.IsZero():
+		delete(t.kept, own)
+	case len(t.kept) >= maxTokens && !ownEnd.IsZero():
+		delete(t.kept, own)
+	case len(t.kept) >= maxTokens && !oldestEnd.IsZero():
+		delete(t.kept, oldest)
 	}
 }
 

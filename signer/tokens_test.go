@@ -3,6 +3,7 @@ package signer
 import (
 	"context"
 	"errors"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -171,12 +172,52 @@ func TestTokensAreBounded(t *testing.T) {
 	tokens := newTokens(fixedClock)
 	defer tokens.Close()
 	i := &issuer{life: time.Hour}
-	for n := range maxTokens + 10 {
-		if _, err := tokens.get(t.Context(), tokenKey{purpose: string(rune(n + 1))}, i.fetch); err != nil {
+	get := func(credential string, n int) {
+		t.Helper()
+		if _, err := tokens.get(t.Context(), tokenKey{credential: credential, purpose: strconv.Itoa(n)}, i.fetch); err != nil {
 			t.Fatal(err)
 		}
 	}
+	get("other", 0)
+	for n := range maxTokens + 10 {
+		get("one", n)
+	}
+	if n := len(tokens.kept); n != maxShare+1 {
+		t.Errorf("%d are kept, want a share and that of the other credential", n)
+	}
+	for n := range maxTokens + 10 {
+		get("credential "+strconv.Itoa(n), 0)
+	}
 	if n := len(tokens.kept); n > maxTokens {
 		t.Errorf("%d are kept", n)
+	}
+}
+
+// Exchanges go on for workers that have gone, and are bounded all the same.
+func TestTokenExchangesAreBounded(t *testing.T) {
+	tokens := newTokens(fixedClock)
+	defer tokens.Close()
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	var begun atomic.Int32
+	stuck := func(ctx context.Context) (token, error) {
+		begun.Add(1)
+		<-ctx.Done()
+		return token{}, ctx.Err()
+	}
+	var refused *obstacle
+	for n := range 10 * maxExchanges {
+		_, err := tokens.get(gone, tokenKey{credential: "one", purpose: strconv.Itoa(n)}, stuck)
+		if n >= maxExchanges && !errors.As(err, &refused) {
+			t.Fatalf("exchange %d: %v", n, err)
+		}
+	}
+	i := &issuer{life: time.Hour}
+	if _, err := tokens.get(t.Context(), tokenKey{credential: "other"}, i.fetch); err != nil {
+		t.Errorf("another credential: %v", err)
+	}
+	tokens.Close()
+	if n := begun.Load(); n > maxExchanges {
+		t.Errorf("%d exchanges", n)
 	}
 }

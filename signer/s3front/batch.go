@@ -12,6 +12,7 @@ import (
 
 	"github.com/weighbridge/weighbridge/auth"
 	"github.com/weighbridge/weighbridge/signer/s3err"
+	"github.com/weighbridge/weighbridge/signer/sigv4"
 )
 
 const (
@@ -65,6 +66,9 @@ func (r *request) batch() error {
 		o := &d.Objects[i]
 		if o.Key == "" {
 			return malformed("names an object without a key", nil)
+		}
+		if !sigv4.SafeOpaque(o.VersionID) {
+			return malformed("names a version by what no storage makes", nil)
 		}
 		if err := checkKey(o.Key, partial); err != nil {
 			return err

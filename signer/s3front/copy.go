@@ -30,6 +30,9 @@ func (r *request) copySource(value string) error {
 	if err != nil || versioned && (len(q) != 1 || q[0].Name != "versionId") {
 		return malformed("has a parameter other than versionId")
 	}
+	if versioned && !sigv4.SafeOpaque(q[0].Value) {
+		return malformed("names a version by what no storage makes")
+	}
 	_, hidden := r.access.Resolve(said.bucket, "")
 	if path.HasEmptySegment() && (len(r.access.Prefixes) > 0 || hidden != "") {
 		return malformed("has an empty segment (//), which some servers leave out, and the S3 access key is for a part of the bucket")

@@ -72,6 +72,24 @@ func (r *request) verify(ctx context.Context) error {
 		return house(err)
 	}
 	r.Verified = verified
+	return r.keepsSigned()
+}
+
+// keepsSigned refuses a Connection field, which nobody has to sign, that would
+// take away what was signed, or what the storage is told (RFC 9110, section
+// 7.6.1): the request would mean something else without it.
+func (r *request) keepsSigned() error {
+	for _, f := range r.a.Fields {
+		if !strings.EqualFold(f.Name, "Connection") {
+			continue
+		}
+		for token := range strings.SplitSeq(strings.ToLower(f.Value), ",") {
+			token = strings.TrimSpace(token)
+			if strings.HasPrefix(token, "x-amz-") || slices.Contains(r.SignedHeaders, token) {
+				return deny(auth.CodeBadRequest, s3err.InvalidRequest, "the Connection field names a field that is signed", "Leave it out.")
+			}
+		}
+	}
 	return nil
 }
 

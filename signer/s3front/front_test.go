@@ -132,6 +132,16 @@ func TestRefusals(t *testing.T) {
 		{ask{key: "writer", method: "PUT", uri: "/models/k", fields: []auth.HeaderField{pair("X-Amz-Acl", "public-read")}}, denied + "scope_forbidden"},
 		{ask{key: "writer", method: "PUT", uri: "/models/k", fields: []auth.HeaderField{pair("X-Amz-Grant-Read", "x")}}, denied + "scope_forbidden"},
 		{ask{key: "writer", method: "DELETE", uri: "/models/k", fields: []auth.HeaderField{pair("X-Amz-Bypass-Governance-Retention", "true")}}, denied + "scope_forbidden"},
+		// What a storage that keeps files would make a path of.
+		{ask{key: "writer", method: "PUT", uri: "/models/k?partNumber=7&uploadId=..%2F..%2F..%2Fother"}, "400 InvalidArgument bad_target"},
+		{ask{key: "writer", method: "DELETE", uri: "/models/k?uploadId=..%2F..%2Fother"}, "400 InvalidArgument bad_target"},
+		{ask{key: "writer", method: "PUT", uri: "/models/k?partNumber=..%2F7&uploadId=x"}, "400 InvalidArgument bad_target"},
+		{ask{key: "reader", uri: "/models/k?versionId=..%2F..%2Fother"}, "400 InvalidArgument bad_target"},
+		{ask{key: "reader", uri: "/models/k?versionId=a%5C..%5Cb"}, "400 InvalidArgument bad_target"},
+		{ask{key: "writer", method: "POST", uri: "/models?delete", body: "<Delete><Object><Key>k</Key><VersionId>../../x</VersionId></Object></Delete>"}, "400 MalformedXML bad_request"},
+		{ask{key: "writer", method: "PUT", uri: "/models/k", fields: []auth.HeaderField{pair("X-Amz-Copy-Source", "/models/a?versionId=..%2F..%2Fx")}}, "400 InvalidArgument bad_target"},
+		// What would be taken away behind the signature.
+		{ask{key: "writer", method: "PUT", uri: "/models/k", fields: []auth.HeaderField{pair("X-Amz-Storage-Class", "COLD"), pair("Connection", "keep-alive, X-Amz-Storage-Class")}}, "400 InvalidRequest bad_request"},
 	} {
 		_, err := y.enter(c.ask)
 		if got := y.refused(err); got != c.want {

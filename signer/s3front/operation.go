@@ -121,7 +121,9 @@ func operationOf(method string, l level, q sigv4.Query) (*operation, error) {
 		return nil, noOperation(method, l)
 	}
 	for i := range q {
-		if name := q[i].Name; !best.takes(name) {
+		if name := q[i].Name; sigv4.IsOpaqueParam(name) && !sigv4.SafeOpaque(q[i].Value) {
+			return nil, deny(auth.CodeBadTarget, s3err.InvalidArgument, "the value of "+show(name)+" is none that a storage makes", "Send what the storage answered.")
+		} else if !best.takes(name) {
 			return nil, deny(auth.CodeScopeForbidden, s3err.AccessDenied, "the parameter "+show(name)+" is none of "+best.name, "Leave it out.")
 		}
 	}
