@@ -37,6 +37,13 @@ func notOnRecord(err error) bool {
 	return err != nil && strings.Contains(err.Error(), string(auth.CodeAuditUnavailable))
 }
 
+// tripped reports whether the record could not be written in time lately, by
+// the end of the program's log: the rest of a download that broke off is a
+// request of its own, and is then refused like any other.
+func (p *program) tripped() bool {
+	return strings.Contains(p.out.String(), string(auth.CodeAuditUnavailable)) || strings.Contains(p.out.String(), "the audit record takes")
+}
+
 // TestSoak: mixed load with faults on both sides and changes of configuration,
 // and afterwards the program holds what it held before. Run alone and with -v
 // it prints the figures.
@@ -127,14 +134,15 @@ func (p *program) load(source *rand.Rand, lasts time.Duration, round int, look .
 				// What has begun may end: the deadline is for beginning.
 				d := plan(chance, mode, fmt.Sprintf("r%d-w%d-%d", round, w, n), lasts > brief || chance.IntN(10) == 0)
 				o, err := d.run(p.t.Context(), &p.Yard)
+				refused := notOnRecord(err) || o.Told && err != nil && p.tripped()
 				mu.Lock()
-				if notOnRecord(err) {
+				if refused {
 					sum.Refused++
 				} else {
 					sum.Add(o)
 				}
 				mu.Unlock()
-				if notOnRecord(err) {
+				if refused {
 					time.Sleep(refusedPause)
 				} else if err != nil {
 					p.t.Errorf("%s: %v", d, err)
