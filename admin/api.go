@@ -64,6 +64,7 @@ type Options struct {
 	Record    Record
 	Transfers func() []Transfer
 	Authority Authority
+	KEK       KEK
 	Bundle    func() ([]byte, error)
 	System    func() System
 	// Unmatched are the listener's policies now, for forward and reverse mode.
@@ -119,6 +120,7 @@ func New(o Options) *API {
 	a.explain()
 	a.record()
 	a.system()
+	a.kek()
 	return a
 }
 

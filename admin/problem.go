@@ -143,6 +143,8 @@ func faceOf(err error) error {
 		return problem(http.StatusConflict, "exists", err.Error(), "Choose another name, or update the existing one.")
 	case errors.Is(err, store.ErrReadOnly):
 		return problem(http.StatusConflict, "read_only", err.Error(), "It comes from the configuration file: change it there and reload.")
+	case errors.Is(err, store.ErrConflict):
+		return problem(http.StatusConflict, "conflict", err.Error(), "")
 	case errors.Is(err, store.ErrInvalid):
 		return problem(http.StatusUnprocessableEntity, "invalid", err.Error(), "")
 	case errors.Is(err, store.ErrUnavailable):

@@ -189,13 +189,16 @@ func (l *loader) checkLimits() {
 		// What stands here may be the key itself.
 		l.wrong("kek", "is not the URI of a key", "write file:PATH, env:NAME for a key in a variable, or the URI of a key service's key (docs/keys-at-rest.md)")
 	}
+	if c.KEKCache > time.Hour && !l.failed("kek_cache") {
+		l.wrong("kek_cache", fmt.Sprintf("%v is more than an hour", c.KEKCache), "so long a key that was withdrawn would still count; take 5m")
+	}
 	if c.Upstream.IdleTimeout < time.Second && !l.failed("upstream.idle_timeout") {
 		l.wrong("upstream.idle_timeout", fmt.Sprintf("%v is less than a second", c.Upstream.IdleTimeout), "a pause that long is ordinary; take 60s")
 	}
 	// Flags and defaults bypass the parsers, which refuse negative values.
 	for path, v := range map[string]int64{
 		"limits.connections": int64(c.Limits.Connections), "limits.transfers_per_key": int64(c.Limits.TransfersPerKey),
-		"drain": int64(c.Drain), "audit.retention": int64(c.Audit.Retention), "audit.team_quota": int64(c.Audit.TeamQuota),
+		"drain": int64(c.Drain), "kek_cache": int64(c.KEKCache), "audit.retention": int64(c.Audit.Retention), "audit.team_quota": int64(c.Audit.TeamQuota),
 	} {
 		if v < 0 {
 			l.wrong(path, "is negative", "")

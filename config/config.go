@@ -28,6 +28,7 @@ type Config struct {
 	DefaultKey   string            `yaml:"default_key" env:"DEFAULT_KEY" example:"sidecar" doc:"Name of the API key that callers without a key count as. Only for a listener on loopback or a unix socket (sidecar)."`
 	CA           CA                `yaml:"ca" env:"CA" doc:"Your own root for interception, as PEM files. Where both are empty, a root is made on first start and its key sealed in the store."`
 	KEK          string            `yaml:"kek" env:"KEK" default:"file:kek" doc:"Where the key encryption key is, as a URI. file:PATH is a file of mode 0600, made on first start; a relative path is below data_dir. env:NAME is a variable that holds the key; weighbridge kek generate makes one. awskms://, azurekeyvault://, gcpkms:// and vault-transit:// name a key that never leaves its service (docs/keys-at-rest.md). weighbridge check tries it; weighbridge kek rotate changes it."`
+	KEKCache     time.Duration     `yaml:"kek_cache" env:"KEK_CACHE" default:"5m" doc:"How long a data key that a key service unwrapped stays in memory, an hour at most: so long the service may be out of reach. 0 asks it for every request. A key in a file or a variable is at hand, and nothing is kept."`
 	Store        Store             `yaml:"store" env:"STORE" doc:"The store."`
 	Audit        Audit             `yaml:"audit" env:"AUDIT" doc:"The audit record, one file a month below data_dir/audit."`
 	Validation   Validation        `yaml:"validation" env:"VALIDATION" doc:"How upstreams are asked whether credentials still work."`

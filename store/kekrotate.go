@@ -38,6 +38,16 @@ func (c *core) RotateKEK(ctx context.Context, to KEK, uri string, ev auth.Event,
 	if err := c.beginRotation(ctx, to, uri, ev); err != nil {
 		return err
 	}
+	report := func() error {
+		s, err := c.KEKs(ctx)
+		if err == nil && progress != nil && s.Rotation != nil {
+			progress(s.Rotation.Done, s.Rotation.Total)
+		}
+		return err
+	}
+	if err := report(); err != nil {
+		return err
+	}
 	for {
 		done, err := c.endRotation(ctx, to, ev)
 		if done || err != nil {
@@ -54,14 +64,8 @@ func (c *core) RotateKEK(ctx context.Context, to KEK, uri string, ev auth.Event,
 				return err
 			}
 			shut = append(shut, bad...)
-			if progress != nil {
-				s, err := c.KEKs(ctx)
-				if err != nil {
-					return err
-				}
-				if s.Rotation != nil {
-					progress(s.Rotation.Done, s.Rotation.Total)
-				}
+			if err := report(); err != nil {
+				return err
 			}
 		}
 		if len(shut) > 0 {

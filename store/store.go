@@ -124,7 +124,7 @@ type Store interface {
 	// RotateKEK makes to, which uri names, the KEK: everything that is sealed
 	// from then on is sealed with it, and every DEK is wrapped anew, while all
 	// else goes on. progress, if not nil, is told how many DEKs are done and
-	// how many there are. Where it is cut short, by an error, ctx or the end of
+	// how many there are, first once the rotation has begun. Where it is cut short, by an error, ctx or the end of
 	// the process, the store opens with either KEK, and another call with the
 	// same to goes on from there; once it returns nil the old KEK opens nothing
 	// any more. ev is recorded when a rotation begins and when it is done.

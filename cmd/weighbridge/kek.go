@@ -14,7 +14,7 @@ import (
 func (a *app) kekCommand() *cobra.Command {
 	c := &cobra.Command{Use: "kek", Short: "The key encryption key, under which every secret is sealed", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
-	c.AddCommand(a.kekGenerate())
+	c.AddCommand(a.kekGenerate(), a.kekStatus(), a.kekRotate())
 	return c
 }
 

@@ -73,6 +73,7 @@ type Bridge struct {
 	loaded atomic.Pointer[config.Loaded]
 
 	store     store.Store
+	keks      *keks
 	team      auth.Team
 	live      *live
 	record    record
@@ -130,6 +131,7 @@ func Open(ctx context.Context, loaded *config.Loaded, o Options) (b *Bridge, err
 	if err = b.openStore(cfg); err != nil {
 		return b, err
 	}
+	b.keks = newKEKs(b)
 	if b.team, err = b.store.EnsureTeam(ctx, auth.DefaultTeam); err != nil {
 		return b, err
 	}

@@ -32,7 +32,11 @@ func openKEK(uri, dir string, cfg *config.Config, env func(string) string, now f
 			return nil, errors.New("upstream.proxy: not a URL") // the URL may hold a password
 		}
 	}
-	return keyservice.Open(uri, o)
+	k, err := keyservice.Open(uri, o)
+	if err != nil {
+		return nil, err
+	}
+	return store.NewKEKCache(k, store.KEKCacheOptions{Keep: cfg.KEKCache, Now: now}), nil
 }
 
 // openKEK opens a KEK by the configuration that stands now.

@@ -31,6 +31,7 @@ func (b *Bridge) Serve(ctx context.Context) error {
 		defer b.watching.Done()
 		b.life.Run(ctx)
 	}()
+	b.keks.resume()
 	failed := make(chan error, 3)
 	report := func(err error) {
 		select {
@@ -82,6 +83,9 @@ func (b *Bridge) Close() error {
 	if b.signer != nil {
 		b.signer.Close()
 	}
+	if b.keks != nil {
+		b.keks.close()
+	}
 	if b.record != nil {
 		errs = append(errs, b.record.Close())
 	}
@@ -127,15 +131,16 @@ func (b *Bridge) Reload(ctx context.Context, loaded *config.Loaded) (restart []s
 	renewRoots()
 	renewCertificate()
 	b.loaded.Store(loaded)
-	return needRestart(was, is), nil
+	return needRestart(was, is, func(uri string) bool { return b.keks.names(ctx, uri) }), nil
 }
 
 // DrainLimit is how long live downloads may go on after SIGTERM, by the
 // configuration that stands now.
 func (b *Bridge) DrainLimit() time.Duration { return b.loaded.Load().Config.Drain }
 
-// needRestart names what a running weighbridge cannot change.
-func needRestart(was, is *config.Config) []string {
+// needRestart names what a running weighbridge cannot change. named reports
+// whether a URI names the KEK that is in use already, after a rotation.
+func needRestart(was, is *config.Config, named func(kek string) bool) []string {
 	var out []string
 	for _, f := range []struct {
 		name    string
@@ -148,7 +153,8 @@ func needRestart(was, is *config.Config) []string {
 		{"tls", was.TLS.OwnCA != is.TLS.OwnCA || (was.TLS.CertFile == "") != (is.TLS.CertFile == "")},
 		{"log", was.Log != is.Log},
 		{"ca", was.CA != is.CA},
-		{"kek", was.KEK != is.KEK},
+		{"kek", was.KEK != is.KEK && !named(is.KEK)},
+		{"kek_cache", was.KEKCache != is.KEKCache},
 		{"store", was.Store != is.Store},
 		{"validation", was.Validation != is.Validation},
 		{"audit", was.Audit != is.Audit},
