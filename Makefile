@@ -26,13 +26,14 @@ setup:
 	bash testdata/clients/setup.sh
 	bash testdata/s3/setup.sh
 	bash testdata/clouds/setup.sh
+	bash testdata/keyservices/setup.sh
 
 unit:
 	CGO_ENABLED=1 $(GO) test -race -timeout 9m ./...
 
 # Clients wait more than they compute: more at a time than cores.
 clients: setup
-	$(GO) test -tags realclients -count=1 -timeout 30m -parallel 4 ./internal/house/realclients/... ./internal/house/realclouds/... ./internal/house/s3servers/...
+	$(GO) test -tags realclients -count=1 -timeout 30m -parallel 4 ./internal/house/realclients/... ./internal/house/realclouds/... ./internal/house/s3servers/... ./internal/house/realkeys/...
 
 lint: format vet staticcheck
 
@@ -41,7 +42,7 @@ format:
 
 vet:
 	$(GO) vet ./...
-	$(GO) vet -tags realclients ./internal/house/realclients/... ./internal/house/realclouds/... ./internal/house/s3servers/...
+	$(GO) vet -tags realclients ./internal/house/realclients/... ./internal/house/realclouds/... ./internal/house/s3servers/... ./internal/house/realkeys/...
 	cd bench && $(GO) vet ./...
 
 staticcheck:

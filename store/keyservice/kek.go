@@ -56,7 +56,7 @@ func (k *KEK) Wrap(ctx context.Context, dek, aad []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	wrapped, err := k.svc.wrap(ctx, key, aad)
+	wrapped, err := k.svc.wrap(ctx, key, bound(aad))
 	if err != nil {
 		return nil, k.named(err)
 	}
@@ -78,7 +78,7 @@ func (k *KEK) Unwrap(ctx context.Context, wrapped, aad []byte) ([]byte, error) {
 	if n == 0 || n > len(wrapped)-3 {
 		return nil, k.rejected(errors.New("cut off"))
 	}
-	key, err := k.svc.unwrap(ctx, wrapped[3:3+n], aad)
+	key, err := k.svc.unwrap(ctx, wrapped[3:3+n], bound(aad))
 	if err != nil {
 		return nil, k.named(err)
 	}
@@ -97,6 +97,9 @@ func (k *KEK) Unwrap(ctx context.Context, wrapped, aad []byte) ([]byte, error) {
 	return dek, nil
 }
 
+// bound is what binds, here and in the service. It is never empty: transit
+// refuses such data for keys that everybody can wrap under (RSA), and only
+// where there is some.
 func bound(aad []byte) []byte { return append([]byte(label), aad...) }
 
 func (k *KEK) rejected(cause error) error {
