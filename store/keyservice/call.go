@@ -21,9 +21,9 @@ import (
 const (
 	// maxAnswer bounds an answer; those of key services are a few KB.
 	maxAnswer = 256 << 10
-	// attemptLimit bounds one attempt, so that a lost packet does not use up
-	// the limit of the whole call.
-	attemptLimit = 5 * time.Second
+	// attemptPart of the limit of a call is what one attempt may take, so that
+	// a lost packet does not use up all of it.
+	attemptPart = 2
 	// maxAttempts with pauses that double from firstPause to maxPause.
 	maxAttempts = 5
 	firstPause  = 100 * time.Millisecond
@@ -42,10 +42,9 @@ func newCaller(o Options, roots *x509.CertPool, direct bool) *caller {
 	t := o.Transport
 	if t == nil {
 		own := &http.Transport{
-			DialContext:         (&net.Dialer{Timeout: attemptLimit}).DialContext,
-			TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
-			TLSHandshakeTimeout: attemptLimit, ForceAttemptHTTP2: true,
-			MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute,
+			DialContext:       (&net.Dialer{}).DialContext, // bounded by its attempt
+			TLSClientConfig:   &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
+			ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute,
 		}
 		if o.Proxy != nil && !direct {
 			own.Proxy = http.ProxyURL(o.Proxy)
@@ -96,7 +95,7 @@ func (c *caller) call(ctx context.Context, build func(context.Context) (*http.Re
 }
 
 func (c *caller) attempt(ctx context.Context, build func(context.Context) (*http.Request, error), judge func(*answer) *Error) (*answer, *Error) {
-	ctx, cancel := context.WithTimeout(ctx, attemptLimit)
+	ctx, cancel := context.WithTimeout(ctx, c.o.Limit/attemptPart)
 	defer cancel()
 	req, err := build(ctx)
 	if err != nil {

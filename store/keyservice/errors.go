@@ -1,6 +1,7 @@
 package keyservice
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -66,7 +67,8 @@ func noAnswer(err error) *Error {
 	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
 		detail = "it did not answer in time"
 	}
-	return &Error{Detail: detail, Cause: err, kind: unreachable, again: true}
+	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
+	return &Error{Detail: detail, Cause: err, kind: unreachable, again: !untrusted}
 }
 
 // maxWords bounds what is quoted of a service's answer.

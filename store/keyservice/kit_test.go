@@ -125,7 +125,7 @@ func (c *cloud) options() Options {
 	transport := &http.Transport{DialContext: c.dial, TLSClientConfig: &tls.Config{RootCAs: c.roots}}
 	c.t.Cleanup(transport.CloseIdleConnections)
 	return Options{
-		Transport: transport, Getenv: func(name string) string { return c.env[name] },
+		Limit: 10 * time.Minute, Transport: transport, Getenv: func(name string) string { return c.env[name] },
 		ReadFile: func(name string) ([]byte, error) {
 			text, ok := c.files[name]
 			if !ok {
