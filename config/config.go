@@ -108,7 +108,7 @@ type S3 struct {
 // Limits bound what workers may take.
 type Limits struct {
 	Connections     int `yaml:"connections" env:"CONNECTIONS" default:"0" doc:"Worker connections in all, tunnels among them. What is beyond gets 503 with overloaded. 0 is no limit but that of open files."`
-	TransfersPerKey int `yaml:"transfers_per_key" env:"TRANSFERS_PER_KEY" default:"512" doc:"Transfers of one API key under way at a time, blind tunnels among them. What is beyond gets 429 with too_many_transfers. 0 is no limit."`
+	TransfersPerKey int `yaml:"transfers_per_key" env:"TRANSFERS_PER_KEY" default:"4096" doc:"Transfers of one API key under way at a time, blind tunnels among them. What is beyond gets 429 with too_many_transfers. 0 is no limit."`
 }
 
 // Credential is a declarative credential.

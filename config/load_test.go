@@ -26,7 +26,7 @@ func TestDefaults(t *testing.T) {
 			KEK:       "file:kek", KEKCache: 5 * time.Minute, Store: Store{Driver: "bbolt"},
 			Audit: Audit{Retention: 90 * 24 * time.Hour, TeamQuota: 64 << 20}, Validation: Validation{Every: 6 * time.Hour}, Drain: 10 * time.Minute,
 			Upstream: Upstream{ConnectPorts: []uint16{443}, IdleTimeout: time.Minute},
-			Limits:   Limits{TransfersPerKey: 512},
+			Limits:   Limits{TransfersPerKey: 4096},
 		}
 		if !reflect.DeepEqual(c, want) {
 			t.Errorf("%q: got %+v", text, c)
