@@ -439,8 +439,11 @@ func BenchmarkS3Sign(b *testing.B) {
 }
 
 func TestS3SignAllocations(t *testing.T) {
-	const most = 60
+	most := 60.0
+	if raceEnabled {
+		most += 10 // a sync.Pool forgets at random there, on purpose
+	}
 	if n := testing.AllocsPerRun(100, s3Step(t)); n > most {
-		t.Errorf("%.0f allocations, want at most %d", n, most)
+		t.Errorf("%.0f allocations, want at most %.0f", n, most)
 	}
 }
