@@ -110,6 +110,10 @@ func (y *yard) refuse(t *testing.T) {
 	y.Hub.AddToken(hub.SampleToken(token.Value()))
 	y.AddCredential(admin.NewCredential{Name: "stale", Provider: "huggingface", Fields: map[string]string{"token": token.Value()}})
 	y.Hub.RevokeToken(token.Value())
+	// The Hub answers nobody who it is, or the credential would be found out.
+	silent := hub.RateLimited(0, 0)
+	silent.Path = "/api/whoami-v2"
+	y.Server.Faults.Add(silent)
 
 	ended := time.Now().Add(-time.Hour)
 	for _, k := range []admin.NewKey{

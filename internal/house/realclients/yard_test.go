@@ -78,8 +78,8 @@ func (y *yard) key(row clients.Row) admin.Key {
 	}
 	key := y.HubWorker(name, row.Patterns...)
 	if p == "" {
-		y.AddCredential(admin.NewCredential{Name: "civitai", Provider: "civitai", Fields: map[string]string{"token": y.civitai.Value()}, Keys: []string{name}})
-		y.AddCredential(admin.NewCredential{Name: "comfy", Provider: "comfy_cloud", Fields: map[string]string{"api_key": y.comfy.Value()}, Keys: []string{name}})
+		y.AddCredential(admin.NewCredential{Name: "civitai", Provider: "civitai", Fields: map[string]string{"token": y.civitai.Value()}, Keys: []string{name}, NoValidate: true})
+		y.AddCredential(admin.NewCredential{Name: "comfy", Provider: "comfy_cloud", Fields: map[string]string{"api_key": y.comfy.Value()}, Keys: []string{name}, NoValidate: true})
 	}
 	y.keys[p] = key
 	return key
