@@ -212,7 +212,7 @@ func TestT71_InForwardModeTheWorkerHoldsTheSignature(t *testing.T) {
 	// While it is good, the rest comes by it.
 	y.good.Store(0)
 	y.issued.Store(-10)
-	y.shelf.n = 0
+	y.shelf.restart()
 	if a := y.tunnel(cdnHost).get(target, cdnHost); a.err != nil || !bytes.Equal(a.body, y.shelf.content) {
 		t.Errorf("%d bytes, %v", len(a.body), a.err)
 	}

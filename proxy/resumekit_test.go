@@ -49,6 +49,13 @@ func newShelf(size int, turn func(n int, q *request) (turn, bool)) *shelf {
 	return s
 }
 
+// restart counts the requests from nought again.
+func (s *shelf) restart() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.n = 0
+}
+
 func (s *shelf) answer(q *request) bool {
 	s.mu.Lock()
 	n := s.n
