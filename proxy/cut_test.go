@@ -53,16 +53,24 @@ func TestR09_ACutMissesNothingThatIsBeingDecided(t *testing.T) {
 	}
 }
 
+// heldUse sends a request with more header fields and returns while its use is
+// on the way to the record; release lets it become durable.
+func (r *rig) heldUse(method string, key auth.Secret, more string) (w *worker, release func()) {
+	r.t.Helper()
+	hold := make(chan struct{})
+	r.recorder.set(func(m *memory) { m.hold = hold })
+	w = r.worker()
+	w.send(method + " /" + hubHost + "/a HTTP/1.1\r\nHost: " + r.addr + "\r\nAuthorization: Bearer " + key.Reveal() + "\r\n" + more + "\r\n")
+	r.recorder.eventually(auth.ActionUsed, 1)
+	return w, func() { close(hold) }
+}
+
 // TestR09_ACutFindsWhatIsBeingAdmitted: between the decision and the request
 // to the upstream there may be a wait for the record.
 func TestR09_ACutFindsWhatIsBeingAdmitted(t *testing.T) {
 	r := newRig(t, rigOptions{})
-	hold := make(chan struct{})
-	r.recorder.set(func(m *memory) { m.hold = hold })
 	hub := r.hub(ok)
-	w := r.worker()
-	w.send("POST /" + hubHost + "/a HTTP/1.1\r\nHost: " + r.addr + "\r\nAuthorization: Bearer " + r.writeKey.Reveal() + "\r\nContent-Length: 0\r\n\r\n")
-	r.recorder.eventually(auth.ActionUsed, 1)
+	w, release := r.heldUse("POST", r.writeKey, "Content-Length: 0\r\n")
 	picked := r.proxy.Cut(func(t Transfer) bool {
 		return t.KeyID == "key_write" && t.CredentialID == "cred_hub" && t.TeamID == "team_1"
 	})
@@ -73,7 +81,7 @@ func TestR09_ACutFindsWhatIsBeingAdmitted(t *testing.T) {
 	if len(e) != 1 || e[0].Code != auth.CodeTransferCut {
 		t.Errorf("on record is %+v", e)
 	}
-	close(hold)
+	release()
 	hub.none()
 }
 
@@ -149,13 +157,9 @@ func TestR17_WhatADrainCutsIsOnRecordAsThat(t *testing.T) {
 // its end is.
 func TestR02_AWorkerThatGoesWhileTheUseIsWritten(t *testing.T) {
 	r := newRig(t, rigOptions{})
-	hold := make(chan struct{})
-	defer close(hold)
-	r.recorder.set(func(m *memory) { m.hold = hold })
 	r.hub(ok)
-	w := r.worker()
-	w.send("GET /" + hubHost + "/a HTTP/1.1\r\nHost: " + r.addr + "\r\nAuthorization: Bearer " + r.key.Reveal() + "\r\n\r\n")
-	r.recorder.eventually(auth.ActionUsed, 1)
+	w, release := r.heldUse("GET", r.key, "")
+	defer release()
 	_ = w.c.(*net.TCPConn).SetLinger(0)
 	_ = w.c.Close()
 	e := r.recorder.eventually(auth.ActionFinished, 1)
@@ -170,19 +174,15 @@ func TestR02_AWorkerThatGoesWhileTheUseIsWritten(t *testing.T) {
 // TestR01_NothingLeavesBeforeTheUseIsDurable: not even 100 Continue.
 func TestR01_NothingLeavesBeforeTheUseIsDurable(t *testing.T) {
 	r := newRig(t, rigOptions{})
-	hold := make(chan struct{})
-	r.recorder.set(func(m *memory) { m.hold = hold })
 	hub := r.hub(ok)
-	w := r.worker()
-	w.send("OPTIONS /" + hubHost + "/a HTTP/1.1\r\nHost: " + r.addr + "\r\nAuthorization: Bearer " + r.key.Reveal() + "\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
-	r.recorder.eventually(auth.ActionUsed, 1)
+	w, release := r.heldUse("OPTIONS", r.key, "Content-Length: 5\r\nExpect: 100-continue\r\n")
 	_ = w.c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
 	if b, _ := w.br.Peek(12); len(b) > 0 {
 		t.Errorf("%q left while the use was not durable", b)
 	}
 	hub.none()
 	_ = w.c.SetReadDeadline(time.Now().Add(30 * time.Second))
-	close(hold)
+	release()
 	if head, err := rawHead(w.br); err != nil || !strings.HasPrefix(head, "HTTP/1.1 100 ") {
 		t.Fatalf("%q, %v", head, err)
 	}

@@ -69,19 +69,9 @@ func TestT43_UnaskedBytesBehindATLSProxy(t *testing.T) {
 				if !together {
 					close(poison)
 					<-poisoned
-					c.mu.Lock()
-					kept := c.dests[d].idle[0]
-					c.mu.Unlock()
-					eventually(t, "the bytes have arrived", kept.base.unread)
+					eventually(t, "the bytes have arrived", keptFor(c, d).base.unread)
 				}
-				for range 3 {
-					if a := do(t, c, d, "GET", "/", nil); a.body != "good" {
-						t.Fatalf("%q, %v", a.body, a.err)
-					}
-				}
-				if n := s.conns.Load(); n != 2 {
-					t.Errorf("%d connections, want 2", n)
-				}
+				goodOnAnother(t, c, d, s)
 			})
 		}
 	}

@@ -51,19 +51,30 @@ func TestT43_UnaskedBytes(t *testing.T) {
 			}
 			close(poison)
 			<-poisoned
-			c.mu.Lock()
-			kept := c.dests[d].idle[0]
-			c.mu.Unlock()
-			eventually(t, "the bytes have arrived", kept.base.unread)
-			for range 3 {
-				if a := do(t, c, d, "GET", "/", nil); a.body != "good" {
-					t.Fatalf("%q, %v", a.body, a.err)
-				}
-			}
-			if n := s.conns.Load(); n != 2 {
-				t.Errorf("%d connections, want 2", n)
-			}
+			eventually(t, "the bytes have arrived", keptFor(c, d).base.unread)
+			goodOnAnother(t, c, d, s)
 		})
+	}
+}
+
+// keptFor is the one connection to d that waits for a request.
+func keptFor(c *Client, d Dest) *upstream {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.dests[d].idle[0]
+}
+
+// goodOnAnother asks three times more and holds that the answers are the
+// server's to those requests, over a second connection.
+func goodOnAnother(t *testing.T, c *Client, d Dest, s *script) {
+	t.Helper()
+	for range 3 {
+		if a := do(t, c, d, "GET", "/", nil); a.body != "good" {
+			t.Fatalf("%q, %v", a.body, a.err)
+		}
+	}
+	if n := s.conns.Load(); n != 2 {
+		t.Errorf("%d connections, want 2", n)
 	}
 }
 

@@ -77,33 +77,26 @@ func newSplicer(dst, src *Conn, b *Buffers) *splicer {
 		return nil
 	}
 	s := &splicer{src: src, dst: dst, turn: src.turn, b: b, p: p}
-	s.fill = func(fd uintptr) bool {
-		for {
-			s.got, s.err = unix.Splice(int(fd), nil, s.p.w, nil, s.want, unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
-			switch s.err {
-			case unix.EINTR:
-			case unix.EAGAIN:
-				s.turn.give()
-				return false
-			default:
-				return true
-			}
-		}
-	}
-	s.pour = func(fd uintptr) bool {
-		for {
-			s.got, s.err = unix.Splice(s.p.r, nil, int(fd), nil, s.pending, unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
-			switch s.err {
-			case unix.EINTR:
-			case unix.EAGAIN:
-				s.turn.give()
-				return false
-			default:
-				return true
-			}
-		}
-	}
+	s.fill = func(fd uintptr) bool { return s.move(int(fd), s.p.w, s.want) }
+	s.pour = func(fd uintptr) bool { return s.move(s.p.r, int(fd), s.pending) }
 	return s
+}
+
+// move splices up to n bytes and says whether it is done, not whether it went
+// well: that is in got and err. A connection that is not ready has the others
+// go first.
+func (s *splicer) move(from, to, n int) (done bool) {
+	for {
+		s.got, s.err = unix.Splice(from, nil, to, nil, n, unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
+		switch s.err {
+		case unix.EINTR:
+		case unix.EAGAIN:
+			s.turn.give()
+			return false
+		default:
+			return true
+		}
+	}
 }
 
 // close gives the pipe back.

@@ -39,7 +39,7 @@ func TestR18_NothingIsCutShortInSilence(t *testing.T) {
 	h := house.New(t, house.Options{Empty: true, Mount: mount(t, map[string]http.Handler{guarded: serve, blindHost: serve})})
 	bearer(h, "c", guarded+"/*")
 	key := h.AddKey(admin.NewKey{Name: "w", Credentials: []string{"c"}}).Key
-	source := random(t)
+	source := house.Random(t)
 	var group sync.WaitGroup
 	for worker := range 4 {
 		mode := modes[worker%2]

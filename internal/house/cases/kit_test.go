@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"os"
 	"strconv"
@@ -46,20 +45,10 @@ var modes = []workerenv.Mode{workerenv.Forward, workerenv.Reverse}
 
 // soak is rounds, or a hundred times as many for each WEIGHBRIDGE_SOAK.
 func soak(rounds int) int {
-	if n, err := strconv.Atoi(os.Getenv("WEIGHBRIDGE_SOAK")); err == nil && n > 0 {
+	if n := house.Soaks(); n > 0 {
 		return rounds * 100 * n
 	}
 	return rounds
-}
-
-// random is a generator whose seed is in the test's output.
-func random(t testing.TB) *rand.Rand {
-	seed := rand.Uint64()
-	if s, err := strconv.ParseUint(os.Getenv("WEIGHBRIDGE_TEST_SEED"), 10, 64); err == nil {
-		seed = s
-	}
-	t.Logf("WEIGHBRIDGE_TEST_SEED=%d", seed)
-	return rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // chance, not secrets
 }
 
 // reply is an answer, read to its end. err is what reading met.

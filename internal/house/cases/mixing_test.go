@@ -147,7 +147,7 @@ func TestT43_AnswersAreNeverMixed(t *testing.T) {
 		byName[part[1]].answer(w, r, part[2], []byte("body of "+part[2]+"."))
 	})
 	h := house.New(t, house.Options{Empty: true, Mount: mount(t, map[string]http.Handler{guarded: handler})})
-	source := random(t)
+	source := house.Random(t)
 	var group sync.WaitGroup
 	for i, mode := range append(modes, modes...) {
 		name := fmt.Sprintf("c%d", i)

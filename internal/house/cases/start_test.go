@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/weighbridge/weighbridge/internal/house"
 )
 
 // usable asserts that a key is one that weighbridge knows: nothing is linked
@@ -29,7 +31,7 @@ func TestR04_AFirstStartKilledAtAnyMoment(t *testing.T) {
 	whole.serving()
 	took := time.Since(begun)
 	whole.kill()
-	chance := random(t)
+	chance := house.Random(t)
 	for round := range soak(15) {
 		dir := filepath.Join(t.TempDir(), "data")
 		p := start(t, dir, nil)

@@ -25,7 +25,7 @@ import (
 func TestR18_BrokenUpstreamsAreResumed(t *testing.T) {
 	t.Parallel()
 	runs := 100
-	if n := soaks(); n > 0 {
+	if n := house.Soaks(); n > 0 {
 		runs = 1000 * n
 	}
 	var secret *house.Canary
@@ -53,7 +53,7 @@ func TestR18_BrokenUpstreamsAreResumed(t *testing.T) {
 	}
 	defer y.Close()
 
-	source := random(t)
+	source := house.Random(t)
 	var mu sync.Mutex
 	var sum Outcomes
 	var group sync.WaitGroup

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/internal/house"
 	"github.com/weighbridge/weighbridge/internal/house/origin"
 	"github.com/weighbridge/weighbridge/internal/workerenv"
 )
@@ -49,11 +50,11 @@ func (p *program) tripped() bool {
 // it prints the figures.
 func TestSoak(t *testing.T) {
 	lasts, rest := brief, time.Duration(0)
-	if n := soaks(); n > 0 {
+	if n := house.Soaks(); n > 0 {
 		lasts, rest = time.Duration(n)*long, quiet
 	}
 	p := startProgram(t)
-	source := random(t)
+	source := house.Random(t)
 	// Once over, so that what is pooled and kept is there before as after.
 	p.load(source, max(lasts/20, time.Second), 0)
 	before := p.settled(rest)
