@@ -163,7 +163,10 @@ func (e *Engine) Close() {
 func (e *Engine) Refused(credentialID string, version uint64) {
 	e.mu.Lock()
 	en := e.entries[credentialID]
-	if en == nil || en.version != version || en.hinted || en.flight != nil {
+	if en == nil || en.version < version {
+		en = e.renew(credentialID, version) // stored a moment ago
+	}
+	if en.version > version || en.hinted || en.flight != nil {
 		e.mu.Unlock()
 		return
 	}

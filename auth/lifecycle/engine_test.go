@@ -142,12 +142,33 @@ func TestEngine_RefusalsOfWorkersScheduleAProbeAMinute(t *testing.T) {
 		if n := y.count(); n < 9 || n > 11 {
 			t.Errorf("asked %d times in ten minutes", n)
 		}
-		y.engine.Refused("cred_0000", 7)
+		y.engine.Refused("cred_0000", 0) // of a version before
 		y.engine.Refused("nobody", 1)
 		y.is(0, auth.StatusValid)
 		y.verdict(auth.VerdictInvalid)
 		y.engine.Refused("cred_0000", 1)
 		time.Sleep(62 * time.Second)
+		y.is(0, auth.StatusInvalid)
+	})
+}
+
+// TestEngine_ARefusalRightAfterARotation is not missed, though the engine has
+// not looked at the new version yet.
+func TestEngine_ARefusalRightAfterARotation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		y := newYard(t, checked(time.Now(), auth.StatusValid))
+		y.start(Options{})
+		time.Sleep(tick + tick/2)
+		y.verdict(auth.VerdictInvalid)
+		y.mu.Lock()
+		y.state.Credentials[0].Version++
+		y.state.Revision++
+		y.mu.Unlock()
+		for range 20 {
+			y.engine.Refused("cred_0000", 2)
+		}
+		synctest.Wait()
+		y.askedTimes(1)
 		y.is(0, auth.StatusInvalid)
 	})
 }

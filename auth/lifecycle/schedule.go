@@ -9,8 +9,8 @@ import (
 
 // entry is what the engine remembers of one version of a credential.
 type entry struct {
-	id, teamID string
-	version    uint64
+	id      string
+	version uint64
 	// due is when it is validated next by the timer; zero is never.
 	due time.Time
 	// end is when the clock ends it; zero is never.
@@ -63,6 +63,24 @@ func (en *entry) when(now time.Time) time.Time {
 	return t
 }
 
+// next is the entry of another version, of which nothing is remembered but what
+// is under way for the one before. en may be nil.
+func (en *entry) next(id string, version uint64) *entry {
+	fresh := &entry{id: id, version: version}
+	if en != nil {
+		fresh.flight = en.flight
+	}
+	return fresh
+}
+
+// renew enters a version that Run has not seen yet, and has it look. e.mu is
+// held.
+func (e *Engine) renew(id string, version uint64) *entry {
+	en := e.entries[id].next(id, version)
+	e.entries[id], e.dirty = en, true
+	return en
+}
+
 // rebuild makes the entries anew from st, keeping what is remembered of
 // versions that stand. e.mu is held.
 func (e *Engine) rebuild(st *auth.State, now time.Time) {
@@ -75,11 +93,7 @@ func (e *Engine) rebuild(st *auth.State, now time.Time) {
 		}
 		en := was[c.ID]
 		if en == nil || en.version != c.Version {
-			fresh := &entry{id: c.ID, teamID: c.TeamID, version: c.Version}
-			if en != nil {
-				fresh.flight = en.flight
-			}
-			en = fresh
+			en = en.next(c.ID, c.Version)
 		}
 		end := en.end
 		en.end = time.Time{}

@@ -51,12 +51,8 @@ func (e *Engine) Validate(ctx context.Context, credentialID, resource string, ev
 		}
 		en := e.entries[c.ID]
 		if en == nil || en.version != c.Version {
-			fresh := &entry{id: c.ID, teamID: c.TeamID, version: c.Version, host: e.o.Prober.Host(auth.Inquiry{Credential: c})}
-			if en != nil {
-				fresh.flight = en.flight
-			}
-			en, e.dirty = fresh, true
-			e.entries[c.ID] = en
+			en = e.renew(c.ID, c.Version)
+			en.host = e.o.Prober.Host(auth.Inquiry{Credential: c})
 		}
 		f, mine := en.flight, false
 		if f == nil {
