@@ -103,22 +103,11 @@ func (a *API) credentials() {
 	}, func(ctx context.Context, in *RefInput) (*credentialOutput, error) {
 		return a.credential(ctx, in.Ref)
 	})
-	huma.Register(a.doc, huma.Operation{
-		OperationID: "update-credential", Method: http.MethodPatch, Path: "/api/v1/credentials/{ref}",
-		Summary: "Change a credential", Tags: tags, Errors: []int{http.StatusNotFound, http.StatusConflict},
-	}, func(ctx context.Context, in *struct {
-		RefInput
-		Body CredentialPatch
-	}) (*credentialOutput, error) {
-		return a.updateCredential(ctx, in.Ref, in.Body)
-	})
-	huma.Register(a.doc, huma.Operation{
-		OperationID: "delete-credential", Method: http.MethodDelete, Path: "/api/v1/credentials/{ref}",
-		Summary: "Delete a credential and destroy its sealed fields", Tags: tags,
-		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusConflict},
-	}, func(ctx context.Context, in *RefInput) (*struct{}, error) {
-		return nil, a.public(a.o.Store.DeleteCredential(ctx, a.o.TeamID, in.Ref, a.event(ctx, auth.ActionCredentialDelete)))
-	})
+	changes(a, onRef("update-credential", http.MethodPatch, "/api/v1/credentials/{ref}", "Change a credential", "credentials"), a.updateCredential)
+	huma.Register(a.doc, onRef("delete-credential", http.MethodDelete, "/api/v1/credentials/{ref}", "Delete a credential and destroy its sealed fields", "credentials"),
+		func(ctx context.Context, in *RefInput) (*struct{}, error) {
+			return nil, a.public(a.o.Store.DeleteCredential(ctx, a.o.TeamID, in.Ref, a.event(ctx, auth.ActionCredentialDelete)))
+		})
 }
 
 type credentialsOutput struct {
@@ -157,11 +146,8 @@ func (a *API) createCredential(ctx context.Context, in NewCredential) (*credenti
 		TeamID: a.o.TeamID, Name: in.Name, Provider: in.Provider,
 		Patterns: canonical, Params: params, Previews: previews,
 	}
-	if in.ExpiresAt != nil {
-		if !in.ExpiresAt.After(a.o.Now()) {
-			return nil, past(*in.ExpiresAt)
-		}
-		c.ExpiresAt = in.ExpiresAt.UTC()
+	if c.ExpiresAt, err = a.ends(in.ExpiresAt); err != nil {
+		return nil, err
 	}
 	if err := a.read(&c, p, all); err != nil {
 		return nil, err

@@ -78,73 +78,52 @@ func (a *API) keys() {
 		OperationID: "list-keys", Method: http.MethodGet, Path: "/api/v1/keys",
 		Summary: "List the API keys", Tags: tags,
 	}, func(ctx context.Context, _ *struct{}) (*keysOutput, error) {
-		st, err := a.o.Store.State(ctx)
-		if err != nil {
-			return nil, a.public(err)
-		}
+		keys, err := keysOf(ctx, a, false, a.showKey)
 		out := &keysOutput{}
-		out.Body.Keys = []Key{}
-		for i := range st.Keys {
-			if k := &st.Keys[i]; k.TeamID == a.o.TeamID && k.S3 == nil {
-				out.Body.Keys = append(out.Body.Keys, a.showKey(k, &st))
-			}
-		}
-		sort.Slice(out.Body.Keys, func(i, j int) bool { return out.Body.Keys[i].Name < out.Body.Keys[j].Name })
-		return out, nil
+		out.Body.Keys = keys
+		return out, err
 	})
 	huma.Register(a.doc, huma.Operation{
 		OperationID: "get-key", Method: http.MethodGet, Path: "/api/v1/keys/{ref}",
 		Summary: "Show an API key", Tags: tags, Errors: []int{http.StatusNotFound},
 	}, func(ctx context.Context, in *RefInput) (*keyOutput, error) { return a.key(ctx, in.Ref) })
-	huma.Register(a.doc, huma.Operation{
-		OperationID: "update-key", Method: http.MethodPatch, Path: "/api/v1/keys/{ref}",
-		Summary: "Change an API key", Tags: tags, Errors: []int{http.StatusNotFound, http.StatusConflict},
-	}, func(ctx context.Context, in *struct {
-		RefInput
-		Body KeyPatch
-	}) (*keyOutput, error) {
-		return a.updateKey(ctx, in.Ref, in.Body)
-	})
-	huma.Register(a.doc, huma.Operation{
-		OperationID: "revoke-key", Method: http.MethodPost, Path: "/api/v1/keys/{ref}/revoke",
-		Summary: "Revoke an API key, for good", Tags: tags, Errors: []int{http.StatusNotFound, http.StatusConflict},
-	}, func(ctx context.Context, in *struct {
-		RefInput
-		Now bool `query:"now" doc:"Also cut the transfers in progress."`
-	}) (*keyOutput, error) {
-		k, err := a.findKey(ctx, in.Ref)
-		if err == nil {
-			err = a.revokeKey(ctx, k.ID)
-		}
-		if err != nil {
-			return nil, err
-		}
-		if in.Now && a.o.Cut != nil {
-			a.o.Cut(Cut{KeyID: k.ID})
-		}
-		return a.key(ctx, k.ID)
-	})
-	huma.Register(a.doc, huma.Operation{
-		OperationID: "regenerate-key", Method: http.MethodPost, Path: "/api/v1/keys/{ref}/regenerate",
-		Summary: "Make a new secret for an API key and end the old one in a single step", Tags: tags,
-		Errors: []int{http.StatusNotFound, http.StatusConflict},
-	}, func(ctx context.Context, in *struct {
+	changes(a, onRef("update-key", http.MethodPatch, "/api/v1/keys/{ref}", "Change an API key", "keys"), a.updateKey)
+	revokes(a, onRef("revoke-key", http.MethodPost, "/api/v1/keys/{ref}/revoke", "Revoke an API key, for good", "keys"), a.endKey)
+	huma.Register(a.doc, onRef("regenerate-key", http.MethodPost, "/api/v1/keys/{ref}/regenerate",
+		"Make a new secret for an API key and end the old one in a single step", "keys"), func(ctx context.Context, in *struct {
 		RefInput
 		Overlap string `query:"overlap" doc:"How long the old secret goes on, such as 1h; at most 168h. It ends at once where nothing is given."`
 	}) (*keyOutput, error) {
 		return a.regenerateKey(ctx, in.Ref, in.Overlap)
 	})
-	huma.Register(a.doc, huma.Operation{
-		OperationID: "delete-key", Method: http.MethodDelete, Path: "/api/v1/keys/{ref}",
-		Summary: "Delete an API key and its links", Tags: tags,
-		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusConflict},
-	}, func(ctx context.Context, in *RefInput) (*struct{}, error) {
-		k, err := a.findKey(ctx, in.Ref)
-		if err != nil {
-			return nil, err
-		}
-		return nil, a.public(a.o.Store.DeleteKey(ctx, a.o.TeamID, k.ID, a.event(ctx, auth.ActionKeyDelete)))
-	})
+	huma.Register(a.doc, onRef("delete-key", http.MethodDelete, "/api/v1/keys/{ref}", "Delete an API key and its links", "keys"),
+		func(ctx context.Context, in *RefInput) (*struct{}, error) {
+			return nil, a.deleteKey(ctx, in.Ref, a.findKey)
+		})
+}
+
+// endKey revokes an API key.
+func (a *API) endKey(ctx context.Context, ref string, now bool) (*keyOutput, error) {
+	k, err := a.findKey(ctx, ref)
+	if err == nil {
+		err = a.revokeKey(ctx, k.ID)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if now && a.o.Cut != nil {
+		a.o.Cut(Cut{KeyID: k.ID})
+	}
+	return a.key(ctx, k.ID)
+}
+
+// deleteKey deletes a key of the kind that find finds.
+func (a *API) deleteKey(ctx context.Context, ref string, find func(context.Context, string) (*auth.Key, error)) error {
+	k, err := find(ctx, ref)
+	if err != nil {
+		return err
+	}
+	return a.public(a.o.Store.DeleteKey(ctx, a.o.TeamID, k.ID, a.event(ctx, auth.ActionKeyDelete)))
 }
 
 // findKey finds an API key by id or name.
@@ -179,19 +158,12 @@ func (a *API) createKey(ctx context.Context, in NewKey) (*keyOutput, error) {
 	if k.Routes, err = a.routes(in.Routes); err != nil {
 		return nil, err
 	}
-	if in.ExpiresAt != nil {
-		if !in.ExpiresAt.After(a.o.Now()) {
-			return nil, past(*in.ExpiresAt)
-		}
-		k.ExpiresAt = in.ExpiresAt.UTC()
+	if k.ExpiresAt, err = a.ends(in.ExpiresAt); err != nil {
+		return nil, err
 	}
-	credentials := make([]string, 0, len(in.Credentials))
-	for _, ref := range in.Credentials {
-		c, err := a.o.Store.Credential(ctx, a.o.TeamID, ref)
-		if err != nil {
-			return nil, a.public(err)
-		}
-		credentials = append(credentials, c.ID)
+	credentials, err := a.credentialIDs(ctx, in.Credentials)
+	if err != nil {
+		return nil, err
 	}
 	secret := auth.NewAPIKey()
 	k.Preview = secret.Preview()
@@ -319,15 +291,10 @@ func (a *API) key(ctx context.Context, ref string) (*keyOutput, error) {
 }
 
 func (a *API) reveal(ctx context.Context, ref string, key, urlKey auth.Secret) (*keyOutput, error) {
-	k, err := a.findKey(ctx, ref)
+	out, err := showOf(ctx, a, ref, a.findKey, a.showKey)
 	if err != nil {
 		return nil, err
 	}
-	st, err := a.o.Store.State(ctx)
-	if err != nil {
-		return nil, a.public(err)
-	}
-	out := a.showKey(k, &st)
 	out.Key, out.URLKey = key.Reveal(), urlKey.Reveal()
 	return &keyOutput{out}, nil
 }

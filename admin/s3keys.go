@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"sort"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -70,19 +69,10 @@ func (a *API) s3Keys() {
 		OperationID: "list-s3-keys", Method: http.MethodGet, Path: s3KeysPath,
 		Summary: "List the S3 access keys", Tags: tags,
 	}, func(ctx context.Context, _ *struct{}) (*s3KeysOutput, error) {
-		st, err := a.o.Store.State(ctx)
-		if err != nil {
-			return nil, a.public(err)
-		}
+		keys, err := keysOf(ctx, a, true, a.showS3Key)
 		out := &s3KeysOutput{}
-		out.Body.Keys = []S3Key{}
-		for i := range st.Keys {
-			if k := &st.Keys[i]; k.TeamID == a.o.TeamID && k.S3 != nil {
-				out.Body.Keys = append(out.Body.Keys, a.showS3Key(k, &st))
-			}
-		}
-		sort.Slice(out.Body.Keys, func(i, j int) bool { return out.Body.Keys[i].Name < out.Body.Keys[j].Name })
-		return out, nil
+		out.Body.Keys = keys
+		return out, err
 	})
 	huma.Register(a.doc, huma.Operation{
 		OperationID: "get-s3-key", Method: http.MethodGet, Path: s3KeysPath + "/{ref}",
@@ -90,48 +80,39 @@ func (a *API) s3Keys() {
 	}, func(ctx context.Context, in *RefInput) (*s3KeyOutput, error) {
 		return a.revealS3Key(ctx, in.Ref, auth.Secret{})
 	})
-	huma.Register(a.doc, huma.Operation{
-		OperationID: "revoke-s3-key", Method: http.MethodPost, Path: s3KeysPath + "/{ref}/revoke",
-		Summary: "Revoke an S3 access key, for good", Tags: tags, Errors: []int{http.StatusNotFound, http.StatusConflict},
-	}, func(ctx context.Context, in *RefInput) (*s3KeyOutput, error) {
-		k, err := a.s3Key(ctx, in.Ref)
-		if err == nil {
-			err = a.revokeKey(ctx, k.ID)
-		}
-		if err != nil {
-			return nil, err
-		}
-		return a.revealS3Key(ctx, k.ID, auth.Secret{})
-	})
-	huma.Register(a.doc, huma.Operation{
-		OperationID: "regenerate-s3-key", Method: http.MethodPost, Path: s3KeysPath + "/{ref}/regenerate",
-		Summary: "Make a new secret for an S3 access key and end the old one in a single step", Tags: tags,
-		Errors: []int{http.StatusNotFound, http.StatusConflict},
-	}, func(ctx context.Context, in *RefInput) (*s3KeyOutput, error) {
-		k, err := a.s3Key(ctx, in.Ref)
-		if err != nil {
-			return nil, err
-		}
-		if !k.RevokedAt.IsZero() {
-			return nil, problem(http.StatusConflict, "key_revoked", fmt.Sprintf("S3 access key %q is revoked, which is final", k.Name), "Create a new one.")
-		}
-		secret := auth.NewS3Secret()
-		if _, err := a.o.Store.RegenerateS3Key(ctx, a.o.TeamID, k.ID, secret, a.event(ctx, auth.ActionKeyRegenerate)); err != nil {
-			return nil, a.public(err)
-		}
-		return a.revealS3Key(ctx, k.ID, secret)
-	})
-	huma.Register(a.doc, huma.Operation{
-		OperationID: "delete-s3-key", Method: http.MethodDelete, Path: s3KeysPath + "/{ref}",
-		Summary: "Delete an S3 access key and its links", Tags: tags,
-		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusConflict},
-	}, func(ctx context.Context, in *RefInput) (*struct{}, error) {
-		k, err := a.s3Key(ctx, in.Ref)
-		if err != nil {
-			return nil, err
-		}
-		return nil, a.public(a.o.Store.DeleteKey(ctx, a.o.TeamID, k.ID, a.event(ctx, auth.ActionKeyDelete)))
-	})
+	huma.Register(a.doc, onRef("revoke-s3-key", http.MethodPost, s3KeysPath+"/{ref}/revoke", "Revoke an S3 access key, for good", "s3-keys"),
+		func(ctx context.Context, in *RefInput) (*s3KeyOutput, error) {
+			k, err := a.s3Key(ctx, in.Ref)
+			if err == nil {
+				err = a.revokeKey(ctx, k.ID)
+			}
+			if err != nil {
+				return nil, err
+			}
+			return a.revealS3Key(ctx, k.ID, auth.Secret{})
+		})
+	huma.Register(a.doc, onRef("regenerate-s3-key", http.MethodPost, s3KeysPath+"/{ref}/regenerate",
+		"Make a new secret for an S3 access key and end the old one in a single step", "s3-keys"),
+		func(ctx context.Context, in *RefInput) (*s3KeyOutput, error) { return a.regenerateS3Key(ctx, in.Ref) })
+	huma.Register(a.doc, onRef("delete-s3-key", http.MethodDelete, s3KeysPath+"/{ref}", "Delete an S3 access key and its links", "s3-keys"),
+		func(ctx context.Context, in *RefInput) (*struct{}, error) {
+			return nil, a.deleteKey(ctx, in.Ref, a.s3Key)
+		})
+}
+
+func (a *API) regenerateS3Key(ctx context.Context, ref string) (*s3KeyOutput, error) {
+	k, err := a.s3Key(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	if !k.RevokedAt.IsZero() {
+		return nil, problem(http.StatusConflict, "key_revoked", fmt.Sprintf("S3 access key %q is revoked, which is final", k.Name), "Create a new one.")
+	}
+	secret := auth.NewS3Secret()
+	if _, err := a.o.Store.RegenerateS3Key(ctx, a.o.TeamID, k.ID, secret, a.event(ctx, auth.ActionKeyRegenerate)); err != nil {
+		return nil, a.public(err)
+	}
+	return a.revealS3Key(ctx, k.ID, secret)
 }
 
 func (a *API) createS3Key(ctx context.Context, in *NewS3Key) (*s3KeyOutput, error) {
@@ -147,23 +128,17 @@ func (a *API) createS3Key(ctx context.Context, in *NewS3Key) (*s3KeyOutput, erro
 	if err := k.S3.Check(); err != nil {
 		return nil, invalid("body", err.Error(), "")
 	}
-	if in.ExpiresAt != nil {
-		if !in.ExpiresAt.After(a.o.Now()) {
-			return nil, past(*in.ExpiresAt)
-		}
-		k.ExpiresAt = in.ExpiresAt.UTC()
+	var err error
+	if k.ExpiresAt, err = a.ends(in.ExpiresAt); err != nil {
+		return nil, err
 	}
 	k.Preview = k.S3.AccessKeyID
-	credentials := make([]string, 0, len(in.Credentials))
-	for _, ref := range in.Credentials {
-		c, err := a.o.Store.Credential(ctx, a.o.TeamID, ref)
-		if err != nil {
-			return nil, a.public(err)
-		}
-		credentials = append(credentials, c.ID)
+	credentials, err := a.credentialIDs(ctx, in.Credentials)
+	if err != nil {
+		return nil, err
 	}
 	secret := auth.NewS3Secret()
-	k, err := a.o.Store.CreateS3Key(ctx, k, secret, credentials, a.event(ctx, auth.ActionKeyCreate))
+	k, err = a.o.Store.CreateS3Key(ctx, k, secret, credentials, a.event(ctx, auth.ActionKeyCreate))
 	if err != nil {
 		return nil, a.public(err)
 	}
@@ -194,15 +169,10 @@ func (a *API) s3Key(ctx context.Context, ref string) (*auth.Key, error) {
 }
 
 func (a *API) revealS3Key(ctx context.Context, ref string, secret auth.Secret) (*s3KeyOutput, error) {
-	k, err := a.s3Key(ctx, ref)
+	out, err := showOf(ctx, a, ref, a.s3Key, a.showS3Key)
 	if err != nil {
 		return nil, err
 	}
-	st, err := a.o.Store.State(ctx)
-	if err != nil {
-		return nil, a.public(err)
-	}
-	out := a.showS3Key(k, &st)
 	out.SecretAccessKey = secret.Reveal()
 	return &s3KeyOutput{out}, nil
 }

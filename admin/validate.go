@@ -62,31 +62,12 @@ type Cut struct{ CredentialID, KeyID string }
 type validationOutput struct{ Body Validation }
 
 func (a *API) validation() {
-	tags := []string{"credentials"}
-	huma.Register(a.doc, huma.Operation{
-		OperationID: "validate-credential", Method: http.MethodPost, Path: "/api/v1/credentials/{ref}/validate",
-		Summary: "Ask the upstream whether a credential works", Tags: tags, Errors: []int{http.StatusNotFound, http.StatusConflict},
-	}, a.validateCredential)
-	huma.Register(a.doc, huma.Operation{
-		OperationID: "rotate-credential", Method: http.MethodPost, Path: "/api/v1/credentials/{ref}/rotate",
-		Summary: "Replace a credential's fields: validated first, swapped in one step, the old ones destroyed", Tags: tags,
-		Errors: []int{http.StatusNotFound, http.StatusConflict},
-	}, func(ctx context.Context, in *struct {
-		RefInput
-		Body Rotation
-	}) (*credentialOutput, error) {
-		return a.rotateCredential(ctx, in.Ref, in.Body)
-	})
-	huma.Register(a.doc, huma.Operation{
-		OperationID: "revoke-credential", Method: http.MethodPost, Path: "/api/v1/credentials/{ref}/revoke",
-		Summary: "Revoke a credential, for good, and destroy its sealed fields", Tags: tags,
-		Errors: []int{http.StatusNotFound, http.StatusConflict},
-	}, func(ctx context.Context, in *struct {
-		RefInput
-		Now bool `query:"now" doc:"Also cut the transfers in progress."`
-	}) (*credentialOutput, error) {
-		return a.revokeCredential(ctx, in.Ref, in.Now)
-	})
+	const one = "/api/v1/credentials/{ref}"
+	huma.Register(a.doc, onRef("validate-credential", http.MethodPost, one+"/validate", "Ask the upstream whether a credential works", "credentials"), a.validateCredential)
+	changes(a, onRef("rotate-credential", http.MethodPost, one+"/rotate",
+		"Replace a credential's fields: validated first, swapped in one step, the old ones destroyed", "credentials"), a.rotateCredential)
+	revokes(a, onRef("revoke-credential", http.MethodPost, one+"/revoke",
+		"Revoke a credential, for good, and destroy its sealed fields", "credentials"), a.revokeCredential)
 }
 
 // judge gives c, which is about to be stored, the status that its fields have
@@ -170,11 +151,8 @@ func (a *API) rotateCredential(ctx context.Context, ref string, in Rotation) (*c
 	}
 	next := c
 	next.Params, next.Previews, next.ExpiresAt, next.Report = params, previews, time.Time{}, nil
-	if in.ExpiresAt != nil {
-		if !in.ExpiresAt.After(a.o.Now()) {
-			return nil, past(*in.ExpiresAt)
-		}
-		next.ExpiresAt = in.ExpiresAt.UTC()
+	if next.ExpiresAt, err = a.ends(in.ExpiresAt); err != nil {
+		return nil, err
 	}
 	all := together(secrets, params)
 	if err := a.read(&next, p, all); err != nil {

@@ -18,6 +18,8 @@ func (a *app) caCommand() *cobra.Command {
 	return c
 }
 
+const caPath = "/api/v1/ca"
+
 type roots struct {
 	Roots []admin.Root `json:"roots"`
 }
@@ -26,11 +28,7 @@ func (a *app) caShow() *cobra.Command {
 	return &cobra.Command{
 		Use: "show", Short: "Show the published roots", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			var out roots
-			if err := a.client().Call(c.Context(), http.MethodGet, "/api/v1/ca", nil, &out); err != nil {
-				return err
-			}
-			return a.print(out, func(w io.Writer) { a.rootsText(w, out) })
+			return answered(c.Context(), a, http.MethodGet, caPath, nil, a.rootsText)
 		},
 	}
 }
@@ -43,12 +41,12 @@ func (a *app) caExport() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			var pem []byte
 			if bundle {
-				if err := a.client().Call(c.Context(), http.MethodGet, "/api/v1/ca/bundle", nil, &pem); err != nil {
+				if err := a.client().Call(c.Context(), http.MethodGet, caPath+"/bundle", nil, &pem); err != nil {
 					return err
 				}
 			} else {
 				var r roots
-				if err := a.client().Call(c.Context(), http.MethodGet, "/api/v1/ca", nil, &r); err != nil {
+				if err := a.client().Call(c.Context(), http.MethodGet, caPath, nil, &r); err != nil {
 					return err
 				}
 				for _, root := range r.Roots {
@@ -74,16 +72,12 @@ func (a *app) caRotate() *cobra.Command {
 			if err := a.confirm("Make a new signing root? Workers must get the new bundle before the old root ends."); err != nil {
 				return err
 			}
-			var out roots
-			if err := a.client().Call(c.Context(), http.MethodPost, "/api/v1/ca/rotate", nil, &out); err != nil {
-				return err
-			}
-			return a.print(out, func(w io.Writer) { a.rootsText(w, out) })
+			return answered(c.Context(), a, http.MethodPost, caPath+"/rotate", nil, a.rootsText)
 		},
 	}
 }
 
-func (a *app) rootsText(w io.Writer, r roots) {
+func (a *app) rootsText(w io.Writer, r *roots) {
 	if len(r.Roots) == 0 {
 		_, _ = fmt.Fprintln(w, "There is no root: interception is off.")
 		return

@@ -12,13 +12,14 @@ import (
 	"github.com/weighbridge/weighbridge/internal/bridge"
 )
 
+const checkLong = `Reports every mistake in the configuration at once, with its place, and changes nothing. It
+reads the files that the configuration names, and tries the key encryption key: whether it can
+be read, and whether it opens the store, where there is one that no weighbridge is using.`
+
 func (a *app) checkCommand() *cobra.Command {
 	var f serveFlags
 	c := &cobra.Command{
-		Use: "check", Short: "Report every mistake in the configuration at once, with its place", Args: noArgs,
-		Long: "Reports every mistake in the configuration at once, with its place, and changes nothing. It\n" +
-			"reads the files that the configuration names, and tries the key encryption key: whether it can\n" +
-			"be read, and whether it opens the store, where there is one that no weighbridge is using.",
+		Use: "check", Short: "Report every mistake in the configuration at once, with its place", Args: noArgs, Long: checkLong,
 		RunE: func(c *cobra.Command, _ []string) error {
 			loaded, err := a.load(c, &f)
 			var warnings config.Problems
@@ -41,8 +42,7 @@ func (a *app) checkCommand() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().StringVar(&f.config, "config", "", "configuration file (YAML)")
-	must(c.MarkFlagFilename("config", "yaml", "yml"))
+	f.registerConfig(c)
 	return c
 }
 

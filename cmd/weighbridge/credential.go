@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"sort"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -21,9 +20,15 @@ const credentialsPath = "/api/v1/credentials"
 func (a *app) credentialCommand() *cobra.Command {
 	c := &cobra.Command{Use: "credential", Aliases: []string{"credentials", "cred"}, Short: "Upstream secrets, sealed, and the URLs they are for", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
-	c.AddCommand(a.credentialCreate(), a.credentialList(), a.credentialShow(), a.credentialUpdate(),
-		a.credentialValidate(), a.credentialRotate(), a.credentialRevoke(), a.credentialDelete())
+	all := a.allCredentials()
+	c.AddCommand(a.credentialCreate(), a.credentialList(), all.show(), a.credentialUpdate(),
+		a.credentialValidate(), a.credentialRotate(), a.credentialRevoke(),
+		all.remove("destroy its sealed fields", " Downloads in progress finish; its secret is destroyed."))
 	return c
+}
+
+func (a *app) allCredentials() resource[admin.Credential] {
+	return resource[admin.Credential]{a: a, path: credentialsPath, member: "credentials", article: "a", noun: "credential", complete: a.completeCredentials, text: a.credentialText}
 }
 
 // fieldFlags are --set and --insecure-literal.
@@ -109,12 +114,8 @@ func (a *app) credentialCreate() *cobra.Command {
 			if in.Fields, err = a.fields(c.Context(), in.Provider, f); err != nil {
 				return err
 			}
-			if expires != "" {
-				t, err := a.expiry(expires)
-				if err != nil {
-					return err
-				}
-				in.ExpiresAt = &t
+			if in.ExpiresAt, err = a.end(expires); err != nil {
+				return err
 			}
 			var out admin.Credential
 			if err := a.client().Call(c.Context(), http.MethodPost, credentialsPath, in, &out); err != nil {
@@ -144,41 +145,10 @@ func (a *app) credentialCreate() *cobra.Command {
 }
 
 func (a *app) credentialList() *cobra.Command {
-	return &cobra.Command{
-		Use: "list", Aliases: []string{"ls"}, Short: "List the credentials", Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			var out struct {
-				Credentials []admin.Credential `json:"credentials"`
-			}
-			if err := a.client().Call(c.Context(), http.MethodGet, credentialsPath, nil, &out); err != nil {
-				return err
-			}
-			return a.print(out, func(w io.Writer) {
-				if len(out.Credentials) == 0 {
-					_, _ = fmt.Fprintln(w, "There are no credentials yet: weighbridge credential create --help")
-					return
-				}
-				var rows [][]string
-				for _, c := range out.Credentials {
-					rows = append(rows, []string{c.Name, c.Provider, c.Status, a.checked(&c), list(c.Patterns), refs(c.Keys), c.ID})
-				}
-				table(w, []string{"NAME", "PROVIDER", "STATUS", "VALIDATED", "PATTERNS", "KEYS", "ID"}, rows)
-			})
-		},
-	}
-}
-
-func (a *app) credentialShow() *cobra.Command {
-	return &cobra.Command{
-		Use: "show ID|NAME", Short: "Show a credential, never its secret", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeCredentials,
-		RunE: func(c *cobra.Command, args []string) error {
-			var out admin.Credential
-			if err := a.client().Call(c.Context(), http.MethodGet, credentialsPath+"/"+admin.Segment(args[0]), nil, &out); err != nil {
-				return err
-			}
-			return a.print(out, func(w io.Writer) { a.credentialText(w, &out) })
-		},
-	}
+	return a.allCredentials().list("There are no credentials yet: weighbridge credential create --help",
+		[]string{"NAME", "PROVIDER", "STATUS", "VALIDATED", "PATTERNS", "KEYS", "ID"}, func(c *admin.Credential) []string {
+			return []string{c.Name, c.Provider, c.Status, a.checked(c), list(c.Patterns), refs(c.Keys), c.ID}
+		})
 }
 
 func (a *app) credentialUpdate() *cobra.Command {
@@ -195,14 +165,10 @@ func (a *app) credentialUpdate() *cobra.Command {
 				in.Name = &name
 			}
 			if expires != "" {
-				var t time.Time
-				if expires != "never" {
-					var err error
-					if t, err = a.expiry(expires); err != nil {
-						return err
-					}
+				var err error
+				if in.ExpiresAt, err = a.newEnd(expires); err != nil {
+					return err
 				}
-				in.ExpiresAt = &t
 			}
 			if len(f.set) > 0 {
 				var now admin.Credential
@@ -236,23 +202,6 @@ func (a *app) credentialUpdate() *cobra.Command {
 	c.Flags().BoolVar(&noValidate, "no-validate", false, "do not ask the upstream about a new secret: well-formed fields count as valid")
 	f.register(c)
 	return c
-}
-
-func (a *app) credentialDelete() *cobra.Command {
-	return &cobra.Command{
-		Use: "delete ID|NAME", Aliases: []string{"rm"}, Short: "Delete a credential and destroy its sealed fields", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeCredentials,
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := a.confirm(fmt.Sprintf("Delete credential %q? Downloads in progress finish; its secret is destroyed.", args[0])); err != nil {
-				return err
-			}
-			if err := a.client().Call(c.Context(), http.MethodDelete, credentialsPath+"/"+admin.Segment(args[0]), nil, nil); err != nil {
-				return err
-			}
-			return a.print(map[string]any{"deleted": args[0]}, func(w io.Writer) {
-				_, _ = fmt.Fprintf(w, "Credential %q is deleted.\n", args[0])
-			})
-		},
-	}
 }
 
 func (a *app) credentialText(w io.Writer, c *admin.Credential) {

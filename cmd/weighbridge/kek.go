@@ -25,14 +25,15 @@ type newKEK struct {
 	File string `json:"file,omitempty"`
 }
 
+const kekGenerateLong = "Makes a key encryption key for `kek: env:NAME`, and prints it, once, on standard output; or\n" +
+	"writes it into a new file of mode 0600 for `kek: file:PATH`. Only the first start needs it:\n" +
+	"a store that is there opens with the key that it was made with and with no other. Without\n" +
+	"this, the first start makes the file `kek` in the data directory by itself."
+
 func (a *app) kekGenerate() *cobra.Command {
 	var out string
 	c := &cobra.Command{
-		Use: "generate", Short: "Make a key encryption key", Args: noArgs,
-		Long: "Makes a key encryption key for `kek: env:NAME`, and prints it, once, on standard output; or\n" +
-			"writes it into a new file of mode 0600 for `kek: file:PATH`. Only the first start needs it:\n" +
-			"a store that is there opens with the key that it was made with and with no other. Without\n" +
-			"this, the first start makes the file `kek` in the data directory by itself.",
+		Use: "generate", Short: "Make a key encryption key", Args: noArgs, Long: kekGenerateLong,
 		Example: "  weighbridge kek generate | vault kv put -mount=secret weighbridge kek=-\n  weighbridge kek generate --out /etc/weighbridge/kek",
 		RunE: func(*cobra.Command, []string) error {
 			if out != "" {

@@ -17,28 +17,27 @@ import (
 // kekPoll is how often kek rotate asks how far it is.
 const kekPoll = 200 * time.Millisecond
 
+const kekPath = "/api/v1/kek"
+
 func (a *app) kekStatus() *cobra.Command {
 	return &cobra.Command{
 		Use: "status", Short: "Show which key encryption key wraps what", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			var s admin.KEKStatus
-			if err := a.client().Call(c.Context(), http.MethodGet, "/api/v1/kek", nil, &s); err != nil {
-				return err
-			}
-			return a.print(s, func(w io.Writer) { kekText(w, s) })
+			return answered(c.Context(), a, http.MethodGet, kekPath, nil, kekText)
 		},
 	}
 }
 
+const kekRotateLong = `Wraps every data key by the key encryption key that --to names, while requests and changes go
+on. Without --to it goes on with a rotation that stopped; a restart goes on by itself. Until it
+is done both keys are needed, and afterwards the old one opens nothing here. Name the new key
+in the setting kek before the next start. The old key may be destroyed once no backup from
+before the rotation is needed any more.`
+
 func (a *app) kekRotate() *cobra.Command {
 	var to string
 	c := &cobra.Command{
-		Use: "rotate", Short: "Wrap every data key by another key encryption key, while all else goes on", Args: noArgs,
-		Long: "Wraps every data key by the key encryption key that --to names, while requests and changes go\n" +
-			"on. Without --to it goes on with a rotation that stopped; a restart goes on by itself. Until it\n" +
-			"is done both keys are needed, and afterwards the old one opens nothing here. Name the new key\n" +
-			"in the setting kek before the next start. The old key may be destroyed once no backup from\n" +
-			"before the rotation is needed any more.",
+		Use: "rotate", Short: "Wrap every data key by another key encryption key, while all else goes on", Args: noArgs, Long: kekRotateLong,
 		Example: "  weighbridge kek generate --out /etc/weighbridge/kek2\n  weighbridge kek rotate --to file:/etc/weighbridge/kek2\n  weighbridge kek rotate --to 'awskms://alias/weighbridge?region=eu-west-1'",
 		RunE: func(c *cobra.Command, _ []string) error {
 			var s admin.KEKStatus
@@ -46,14 +45,14 @@ func (a *app) kekRotate() *cobra.Command {
 			if to != "" {
 				in["to"] = to
 			}
-			if err := a.client().Call(c.Context(), http.MethodPost, "/api/v1/kek/rotate", in, &s); err != nil {
+			if err := a.client().Call(c.Context(), http.MethodPost, kekPath+"/rotate", in, &s); err != nil {
 				return err
 			}
 			s, err := a.followRotation(c.Context(), s)
 			if err != nil {
 				return err
 			}
-			return a.print(s, func(w io.Writer) { kekText(w, s) })
+			return a.print(s, func(w io.Writer) { kekText(w, &s) })
 		},
 	}
 	c.Flags().StringVar(&to, "to", "", "URI of the key to rotate to, as in the setting kek")
@@ -81,7 +80,7 @@ func (a *app) followRotation(ctx context.Context, s admin.KEKStatus) (admin.KEKS
 		case <-time.After(kekPoll):
 		}
 		next := admin.KEKStatus{}
-		if err := a.client().Call(ctx, http.MethodGet, "/api/v1/kek", nil, &next); err != nil {
+		if err := a.client().Call(ctx, http.MethodGet, kekPath, nil, &next); err != nil {
 			return s, err
 		}
 		s = next
@@ -89,7 +88,7 @@ func (a *app) followRotation(ctx context.Context, s admin.KEKStatus) (admin.KEKS
 	return s, nil
 }
 
-func kekText(w io.Writer, s admin.KEKStatus) {
+func kekText(w io.Writer, s *admin.KEKStatus) {
 	var rows [][]string
 	for _, u := range s.Uses {
 		opens := ""

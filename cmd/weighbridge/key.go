@@ -17,11 +17,13 @@ const keysPath = "/api/v1/keys"
 func (a *app) keyCommand() *cobra.Command {
 	c := &cobra.Command{Use: "key", Aliases: []string{"keys"}, Short: "API keys: the identities of workers", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
-	c.AddCommand(a.keyCreate(), a.keyList(), a.keyShow(), a.keyUpdate(),
-		a.keyAct("revoke", "Revoke an API key, for good", "Revoke API key %q? Every new request is refused at once; transfers in progress finish.", "/revoke"),
-		a.keyAct("regenerate", "Make a new secret and end the old one in a single step", "Regenerate API key %q? The old secret ends at once.", "/regenerate"),
-		a.keyDelete())
+	keys := a.apiKeys()
+	c.AddCommand(a.keyCreate(), a.keyList(), keys.show(), a.keyUpdate(), keys.revoke("Revoke an API key, for good"), a.keyRegenerate(), keys.remove("its links", ""))
 	return c
+}
+
+func (a *app) apiKeys() resource[admin.Key] {
+	return resource[admin.Key]{a: a, path: keysPath, member: "keys", article: "an", noun: "API key", complete: a.completeKeys, text: a.keyText}
 }
 
 func (a *app) keyCreate() *cobra.Command {
@@ -31,18 +33,11 @@ func (a *app) keyCreate() *cobra.Command {
 		Use: "create --name N", Short: "Create an API key; it is shown once", Args: noArgs,
 		Example: "  weighbridge key create --name trainer --expires 90d --credential hub",
 		RunE: func(c *cobra.Command, _ []string) error {
-			if expires != "" {
-				t, err := a.expiry(expires)
-				if err != nil {
-					return err
-				}
-				in.ExpiresAt = &t
-			}
-			var out admin.Key
-			if err := a.client().Call(c.Context(), http.MethodPost, keysPath, in, &out); err != nil {
+			var err error
+			if in.ExpiresAt, err = a.end(expires); err != nil {
 				return err
 			}
-			return a.print(out, func(w io.Writer) { a.keyText(w, &out) })
+			return a.apiKeys().call(c.Context(), http.MethodPost, keysPath, in)
 		},
 	}
 	c.Flags().StringVar(&in.Name, "name", "", "name, unique among API keys")
@@ -58,41 +53,9 @@ func (a *app) keyCreate() *cobra.Command {
 }
 
 func (a *app) keyList() *cobra.Command {
-	return &cobra.Command{
-		Use: "list", Aliases: []string{"ls"}, Short: "List the API keys", Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			var out struct {
-				Keys []admin.Key `json:"keys"`
-			}
-			if err := a.client().Call(c.Context(), http.MethodGet, keysPath, nil, &out); err != nil {
-				return err
-			}
-			return a.print(out, func(w io.Writer) {
-				var rows [][]string
-				for _, k := range out.Keys {
-					expires := "never"
-					if k.ExpiresAt != nil {
-						expires = a.when(*k.ExpiresAt)
-					}
-					rows = append(rows, []string{k.Name, k.Status, k.Scope, k.Preview, refs(k.Credentials), expires, k.ID})
-				}
-				table(w, []string{"NAME", "STATUS", "SCOPE", "KEY", "CREDENTIALS", "EXPIRES", "ID"}, rows)
-			})
-		},
-	}
-}
-
-func (a *app) keyShow() *cobra.Command {
-	return &cobra.Command{
-		Use: "show ID|NAME", Short: "Show an API key, never its secret", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeKeys,
-		RunE: func(c *cobra.Command, args []string) error {
-			var out admin.Key
-			if err := a.client().Call(c.Context(), http.MethodGet, keysPath+"/"+admin.Segment(args[0]), nil, &out); err != nil {
-				return err
-			}
-			return a.print(out, func(w io.Writer) { a.keyText(w, &out) })
-		},
-	}
+	return a.apiKeys().list("", []string{"NAME", "STATUS", "SCOPE", "KEY", "CREDENTIALS", "EXPIRES", "ID"}, func(k *admin.Key) []string {
+		return []string{k.Name, k.Status, k.Scope, k.Preview, refs(k.Credentials), a.ending(k.ExpiresAt), k.ID}
+	})
 }
 
 func (a *app) keyUpdate() *cobra.Command {
@@ -126,23 +89,15 @@ func (a *app) keyUpdate() *cobra.Command {
 				in.Routes = &routes
 			}
 			if f.Changed("expires") {
-				var t time.Time
-				if expires != "never" {
-					var err error
-					if t, err = a.expiry(expires); err != nil {
-						return err
-					}
+				var err error
+				if in.ExpiresAt, err = a.newEnd(expires); err != nil {
+					return err
 				}
-				in.ExpiresAt = &t
 			}
 			if in == (admin.KeyPatch{}) {
 				return usage("nothing to change: give --name, --scope, --expires, --route, --unmatched, --xet or --url-key")
 			}
-			var out admin.Key
-			if err := a.client().Call(c.Context(), http.MethodPatch, keysPath+"/"+admin.Segment(args[0]), in, &out); err != nil {
-				return err
-			}
-			return a.print(out, func(w io.Writer) { a.keyText(w, &out) })
+			return a.apiKeys().call(c.Context(), http.MethodPatch, a.apiKeys().of(args[0]), in)
 		},
 	}
 	c.Flags().StringVar(&name, "name", "", "new name")
@@ -155,54 +110,17 @@ func (a *app) keyUpdate() *cobra.Command {
 	return c
 }
 
-// keyAct is a command that posts to a path below the key.
-func (a *app) keyAct(verb, short, question, suffix string) *cobra.Command {
-	var now bool
+func (a *app) keyRegenerate() *cobra.Command {
 	var overlap time.Duration
-	c := &cobra.Command{
-		Use: verb + " ID|NAME", Short: short, Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeKeys,
-		RunE: func(c *cobra.Command, args []string) error {
-			question, suffix := question, suffix
-			if now {
-				question, suffix = strings.Replace(question, "transfers in progress finish", "transfers in progress are cut", 1), suffix+"?now=true"
-			}
+	c := a.apiKeys().act("regenerate", "Make a new secret and end the old one in a single step", "Regenerate API key %q? The old secret ends at once.", "/regenerate",
+		func(question, suffix string) (string, string) {
 			if overlap > 0 {
-				question, suffix = strings.Replace(question, "ends at once", "ends in "+overlap.String(), 1), suffix+"?overlap="+overlap.String()
+				return strings.Replace(question, "ends at once", "ends in "+overlap.String(), 1), suffix + "?overlap=" + overlap.String()
 			}
-			if err := a.confirm(fmt.Sprintf(question, args[0])); err != nil {
-				return err
-			}
-			var out admin.Key
-			if err := a.client().Call(c.Context(), http.MethodPost, keysPath+"/"+admin.Segment(args[0])+suffix, nil, &out); err != nil {
-				return err
-			}
-			return a.print(out, func(w io.Writer) { a.keyText(w, &out) })
-		},
-	}
-	if verb == "regenerate" {
-		c.Flags().DurationVar(&overlap, "overlap", 0, "how long the old secret goes on beside the new one, such as 1h (at most 168h)")
-	}
-	if verb == "revoke" {
-		c.Flags().BoolVar(&now, "now", false, "also cut the transfers in progress")
-	}
+			return question, suffix
+		})
+	c.Flags().DurationVar(&overlap, "overlap", 0, "how long the old secret goes on beside the new one, such as 1h (at most 168h)")
 	return c
-}
-
-func (a *app) keyDelete() *cobra.Command {
-	return &cobra.Command{
-		Use: "delete ID|NAME", Aliases: []string{"rm"}, Short: "Delete an API key and its links", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeKeys,
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := a.confirm(fmt.Sprintf("Delete API key %q?", args[0])); err != nil {
-				return err
-			}
-			if err := a.client().Call(c.Context(), http.MethodDelete, keysPath+"/"+admin.Segment(args[0]), nil, nil); err != nil {
-				return err
-			}
-			return a.print(map[string]any{"deleted": args[0]}, func(w io.Writer) {
-				_, _ = fmt.Fprintf(w, "API key %q is deleted.\n", args[0])
-			})
-		},
-	}
 }
 
 func (a *app) keyText(w io.Writer, k *admin.Key) {

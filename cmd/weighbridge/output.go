@@ -78,6 +78,14 @@ func (a *app) when(t time.Time) string {
 	return fmt.Sprintf("%s (%s ago)", t.UTC().Format(time.RFC3339), span(-d))
 }
 
+// ending is when for an end that may never come.
+func (a *app) ending(t *time.Time) string {
+	if t == nil {
+		return "never"
+	}
+	return a.when(*t)
+}
+
 func span(d time.Duration) string {
 	switch {
 	case d < time.Minute:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -18,11 +19,16 @@ const s3KeysPath = "/api/v1/s3-keys"
 func (a *app) s3KeyCommand() *cobra.Command {
 	c := &cobra.Command{Use: "s3-key", Aliases: []string{"s3-keys"}, Short: "S3 access keys: the identities of workers that use an S3 client", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
-	c.AddCommand(a.s3KeyCreate(), a.s3KeyList(), a.s3KeyShow(),
-		a.s3KeyAct("revoke", "Revoke an S3 access key, for good", "Revoke S3 access key %q? Every new request is refused at once; transfers in progress finish.", "/revoke"),
-		a.s3KeyAct("regenerate", "Make a new secret and end the old one in a single step", "Regenerate S3 access key %q? The old secret ends at once.", "/regenerate"),
-		a.s3KeyDelete())
+	keys := a.s3Keys()
+	c.AddCommand(a.s3KeyCreate(), a.s3KeyList(), keys.show(),
+		keys.act("revoke", "Revoke an S3 access key, for good", "Revoke S3 access key %q? Every new request is refused at once; transfers in progress finish.", "/revoke", nil),
+		keys.act("regenerate", "Make a new secret and end the old one in a single step", "Regenerate S3 access key %q? The old secret ends at once.", "/regenerate", nil),
+		keys.remove("its links", ""))
 	return c
+}
+
+func (a *app) s3Keys() resource[admin.S3Key] {
+	return resource[admin.S3Key]{a: a, path: s3KeysPath, member: "s3_keys", article: "an", noun: "S3 access key", complete: a.completeS3Keys, text: a.s3KeyText}
 }
 
 func (a *app) s3KeyCreate() *cobra.Command {
@@ -33,12 +39,9 @@ func (a *app) s3KeyCreate() *cobra.Command {
 		Use: "create --name N --credential C", Short: "Create an S3 access key; its secret is shown once", Args: noArgs,
 		Example: "  weighbridge s3-key create --name trainer --credential models --bucket acme-models --prefix sd/ --expires 90d",
 		RunE: func(c *cobra.Command, _ []string) error {
-			if expires != "" {
-				t, err := a.expiry(expires)
-				if err != nil {
-					return err
-				}
-				in.ExpiresAt = &t
+			var err error
+			if in.ExpiresAt, err = a.end(expires); err != nil {
+				return err
 			}
 			for _, s := range aliases {
 				name, to, ok := strings.Cut(s, "=")
@@ -50,11 +53,7 @@ func (a *app) s3KeyCreate() *cobra.Command {
 				}
 				in.Aliases[name] = to
 			}
-			var out admin.S3Key
-			if err := a.client().Call(c.Context(), http.MethodPost, s3KeysPath, in, &out); err != nil {
-				return err
-			}
-			return a.print(out, func(w io.Writer) { a.s3KeyText(w, &out) })
+			return a.s3Keys().call(c.Context(), http.MethodPost, s3KeysPath, in)
 		},
 	}
 	c.Flags().StringVar(&in.Name, "name", "", "name, unique among API keys and S3 access keys")
@@ -69,79 +68,9 @@ func (a *app) s3KeyCreate() *cobra.Command {
 }
 
 func (a *app) s3KeyList() *cobra.Command {
-	return &cobra.Command{
-		Use: "list", Aliases: []string{"ls"}, Short: "List the S3 access keys", Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			var out struct {
-				Keys []admin.S3Key `json:"s3_keys"`
-			}
-			if err := a.client().Call(c.Context(), http.MethodGet, s3KeysPath, nil, &out); err != nil {
-				return err
-			}
-			return a.print(out, func(w io.Writer) {
-				var rows [][]string
-				for _, k := range out.Keys {
-					expires := "never"
-					if k.ExpiresAt != nil {
-						expires = a.when(*k.ExpiresAt)
-					}
-					buckets := list(k.Buckets)
-					if buckets == "" {
-						buckets = "all"
-					}
-					rows = append(rows, []string{k.Name, k.Status, k.Permission, k.AccessKeyID, buckets, refs(k.Credentials), expires, k.ID})
-				}
-				table(w, []string{"NAME", "STATUS", "PERMISSION", "ACCESS KEY ID", "BUCKETS", "CREDENTIALS", "EXPIRES", "ID"}, rows)
-			})
-		},
-	}
-}
-
-func (a *app) s3KeyShow() *cobra.Command {
-	return &cobra.Command{
-		Use: "show ID|NAME", Short: "Show an S3 access key, never its secret", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeS3Keys,
-		RunE: func(c *cobra.Command, args []string) error {
-			return a.s3KeyCall(c, http.MethodGet, args[0], "")
-		},
-	}
-}
-
-// s3KeyAct is a command that posts to a path below the key.
-func (a *app) s3KeyAct(verb, short, question, suffix string) *cobra.Command {
-	return &cobra.Command{
-		Use: verb + " ID|NAME", Short: short, Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeS3Keys,
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := a.confirm(fmt.Sprintf(question, args[0])); err != nil {
-				return err
-			}
-			return a.s3KeyCall(c, http.MethodPost, args[0], suffix)
-		},
-	}
-}
-
-func (a *app) s3KeyCall(c *cobra.Command, method, ref, suffix string) error {
-	var out admin.S3Key
-	if err := a.client().Call(c.Context(), method, s3KeysPath+"/"+admin.Segment(ref)+suffix, nil, &out); err != nil {
-		return err
-	}
-	return a.print(out, func(w io.Writer) { a.s3KeyText(w, &out) })
-}
-
-func (a *app) s3KeyDelete() *cobra.Command {
-	return &cobra.Command{
-		Use: "delete ID|NAME", Aliases: []string{"rm"}, Short: "Delete an S3 access key and its links", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeS3Keys,
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := a.confirm(fmt.Sprintf("Delete S3 access key %q?", args[0])); err != nil {
-				return err
-			}
-			if err := a.client().Call(c.Context(), http.MethodDelete, s3KeysPath+"/"+admin.Segment(args[0]), nil, nil); err != nil {
-				return err
-			}
-			return a.print(map[string]any{"deleted": args[0]}, func(w io.Writer) {
-				_, _ = fmt.Fprintf(w, "S3 access key %q is deleted.\n", args[0])
-			})
-		},
-	}
+	return a.s3Keys().list("", []string{"NAME", "STATUS", "PERMISSION", "ACCESS KEY ID", "BUCKETS", "CREDENTIALS", "EXPIRES", "ID"}, func(k *admin.S3Key) []string {
+		return []string{k.Name, k.Status, k.Permission, k.AccessKeyID, cmp.Or(list(k.Buckets), "all"), refs(k.Credentials), a.ending(k.ExpiresAt), k.ID}
+	})
 }
 
 func (a *app) s3KeyText(w io.Writer, k *admin.S3Key) {

@@ -91,6 +91,25 @@ func (a *app) expiry(s string) (time.Time, error) {
 	return a.now().Add(d).UTC(), nil
 }
 
+// end reads --expires of something new: nil where it is not given.
+func (a *app) end(s string) (*time.Time, error) {
+	if s == "" {
+		return nil, nil
+	}
+	t, err := a.expiry(s)
+	return &t, err
+}
+
+// newEnd reads --expires of something that exists: never lifts what was
+// there, which the API takes as the zero time.
+func (a *app) newEnd(s string) (*time.Time, error) {
+	if s == "never" {
+		return &time.Time{}, nil
+	}
+	t, err := a.expiry(s)
+	return &t, err
+}
+
 // parseSpan is time.ParseDuration with d for days of 24 hours as the first
 // unit.
 func parseSpan(s string) (time.Duration, error) {

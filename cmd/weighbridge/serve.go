@@ -28,6 +28,11 @@ type serveFlags struct {
 	firstKey string
 }
 
+func (f *serveFlags) registerConfig(c *cobra.Command) {
+	c.Flags().StringVar(&f.config, "config", "", "configuration file (YAML)")
+	must(c.MarkFlagFilename("config", "yaml", "yml"))
+}
+
 func (a *app) serveCommand() *cobra.Command {
 	var f serveFlags
 	c := &cobra.Command{
@@ -39,12 +44,11 @@ func (a *app) serveCommand() *cobra.Command {
 			return a.serve(c.Context(), f.firstKey, func() (*config.Loaded, error) { return a.load(c, &f) })
 		},
 	}
-	c.Flags().StringVar(&f.config, "config", "", "configuration file (YAML)")
+	f.registerConfig(c)
 	c.Flags().StringVar(&f.listen, "listen", "", "address of the proxy listener: host:port or unix:PATH (default 127.0.0.1:8080)")
 	c.Flags().StringVar(&f.adminListen, "admin-listen", "", "address of the admin listener: host:port or unix:PATH, or off for none (default 127.0.0.1:8081)")
 	c.Flags().DurationVar(&f.drain, "drain", 0, "how long live downloads may go on after SIGTERM (default 10m)")
 	c.Flags().StringVar(&f.firstKey, "first-key", "", "write the first API key into this file, of mode 0600, instead of printing it (a service's output is kept in a journal)")
-	must(c.MarkFlagFilename("config", "yaml", "yml"))
 	must(c.MarkFlagFilename("first-key"))
 	return c
 }

@@ -64,12 +64,8 @@ func (a *app) credentialRotate() *cobra.Command {
 			if in.Fields, err = a.fields(c.Context(), now.Provider, f); err != nil {
 				return err
 			}
-			if expires != "" {
-				t, err := a.expiry(expires)
-				if err != nil {
-					return err
-				}
-				in.ExpiresAt = &t
+			if in.ExpiresAt, err = a.end(expires); err != nil {
+				return err
 			}
 			var out admin.Credential
 			if err := a.client().Call(c.Context(), http.MethodPost, path+"/rotate", in, &out); err != nil {
@@ -88,27 +84,7 @@ func (a *app) credentialRotate() *cobra.Command {
 }
 
 func (a *app) credentialRevoke() *cobra.Command {
-	var now bool
-	c := &cobra.Command{
-		Use: "revoke ID|NAME", Short: "Revoke a credential, for good, and destroy its secret", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeCredentials,
-		RunE: func(c *cobra.Command, args []string) error {
-			rest := "transfers in progress finish"
-			path := credentialsPath + "/" + admin.Segment(args[0]) + "/revoke"
-			if now {
-				rest, path = "transfers in progress are cut", path+"?now=true"
-			}
-			if err := a.confirm(fmt.Sprintf("Revoke credential %q? Every new request is refused at once; %s.", args[0], rest)); err != nil {
-				return err
-			}
-			var out admin.Credential
-			if err := a.client().Call(c.Context(), http.MethodPost, path, nil, &out); err != nil {
-				return err
-			}
-			return a.print(out, func(w io.Writer) { a.credentialText(w, &out) })
-		},
-	}
-	c.Flags().BoolVar(&now, "now", false, "also cut the transfers in progress")
-	return c
+	return a.allCredentials().revoke("Revoke a credential, for good, and destroy its secret")
 }
 
 // reportText says what a validation found.

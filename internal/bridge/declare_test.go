@@ -62,15 +62,12 @@ func (l *lines) await(t *testing.T, text string) {
 	}
 }
 
-// A watched secret that cannot be taken is told once and tried until it can
-// be, although its file does not change again.
-func TestAWatchedSecretIsTriedAgain(t *testing.T) {
-	dir := shortDir(t)
-	file := filepath.Join(dir, "key")
-	first, second := auth.NewAPIKey().Reveal(), auth.NewAPIKey().Reveal()
-	check(t, os.WriteFile(file, []byte(first), 0o600))
+// openWatching opens and listens with one key declared in file, which is
+// looked at all the time.
+func openWatching(t *testing.T, file string) (*Bridge, *lines) {
+	t.Helper()
 	loaded := load(t, func(c *config.Config) {
-		c.DataDir = filepath.Join(dir, "data")
+		c.DataDir = filepath.Join(filepath.Dir(file), "data")
 		c.Keys = []config.Key{{Name: "declared", Value: config.Source{File: file}, Scope: auth.ScopeRead}}
 	})
 	log := &lines{}
@@ -78,19 +75,50 @@ func TestAWatchedSecretIsTriedAgain(t *testing.T) {
 	check(t, err)
 	b.watchEvery = time.Millisecond
 	check(t, b.Listen(t.Context()))
+	return b, log
+}
+
+// serveWatching serves until what it returns is called.
+func serveWatching(t *testing.T, b *Bridge) (stop func()) {
 	served := make(chan error, 1)
 	go func() { served <- b.Serve(context.WithoutCancel(t.Context())) }()
-	defer func() {
+	return func() {
 		check(t, b.Close())
 		check(t, <-served)
-	}()
+	}
+}
+
+// replace swaps a file for one with text, in one step.
+func replace(t *testing.T, file, text string) {
+	t.Helper()
+	check(t, os.WriteFile(file+".new", []byte(text), 0o600))
+	check(t, os.Rename(file+".new", file))
+}
+
+// declaredIs asserts that the declared key has value.
+func declaredIs(t *testing.T, b *Bridge, value string) {
+	t.Helper()
+	k, err := b.Store().Key(t.Context(), b.Team().ID, "declared")
+	check(t, err)
+	if hash, _ := auth.HashAPIKey(value); k.Hash != hash {
+		t.Error("the key has its old value")
+	}
+}
+
+// A watched secret that cannot be taken is told once and tried until it can
+// be, although its file does not change again.
+func TestAWatchedSecretIsTriedAgain(t *testing.T) {
+	file := filepath.Join(shortDir(t), "key")
+	first, second := auth.NewAPIKey().Reveal(), auth.NewAPIKey().Reveal()
+	check(t, os.WriteFile(file, []byte(first), 0o600))
+	b, log := openWatching(t, file)
+	defer serveWatching(t, b)()
 
 	// The new value belongs to another key, for now.
 	hash, _ := auth.HashAPIKey(second)
-	_, err = b.Store().CreateKey(t.Context(), auth.Key{TeamID: b.Team().ID, Name: "in the way", Hash: hash}, nil, auth.Event{})
+	_, err := b.Store().CreateKey(t.Context(), auth.Key{TeamID: b.Team().ID, Name: "in the way", Hash: hash}, nil, auth.Event{})
 	check(t, err)
-	check(t, os.WriteFile(file+".new", []byte(second), 0o600))
-	check(t, os.Rename(file+".new", file))
+	replace(t, file, second)
 	const refused = "cannot be taken yet"
 	log.await(t, refused)
 	time.Sleep(50 * time.Millisecond) // dozens of tries
@@ -99,40 +127,17 @@ func TestAWatchedSecretIsTriedAgain(t *testing.T) {
 	}
 	check(t, b.Store().DeleteKey(t.Context(), b.Team().ID, "in the way", auth.Event{}))
 	log.await(t, "watched secrets changed: what is new is in use")
-	k, err := b.Store().Key(t.Context(), b.Team().ID, "declared")
-	check(t, err)
-	if k.Hash != hash {
-		t.Error("the key has its old value")
-	}
+	declaredIs(t, b, second)
 }
 
 // A watched file that changes before anything is served is taken as well.
 func TestAWatchedSecretChangesBeforeItIsServed(t *testing.T) {
-	dir := shortDir(t)
-	file := filepath.Join(dir, "key")
+	file := filepath.Join(shortDir(t), "key")
 	second := auth.NewAPIKey().Reveal()
 	check(t, os.WriteFile(file, []byte(auth.NewAPIKey().Reveal()), 0o600))
-	loaded := load(t, func(c *config.Config) {
-		c.DataDir = filepath.Join(dir, "data")
-		c.Keys = []config.Key{{Name: "declared", Value: config.Source{File: file}, Scope: auth.ScopeRead}}
-	})
-	log := &lines{}
-	b, err := Open(t.Context(), loaded, Options{Logger: zerolog.New(log)})
-	check(t, err)
-	b.watchEvery = time.Millisecond
-	check(t, b.Listen(t.Context()))
-	check(t, os.WriteFile(file+".new", []byte(second), 0o600))
-	check(t, os.Rename(file+".new", file))
-	served := make(chan error, 1)
-	go func() { served <- b.Serve(context.WithoutCancel(t.Context())) }()
-	defer func() {
-		check(t, b.Close())
-		check(t, <-served)
-	}()
+	b, log := openWatching(t, file)
+	replace(t, file, second)
+	defer serveWatching(t, b)()
 	log.await(t, "watched secrets changed: what is new is in use")
-	k, err := b.Store().Key(t.Context(), b.Team().ID, "declared")
-	check(t, err)
-	if hash, _ := auth.HashAPIKey(second); k.Hash != hash {
-		t.Error("the key has its old value")
-	}
+	declaredIs(t, b, second)
 }

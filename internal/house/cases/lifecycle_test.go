@@ -157,6 +157,23 @@ func TestLife_ExpiresOnTime(t *testing.T) {
 	})
 }
 
+// linkedWorker is a worker with key w, to which credential c is linked.
+func linkedWorker(t *testing.T, h *house.House, mode workerenv.Mode) worker {
+	t.Helper()
+	key := h.AddKey(admin.NewKey{Name: "w"})
+	bearer(h, "c", guarded+"/*")
+	h.Link("c", "w")
+	return newWorker(t, h, mode, key.Key)
+}
+
+// halfway begins a download and returns when g has sent half of it.
+func halfway(w worker, g *gate, rawURL string) <-chan reply {
+	done := make(chan reply, 1)
+	go func() { done <- w.ask(http.MethodGet, rawURL, nil) }()
+	<-g.half
+	return done
+}
+
 // TestT57_RevokingACredential: the next request is refused, also on a
 // connection that is open, what is being downloaded arrives whole, and --now
 // cuts it.
@@ -173,9 +190,7 @@ func TestT57_RevokingACredential(t *testing.T) {
 				continue // revoked by now
 			}
 			w := newWorker(t, h, mode, key.Key)
-			done := make(chan reply, 1)
-			go func() { done <- w.ask(http.MethodGet, "https://"+guarded+"/x", nil) }()
-			<-g.half
+			done := halfway(w, g, "https://"+guarded+"/x")
 			path := "/api/v1/credentials/c/revoke"
 			if now {
 				path += "?now=true"
@@ -224,13 +239,8 @@ func TestT57_RotatingLetsDownloadsFinish(t *testing.T) {
 			g.ServeHTTP(w, r)
 		}
 	})})})
-	key := h.AddKey(admin.NewKey{Name: "w"})
-	bearer(h, "c", guarded+"/*")
-	h.Link("c", "w")
-	w := newWorker(t, h, workerenv.Forward, key.Key)
-	done := make(chan reply, 1)
-	go func() { done <- w.ask(http.MethodGet, "https://"+guarded+"/big", nil) }()
-	<-g.half
+	w := linkedWorker(t, h, workerenv.Forward)
+	done := halfway(w, g, "https://"+guarded+"/big")
 	next := h.Secret("tok_")
 	old := credential(h, "c")
 	var c admin.Credential
@@ -255,13 +265,8 @@ func TestT57_RevokingAKeyCutsWhatItDownloads(t *testing.T) {
 	t.Parallel()
 	g := newGate(400_000)
 	h := house.New(t, house.Options{Empty: true, Mount: mount(t, map[string]http.Handler{guarded: g})})
-	key := h.AddKey(admin.NewKey{Name: "w"})
-	bearer(h, "c", guarded+"/*")
-	h.Link("c", "w")
-	w := newWorker(t, h, workerenv.Reverse, key.Key)
-	done := make(chan reply, 1)
-	go func() { done <- w.ask(http.MethodGet, "https://"+guarded+"/x", nil) }()
-	<-g.half
+	w := linkedWorker(t, h, workerenv.Reverse)
+	done := halfway(w, g, "https://"+guarded+"/x")
 	h.Call(http.MethodPost, "/api/v1/keys/w/revoke?now=true", nil, nil)
 	if r := <-done; r.err == nil {
 		t.Errorf("a clean end: %s", r)

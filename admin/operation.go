@@ -1,0 +1,103 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"sort"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/weighbridge/weighbridge/auth"
+)
+
+// onRef is an operation on one thing that exists: it may be missing, and may
+// refuse what is asked of it.
+func onRef(id, method, path, summary, tag string) huma.Operation {
+	op := huma.Operation{
+		OperationID: id, Method: method, Path: path, Summary: summary, Tags: []string{tag},
+		Errors: []int{http.StatusNotFound, http.StatusConflict},
+	}
+	if method == http.MethodDelete {
+		op.DefaultStatus = http.StatusNoContent
+	}
+	return op
+}
+
+// changes registers an operation on one thing that takes a body.
+func changes[Body, Out any](a *API, op huma.Operation, do func(ctx context.Context, ref string, in Body) (*Out, error)) {
+	huma.Register(a.doc, op, func(ctx context.Context, in *struct {
+		RefInput
+		Body Body
+	}) (*Out, error) {
+		return do(ctx, in.Ref, in.Body)
+	})
+}
+
+// revokes registers an operation that ends one thing for good.
+func revokes[Out any](a *API, op huma.Operation, do func(ctx context.Context, ref string, now bool) (*Out, error)) {
+	huma.Register(a.doc, op, func(ctx context.Context, in *struct {
+		RefInput
+		Now bool `query:"now" doc:"Also cut the transfers in progress."`
+	}) (*Out, error) {
+		return do(ctx, in.Ref, in.Now)
+	})
+}
+
+// keysOf shows the team's API keys, or its S3 access keys, by name.
+func keysOf[T any](ctx context.Context, a *API, s3 bool, show func(*auth.Key, *auth.State) T) ([]T, error) {
+	st, err := a.o.Store.State(ctx)
+	if err != nil {
+		return nil, a.public(err)
+	}
+	var kind []*auth.Key // the state itself is the store's, and stays as it is
+	for i := range st.Keys {
+		if k := &st.Keys[i]; k.TeamID == a.o.TeamID && (k.S3 != nil) == s3 {
+			kind = append(kind, k)
+		}
+	}
+	sort.Slice(kind, func(i, j int) bool { return kind[i].Name < kind[j].Name })
+	out := make([]T, len(kind))
+	for i, k := range kind {
+		out[i] = show(k, &st)
+	}
+	return out, nil
+}
+
+// showOf finds one key and shows it beside what it is linked to.
+func showOf[T any](ctx context.Context, a *API, ref string, find func(context.Context, string) (*auth.Key, error), show func(*auth.Key, *auth.State) T) (out T, err error) {
+	k, err := find(ctx, ref)
+	if err != nil {
+		return out, err
+	}
+	st, err := a.o.Store.State(ctx)
+	if err != nil {
+		return out, a.public(err)
+	}
+	return show(k, &st), nil
+}
+
+// ends is the end of something new: the zero time, which means never, where
+// none is given. It must be to come.
+func (a *API) ends(t *time.Time) (time.Time, error) {
+	switch {
+	case t == nil:
+		return time.Time{}, nil
+	case !t.After(a.o.Now()):
+		return time.Time{}, past(*t)
+	}
+	return t.UTC(), nil
+}
+
+// credentialIDs finds each credential by id or name.
+func (a *API) credentialIDs(ctx context.Context, refs []string) ([]string, error) {
+	ids := make([]string, 0, len(refs))
+	for _, ref := range refs {
+		c, err := a.o.Store.Credential(ctx, a.o.TeamID, ref)
+		if err != nil {
+			return nil, a.public(err)
+		}
+		ids = append(ids, c.ID)
+	}
+	return ids, nil
+}
