@@ -49,9 +49,6 @@ var (
 	_ fasthttp.BodyWriterTo = (*Body)(nil)
 )
 
-// memories are the buffers of bodies in memory.
-var memories = newPool(smallBody)
-
 // body decides how the answer's body is framed (RFC 9112 section 6.3) and
 // takes the exchange's resources over.
 func (x *exchange) body(h head) (*Body, error) {
@@ -69,6 +66,7 @@ func (x *exchange) body(h head) (*Body, error) {
 		b.finish()
 	case h.chunked:
 		b.len, b.left = -1, -1
+		b.br = grown(b.br, b.u.net) // small chunks are many in one read
 		b.chunks = &chunkReader{br: b.br}
 	case h.length >= 0:
 		b.len, b.left = h.length, h.length
@@ -87,7 +85,7 @@ func (x *exchange) body(h head) (*Body, error) {
 // worker has seen nothing yet, a body that breaks is an error of the exchange.
 func (b *Body) load() error {
 	if b.left > 0 {
-		b.buf = memories.Get().(*[]byte)
+		b.buf = getMemory(b.left)
 		b.mem = (*b.buf)[:b.left]
 		if _, err := io.ReadFull(b.source(), b.mem); err != nil {
 			b.fail(unexpected(err))
@@ -383,7 +381,7 @@ func (b *Body) Close() error {
 	b.release(false)
 	b.mem = nil
 	if b.buf != nil {
-		memories.Put(b.buf)
+		putMemory(b.buf)
 		b.buf = nil
 	}
 	return nil

@@ -135,3 +135,28 @@ func (b *Buffers) put(p *[]byte) {
 	b.lent.Add(-int64(len(*p)))
 	b.pools[len(*p)].Put(p)
 }
+
+// Buffers of bodies in memory, of tinyBody and smallBody bytes.
+var (
+	tinyMemories = newPool(tinyBody)
+	memories     = newPool(smallBody)
+)
+
+// tinyBody is what most texts of an API fit into, in bytes.
+const tinyBody = 4 << 10
+
+// getMemory gives a buffer that holds n bytes, at most smallBody.
+func getMemory(n int64) *[]byte {
+	if n <= tinyBody {
+		return tinyMemories.Get().(*[]byte)
+	}
+	return memories.Get().(*[]byte)
+}
+
+func putMemory(p *[]byte) {
+	if len(*p) == tinyBody {
+		tinyMemories.Put(p)
+	} else {
+		memories.Put(p)
+	}
+}

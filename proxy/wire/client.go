@@ -239,7 +239,7 @@ func (x *exchange) run() (b *Body, err error) {
 // readAnswer reads heads until one is final, checks it and parses it into resp.
 func (x *exchange) readAnswer() (head, error) {
 	for range maxInterim {
-		raw, err := readHead(x.br)
+		raw, err := readHeadFrom(&x.br, x.u.net)
 		x.answered = x.answered || x.br.Buffered() > 0 || len(raw) > 0
 		if err != nil {
 			return head{}, err

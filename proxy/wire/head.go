@@ -39,9 +39,9 @@ var (
 )
 
 // readHead returns the next head in br, through its empty line, without
-// taking it. br must be of MaxHeader bytes. The error is io.EOF where there is
-// not a single byte, errHeadTooLarge, errBareLF, or what reading met (EOF
-// within a head is io.ErrUnexpectedEOF). A bare LF is found at once, without
+// taking it. The error is io.EOF where there is not a single byte,
+// errHeadTooLarge where it is more than br can hold (see readHeadFrom),
+// errBareLF, or what reading met (EOF within a head is io.ErrUnexpectedEOF). A bare LF is found at once, without
 // waiting for an end that will not come.
 func readHead(br *bufio.Reader) ([]byte, error) {
 	line := 0 // where the current line begins

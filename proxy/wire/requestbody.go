@@ -40,6 +40,7 @@ func (x *serving) newBody(h *head) *requestBody {
 	}
 	b := &requestBody{x: x, length: h.length, left: h.length, expect: h.expect && !h.http10}
 	if h.chunked {
+		x.br = grown(x.br, x) // small chunks are many in one read
 		b.chunks = &chunkReader{br: x.br}
 	}
 	return b

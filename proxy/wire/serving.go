@@ -163,7 +163,7 @@ func (x *serving) request() bool {
 	if b, _ := x.br.Peek(1); len(b) == 1 && b[0] == recordHandshake {
 		err = errTLS
 	} else {
-		raw, err = readHead(x.br)
+		raw, err = readHeadFrom(&x.br, x)
 	}
 	ctx := contexts.Get().(*fasthttp.RequestCtx)
 	ctx.Init2(x.c, silent{}, true) // true: buffers of bodies are not kept with ctx

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"io"
 	"net"
 	"os"
 	"sync"
@@ -26,23 +25,8 @@ type upstream struct {
 	judged time.Time // when it was dialled, or Reuse last allowed it
 }
 
-// readers are bufio.Readers of MaxHeader, held for a head and what follows it
-// in the same read, never by an idle connection.
-var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, MaxHeader) }}
-
 // writers are bufio.Writers of one TLS record.
 var writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 16<<10) }}
-
-func getReader(r io.Reader) *bufio.Reader {
-	br := readers.Get().(*bufio.Reader)
-	br.Reset(r)
-	return br
-}
-
-func putReader(br *bufio.Reader) {
-	br.Reset(nil)
-	readers.Put(br)
-}
 
 func getWriter(c net.Conn) *bufio.Writer {
 	bw := writers.Get().(*bufio.Writer)
