@@ -101,8 +101,10 @@ type peer struct {
 	front         tls.Certificate
 }
 
-func startPeer(b *testing.B) *peer {
-	cmd := exec.Command(os.Args[0], "-test.run=^TestBenchPeer$")
+// startPeer starts a peer, by the command before where there is one.
+func startPeer(b *testing.B, before ...string) *peer {
+	args := append(before, os.Args[0], "-test.run=^TestBenchPeer$")
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), benchPeer+"=1")
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()

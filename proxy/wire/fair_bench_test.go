@@ -62,7 +62,8 @@ func probe(t *testing.T, what string) {
 // BenchmarkFairness measures after what time the first byte of a small request
 // comes, while another key streams and while it does not. The streams, their
 // origin and their clients, have a process of their own, and so have the small
-// requests: what they wait for is us, and the machine's processors.
+// requests: what they wait for is us, and the machine's processors. These go to
+// the streams' clients and origin last, as if those were on other machines.
 //
 //	go test -run '^$' -bench Fairness -benchtime 1x ./proxy/wire
 func BenchmarkFairness(b *testing.B) {
@@ -74,7 +75,7 @@ func BenchmarkFairness(b *testing.B) {
 		}{{0, true}, {8, false}, {8, true}, {64, false}, {64, true}} {
 			streams := c.streams
 			b.Run(fmt.Sprintf("%s/streams=%d/turns=%v", sides, streams, c.turns), func(b *testing.B) {
-				heavy, light := startPeer(b), startPeer(b)
+				heavy, light := startPeer(b, "nice", "-n", "19"), startPeer(b)
 				var moved atomic.Int64
 				address := func(p *peer) string {
 					if upTLS {
