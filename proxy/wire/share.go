@@ -22,13 +22,16 @@ import (
 // Turns cost something: a stream that is alone with its processor has its bytes
 // in the cache. So they are taken while keys compete and at no other time:
 // while streams of more than one key are in progress, and for a second after a
-// key asked for something beside the streams of another.
+// key asked for something beside the streams of another. For that second one
+// turn is nobody's, where there are several: a request is then noticed by the
+// processor that has nothing else to do.
 //
 // A turn is never held by who waits for a network. All methods may be called
 // by any number of goroutines; a nil *Shares gives nobody turns, and nobody
 // waits.
 type Shares struct {
 	mu    sync.Mutex
+	n     int // turns in all
 	free  int
 	keys  map[string]*queue
 	order []*queue // of the keys that wait, whose turn it is first
@@ -62,7 +65,7 @@ func NewShares(n int) (*Shares, error) {
 	if n <= 0 {
 		n = runtime.GOMAXPROCS(0)
 	}
-	s := &Shares{free: n, keys: map[string]*queue{}, streams: map[string]int{}, epoch: time.Now()}
+	s := &Shares{n: n, free: n, keys: map[string]*queue{}, streams: map[string]int{}, epoch: time.Now()}
 	var err error
 	if s.ear, s.bell, err = os.Pipe(); err != nil {
 		return nil, err
@@ -107,9 +110,20 @@ func (s *Shares) Seen(key string) {
 	}
 }
 
+// asked reports whether a key asked for something lately that has rivals.
+func (s *Shares) asked() bool { return int64(time.Since(s.epoch)) < s.rivals.Load() }
+
 // contended reports whether keys compete.
 func (s *Shares) contended() bool {
-	return s.several.Load() || s.all.Load() > 0 && int64(time.Since(s.epoch)) < s.rivals.Load()
+	return s.several.Load() || s.all.Load() > 0 && s.asked()
+}
+
+// vacant reports whether a turn may be had. s.mu is held.
+func (s *Shares) vacant() bool {
+	if s.n > 1 && s.asked() {
+		return s.free > 1
+	}
+	return s.free > 0
 }
 
 // begin and end count a stream of key.
@@ -141,7 +155,7 @@ func (s *Shares) listen() {
 		// First those for whom the network had something.
 		runtime.Gosched()
 		s.mu.Lock()
-		for s.free > 0 && len(s.order) > 0 {
+		for s.vacant() && len(s.order) > 0 {
 			s.free--
 			s.first().granted <- struct{}{}
 		}
@@ -203,7 +217,7 @@ func (t *turn) take() {
 	s := t.s
 	t.held, t.moved = true, 0
 	s.mu.Lock()
-	if s.over || s.free > 0 && len(s.order) == 0 {
+	if s.over || s.vacant() && len(s.order) == 0 {
 		s.free--
 		s.mu.Unlock()
 		return

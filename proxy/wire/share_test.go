@@ -109,6 +109,38 @@ func TestSharesAreTakenWhileKeysCompete(t *testing.T) {
 	}
 }
 
+// TestSharesLeaveOneTurnToRequests: for a second after a request of a rival one
+// of several turns is nobody's.
+func TestSharesLeaveOneTurnToRequests(t *testing.T) {
+	s := newShares(t, 3)
+	streams := []*turn{s.of("a"), s.of("a"), s.of("b"), s.of("b")}
+	s.Seen("b")
+	s.rivals.Store(int64(time.Hour)) // for as long as the test looks
+	streams[0].take()
+	streams[1].take()
+	got := make(chan struct{})
+	for _, w := range streams[2:] {
+		go func() { w.take(); got <- struct{}{} }()
+	}
+	eventually(t, "they wait", func() bool { return s.waiting.Load() == 2 })
+	streams[0].give()
+	<-got
+	s.mu.Lock()
+	if s.free != 1 || s.waiting.Load() != 1 {
+		t.Errorf("%d free, %d wait", s.free, s.waiting.Load())
+	}
+	s.mu.Unlock()
+	// A second later all of them may be had.
+	s.rivals.Store(0)
+	streams[1].give()
+	<-got
+	for _, w := range streams {
+		w.take()
+		w.give()
+		w.end()
+	}
+}
+
 // TestSharesPassOnAfterABatch, and only where somebody waits.
 func TestSharesPassOnAfterABatch(t *testing.T) {
 	s := newShares(t, 1)
