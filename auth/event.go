@@ -33,6 +33,10 @@ const (
 	ActionFinished   = "finished"
 	// ActionSummary stands for the bare companion requests of one minute.
 	ActionSummary = "summary"
+	// ActionAuditExport hands out the record.
+	ActionAuditExport = "audit.export"
+	// ActionAuditHead says where the chains of a writer stand, signed.
+	ActionAuditHead = "audit.head"
 )
 
 // Event is one line of the audit record. It names credentials and keys by id
@@ -70,6 +74,11 @@ type Event struct {
 	Duration time.Duration `json:"duration_ns,omitempty"`
 	// Count belongs to ActionSummary: how many requests it stands for.
 	Count int64 `json:"count,omitempty"`
+	// Writer, Seq and MAC tie the event to the one before it of the same team
+	// and writer; the record fills them. See the package auth/chain.
+	Writer string `json:"writer,omitempty"`
+	Seq    uint64 `json:"seq,omitempty"`
+	MAC    string `json:"mac,omitempty"`
 }
 
 // Ticket stands for a recorded event on its way to durable storage.

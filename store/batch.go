@@ -11,6 +11,7 @@ type batch struct {
 	links    map[linkKey]linkRow
 	sealed   map[string]sealedRow
 	deks     map[string]dekRow
+	chains   map[string]chainRow
 	delCreds map[string]bool
 	delKeys  map[string]bool
 	delLinks map[linkKey]bool
@@ -23,7 +24,7 @@ type batch struct {
 func newBatch() *batch {
 	return &batch{
 		teams: map[string]auth.Team{}, creds: map[string]auth.Credential{}, keys: map[string]auth.Key{},
-		links: map[linkKey]linkRow{}, sealed: map[string]sealedRow{}, deks: map[string]dekRow{},
+		links: map[linkKey]linkRow{}, sealed: map[string]sealedRow{}, deks: map[string]dekRow{}, chains: map[string]chainRow{},
 		delCreds: map[string]bool{}, delKeys: map[string]bool{}, delLinks: map[linkKey]bool{}, delPlace: map[string]bool{},
 	}
 }
@@ -54,6 +55,7 @@ func (m *model) countsAfter(b *batch) map[string]int {
 	n[bucketLinks] += added(b.links, func(k linkKey) bool { _, ok := m.links[k]; return ok }) - len(b.delLinks)
 	n[bucketSealed] += added(b.sealed, func(p string) bool { _, ok := m.sealed[p]; return ok })
 	n[bucketDEKs] += added(b.deks, func(p string) bool { _, ok := m.deks[p]; return ok })
+	n[bucketChains] += added(b.chains, func(k string) bool { _, ok := m.chains[k]; return ok })
 	for place := range b.delPlace {
 		if _, ok := m.sealed[place]; ok {
 			n[bucketSealed]--

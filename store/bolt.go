@@ -54,6 +54,12 @@ func openBolt(ctx context.Context, path string, o Options, at checkpoint) (*core
 // as OpenBolt does, and changes nothing. Where another process has it open the
 // error is ErrInUse, where there is none fs.ErrNotExist.
 func VerifyBolt(ctx context.Context, path string, o Options) error {
+	return ReadBolt(ctx, path, o, func(Store) error { return nil })
+}
+
+// ReadBolt opens the file at path as VerifyBolt does, for fn to read from, and
+// closes it.
+func ReadBolt(ctx context.Context, path string, o Options, fn func(Store) error) error {
 	if o.KEK == nil {
 		return errNoKEK()
 	}
@@ -69,7 +75,10 @@ func VerifyBolt(ctx context.Context, path string, o Options) error {
 	if err := drv.openFile(options); err != nil {
 		return err
 	}
-	_, err := open(ctx, drv, o)
+	c, err := open(ctx, drv, o)
+	if err == nil {
+		err = fn(c)
+	}
 	return errors.Join(inFile(path, err), drv.close())
 }
 
@@ -172,6 +181,9 @@ func (d *boltDriver) load(yield func(bucket, key string, value []byte) error) er
 		return d.db.View(func(tx *bbolt.Tx) error {
 			for _, name := range append(tables(), bucketMeta) {
 				b := tx.Bucket([]byte(name))
+				if b == nil && name == bucketChains {
+					continue // a store from before there was that table
+				}
 				if b == nil {
 					return errNotAStore
 				}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/auth/chain"
 )
 
 // core is the Store over any driver: all rules, once.
@@ -25,7 +26,8 @@ type core struct {
 	// read m without mu.
 	writing sync.Mutex
 	codec   *rowCodec // of the holder of writing
-	ledger  *ledger   // of the holder of writing
+	audit   *chain.Keys
+	ledger  *ledger // of the holder of writing
 	// tripped, once set, is why no more changes are taken.
 	tripped error
 	kekRow  kekRow // of the holder of writing
@@ -198,9 +200,15 @@ func errClosed() error {
 
 // checkCounts compares what was read with what the last commit counted.
 func checkCounts(h head, m *model) error {
-	if got := m.counts(); !maps.Equal(got, h.Rows) {
+	// A store from before there was a table counts nothing of it.
+	none := func(_ string, n int) bool { return n == 0 }
+	got := m.counts()
+	maps.DeleteFunc(got, none)
+	was := maps.Clone(h.Rows)
+	maps.DeleteFunc(was, none)
+	if !maps.Equal(got, was) {
 		return &Error{Kind: KindUnavailable, What: whatStore,
-			Detail: fmt.Sprintf("rows are missing or too many: there are %v, and there were %v", got, h.Rows),
+			Detail: fmt.Sprintf("rows are missing or too many: there are %v, and there were %v", got, was),
 			Next:   restoreHint, Cause: ErrDamaged}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/auth/chain"
 )
 
 // eventChunk is how many events are read at once: no read transaction is open
@@ -36,11 +37,12 @@ func (c *core) Events(ctx context.Context, teamID string, since time.Time, yield
 			return err
 		}
 		for _, r := range rows {
-			var ev auth.Event
-			if err := codec.decode(bucketEvents, r.key, r.value, &ev); err != nil {
+			var line chain.Line
+			if err := codec.decode(bucketEvents, r.key, r.value, &line); err != nil {
 				return err
 			}
-			if ev.Time.Before(since) || teamID != "" && ev.TeamID != teamID {
+			ev := line.Event
+			if ev.Action == auth.ActionAuditHead || ev.Time.Before(since) || teamID != "" && ev.TeamID != teamID {
 				continue
 			}
 			if !yield(ev) {

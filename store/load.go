@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/auth/chain"
 )
 
 // load fills c.m and c.codec from the driver.
@@ -35,6 +36,9 @@ func (c *core) load(ctx context.Context) error {
 		return err
 	}
 	if c.codec, c.kekRow, err = openRowKey(ctx, c.kek, kek); err != nil {
+		return err
+	}
+	if c.audit, err = chain.NewKeys(c.codec.key); err != nil {
 		return err
 	}
 	b := newBatch()
@@ -82,8 +86,8 @@ func (c *core) checkLastEvent() error {
 	if len(rows) != 1 || rows[0].key != eventKey(last) {
 		return damagedRow(bucketEvents, eventKey(last), errors.New("it is missing, or not the last"))
 	}
-	var ev auth.Event
-	return c.codec.decode(bucketEvents, eventKey(last), rows[0].value, &ev)
+	var line chain.Line
+	return c.codec.decode(bucketEvents, eventKey(last), rows[0].value, &line)
 }
 
 func checkSchema(row []byte) error {
@@ -152,6 +156,13 @@ func (b *batch) decodeRow(codec *rowCodec, r op) error {
 			return err
 		}
 		b.deks[r.key] = v
+		return nil
+	case bucketChains:
+		var v chainRow
+		if err := codec.decode(r.bucket, r.key, r.value, &v); err != nil {
+			return err
+		}
+		b.chains[r.key] = v
 		return nil
 	default:
 		return damagedRow(r.bucket, r.key, fmt.Errorf("no such table"))

@@ -34,6 +34,7 @@ type model struct {
 	links  map[linkKey]bool  // -> declarative
 	sealed map[string]sealedRow
 	deks   map[string]dekRow
+	chains map[string]chainRow // by row key
 }
 
 func newModel() *model {
@@ -46,6 +47,7 @@ func newModel() *model {
 		links:     map[linkKey]bool{},
 		sealed:    map[string]sealedRow{},
 		deks:      map[string]dekRow{},
+		chains:    map[string]chainRow{},
 	}
 }
 
@@ -88,12 +90,12 @@ func (m *model) nextLinks(b *batch) []auth.Link {
 // all that goes before they gain what comes, so that rows may exchange names or
 // hashes within one batch.
 func (m *model) install(b *batch, state auth.State) {
-	for id := range chain(maps.Keys(b.creds), maps.Keys(b.delCreds)) {
+	for id := range both(maps.Keys(b.creds), maps.Keys(b.delCreds)) {
 		if c := m.credential(id); c != nil {
 			delete(m.credNames, nameKey{c.TeamID, c.Name})
 		}
 	}
-	for id := range chain(maps.Keys(b.keys), maps.Keys(b.delKeys)) {
+	for id := range both(maps.Keys(b.keys), maps.Keys(b.delKeys)) {
 		if k := m.key(id); k != nil {
 			delete(m.keyNames, nameKey{k.TeamID, k.Name})
 			delete(m.hashes, k.Hash)
@@ -133,6 +135,7 @@ func (m *model) install(b *batch, state auth.State) {
 	}
 	maps.Copy(m.sealed, b.sealed)
 	maps.Copy(m.deks, b.deks)
+	maps.Copy(m.chains, b.chains)
 	m.head, m.state = b.head, state
 }
 
@@ -196,8 +199,8 @@ func find[T any](rows []T, id string, idOf func(*T) string) *T {
 	return &rows[i]
 }
 
-// chain yields a, then b.
-func chain[T any](a, b iter.Seq[T]) iter.Seq[T] {
+// both yields a, then b.
+func both[T any](a, b iter.Seq[T]) iter.Seq[T] {
 	return func(yield func(T) bool) {
 		for v := range a {
 			if !yield(v) {
@@ -213,5 +216,6 @@ func (m *model) counts() map[string]int {
 	return map[string]int{
 		bucketTeams: len(m.state.Teams), bucketCredentials: len(m.state.Credentials), bucketKeys: len(m.state.Keys),
 		bucketLinks: len(m.links), bucketSealed: len(m.sealed), bucketDEKs: len(m.deks),
+		bucketChains: len(m.chains),
 	}
 }

@@ -27,7 +27,8 @@ const (
 	bucketLinks       = "links"       // credential id "/" key id -> linkRow
 	bucketSealed      = "sealed"      // credential id or "name/"+name -> sealedRow
 	bucketDEKs        = "deks"        // the same -> dekRow
-	bucketEvents      = "events"      // microseconds, big endian -> auth.Event
+	bucketChains      = "chains"      // chainPrefix + team id -> chainRow
+	bucketEvents      = "events"      // microseconds, big endian -> a line of its chain
 
 	metaSchema = "schema"
 	metaKEK    = "kek"
@@ -41,7 +42,7 @@ const (
 func buckets() []string { return append(tables(), bucketMeta, bucketEvents) }
 
 func tables() []string {
-	return []string{bucketTeams, bucketCredentials, bucketKeys, bucketLinks, bucketSealed, bucketDEKs}
+	return []string{bucketTeams, bucketCredentials, bucketKeys, bucketLinks, bucketSealed, bucketDEKs, bucketChains}
 }
 
 // schemaVersion is the number of the form that this code reads and writes. A
@@ -75,6 +76,8 @@ type head struct {
 	// LastEvent is the key of the last event.
 	LastEvent uint64         `json:"last_event"`
 	Rows      map[string]int `json:"rows"`
+	// Writer is the name of what writes the record of acts, from the first on.
+	Writer string `json:"writer,omitempty"`
 	// Digest is that of the ledger of all rows.
 	Digest []byte `json:"digest"`
 	// Rotation is the one of the KEK that is on its way.
@@ -124,7 +127,12 @@ func (c *rowCodec) encode(bucket, key string, v any) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode a row of %s: %w", bucket, err)
 	}
-	return append(body, c.tag(bucket, key, body)...), nil
+	return c.encodeBody(bucket, key, body), nil
+}
+
+// encodeBody encodes what is JSON already.
+func (c *rowCodec) encodeBody(bucket, key string, body []byte) []byte {
+	return append(body, c.tag(bucket, key, body)...)
 }
 
 func (c *rowCodec) decode(bucket, key string, row []byte, v any) error {

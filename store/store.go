@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/auth/chain"
 )
 
 // Store is what every driver implements and the conformance test
@@ -115,6 +116,22 @@ type Store interface {
 	// none where teamID is empty) at or after since, in the order in which
 	// they were committed. yield may call the store.
 	Events(ctx context.Context, teamID string, since time.Time, yield func(auth.Event) bool) error
+
+	// AuditKeys are those of the chains of the audit record: of the acts here
+	// and, for who keeps it, of the record of use. They are the same for the
+	// life of the store, whatever its KEK.
+	AuditKeys() *chain.Keys
+	// SignHead puts a signed head on record, which covers the events before it,
+	// where anything was recorded since the last.
+	SignHead(ctx context.Context) error
+	// Lines yields the events of all teams as lines of their chains, from those
+	// at since on, heads among them, with the number of the line where since is
+	// zero. Nothing is checked: a [chain.Verifier] does that. The bytes are
+	// yield's.
+	Lines(ctx context.Context, since time.Time, yield func(n int, line []byte) bool) error
+	// Verify has v read all events, and compares where they end with where the
+	// chains stand.
+	Verify(ctx context.Context, v *chain.Verifier) error
 
 	// PutSealed seals a named value under a DEK of its own; Sealed opens it
 	// (ErrNotFound where there is none).

@@ -20,11 +20,13 @@ type tx struct {
 	b      *batch
 	events []auth.Event
 	kek    *kekChange
+	// sign says that a signed head goes on record.
+	sign bool
 }
 
 func (t *tx) empty() bool {
 	b := t.b
-	return t.kek == nil && len(t.events)+len(b.teams)+len(b.creds)+len(b.keys)+len(b.links)+len(b.sealed)+len(b.deks)+
+	return t.kek == nil && !t.sign && len(t.events)+len(b.teams)+len(b.creds)+len(b.keys)+len(b.links)+len(b.sealed)+len(b.deks)+
 		len(b.delCreds)+len(b.delKeys)+len(b.delLinks)+len(b.delPlace) == 0
 }
 
@@ -51,6 +53,7 @@ func (t *tx) record(ev auth.Event) {
 		ev.Time = t.c.now()
 	}
 	ev.Time = ev.Time.UTC()
+	ev.Writer, ev.Seq, ev.MAC = "", 0, "" // the chain's
 	t.events = append(t.events, ev)
 }
 
@@ -63,7 +66,7 @@ func (t *tx) ops() ([]op, *ledger, error) {
 		Revision:  t.m.head.Revision,
 		Stamp:     t.at,
 		LastEvent: t.m.head.LastEvent,
-		Rows:      t.m.countsAfter(b),
+		Writer:    t.m.head.Writer,
 		Rotation:  t.m.head.Rotation,
 	}
 	if t.kek != nil {
@@ -101,16 +104,22 @@ func (t *tx) ops() ([]op, *ledger, error) {
 	for k := range b.delLinks {
 		ops = append(ops, op{bucketLinks, k.row(), nil})
 	}
-	for _, ev := range t.events {
+	lines, err := t.lines()
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, l := range lines {
 		// Keys only grow, and none is less than the time of its event: events
 		// come out in the order in which they were committed, and those at or
 		// after some time are found without reading all.
-		n := max(b.head.LastEvent+1, eventMicros(t.at), eventMicros(ev.Time))
+		n := max(b.head.LastEvent+1, eventMicros(t.at), eventMicros(l.at))
 		b.head.LastEvent = n
-		if err := put(bucketEvents, eventKey(n), ev); err != nil {
-			return nil, nil, err
-		}
+		ops = append(ops, op{bucketEvents, eventKey(n), codec.encodeBody(bucketEvents, eventKey(n), l.text)})
 	}
+	if err := putAll(put, bucketChains, b.chains, rowID); err != nil {
+		return nil, nil, err
+	}
+	b.head.Rows = t.m.countsAfter(b) // the chains among them
 	if t.kek != nil {
 		row, err := json.Marshal(t.kek.row)
 		if err != nil {

@@ -13,9 +13,13 @@ import (
 // Until it is handed to the writer it belongs to File.mu; from then on buf
 // and rows belong to the writer, and settled, err and done stay with File.mu.
 type batch struct {
-	// head is a checkpoint that is written before buf and belongs to this
-	// attempt alone.
-	head []byte
+	// head is a line that says where the chains stand, without its end; it is
+	// written before buf, or behind it (headLast), and belongs to this attempt
+	// alone. A full one lists all chains.
+	head           []byte
+	headLast, full bool
+	// name is the file that it is written to.
+	name string
 	buf  []byte
 	rows []row
 	// admissions counts the used events.
@@ -38,6 +42,8 @@ type batch struct {
 // row is where one line lies in a batch's buf.
 type row struct {
 	end int
+	// team is whose chain it belongs to.
+	team string
 	// admits is the request id of a used event. Such a line is dropped when the
 	// batch fails, because its request is refused; all other lines report
 	// something that has happened, and are written once the file takes lines
@@ -72,10 +78,10 @@ func (b *batch) await() {
 	}
 }
 
-// add appends a line.
-func (b *batch) add(line []byte, admits string) {
+// add appends a line, which is not in a chain yet.
+func (b *batch) add(line []byte, team, admits string) {
 	b.buf = append(b.buf, line...)
-	b.rows = append(b.rows, row{end: len(b.buf), admits: admits})
+	b.rows = append(b.rows, row{end: len(b.buf), team: team, admits: admits})
 	if admits != "" {
 		b.admissions++
 	}
@@ -86,22 +92,11 @@ func (b *batch) reports(dst *batch) {
 	start := 0
 	for _, r := range b.rows {
 		if r.admits == "" {
-			dst.add(b.buf[start:r.end], "")
+			dst.add(b.buf[start:r.end], r.team, "")
 		}
 		start = r.end
 	}
 }
-
-// bytes is what is written.
-func (b *batch) bytes() []byte {
-	if b.head == nil {
-		return b.buf
-	}
-	return append(b.head, b.buf...)
-}
-
-// size is len(bytes()).
-func (b *batch) size() int64 { return int64(len(b.head) + len(b.buf)) }
 
 // settle completes the tickets, once.
 func (b *batch) settle(err *auth.Error) {

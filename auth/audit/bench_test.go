@@ -61,3 +61,24 @@ func BenchmarkWait64(b *testing.B) {
 		b.ReportMetric(float64(all[len(all)*99/100].Microseconds()), "p99-µs")
 	}
 }
+
+// BenchmarkSeal is what the writer goroutine pays for one event's place in its
+// chain, in batches of 64.
+func BenchmarkSeal(b *testing.B) {
+	c := newChains(testKeys(b), recovered{})
+	e := used("req_01k0000000000000000000000")
+	e.ID, e.Time = "evt_01k0000000000000000000000", time.Now()
+	line := appendEvent(nil, &e)
+	batch := newBatch(nil)
+	for range 64 {
+		batch.add(line, e.TeamID, "req")
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if i%64 == 0 {
+			c.seal(batch)
+			c.confirm()
+		}
+	}
+	b.SetBytes(int64(len(line)))
+}

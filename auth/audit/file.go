@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/auth/chain"
 )
 
 const (
@@ -38,6 +39,10 @@ const (
 	crowd      = 4
 	crowdTime  = 5 * time.Millisecond
 	gatherTime = time.Millisecond
+	// parts is how many files share what MaxSize allows, and minPart the least
+	// that one may have.
+	parts   = 8
+	minPart = 1 << 20
 	// day is how often files are pruned.
 	day = 24 * time.Hour
 )
@@ -50,18 +55,21 @@ const (
 	// ActionLost tells of Count reports (of events that had happened) for which
 	// there was no room in memory while the record could not be written.
 	ActionLost = "audit.lost"
-
-	// actionCheckpoint lines let the next start find the admissions without
-	// outcome without reading the whole record. Readers do not yield them.
-	actionCheckpoint = "audit.checkpoint"
 )
 
 // FileOptions of a file sink. The zero value has the documented defaults.
 type FileOptions struct {
+	// Keys are those of the chains. They are required, and must be the same for
+	// the life of the record.
+	Keys *chain.Keys
 	// Now defaults to time.Now.
 	Now func() time.Time
 	// Retention is how long files are kept; zero keeps them for ever.
 	Retention time.Duration
+	// MaxSize is how many bytes all files may have together before the oldest
+	// are removed, about; zero is no bound. Where it is set, a file ends before
+	// the month does, at an eighth of it.
+	MaxSize int64
 	// TeamQuota is how many bytes one team may write in a minute, with ten
 	// minutes' worth in hand; zero is no quota.
 	TeamQuota int64
@@ -82,6 +90,9 @@ type FileOptions struct {
 	// checkpoint is how many bytes lie between two checkpoints at most, beside
 	// one batch; zero is checkpointEvery.
 	checkpoint int64
+	// part is where a file ends before its month does; zero is MaxSize/8, 1 MiB
+	// at least, and no bound without a MaxSize.
+	part int64
 	// linger is lingerTime.
 	linger time.Duration
 }
@@ -109,6 +120,7 @@ type File struct {
 	stats     Stats
 	linger    *time.Timer
 	lingering bool      // linger runs
+	headDue   bool      // a signed head is to be written
 	crowded   time.Time // until when admissions are left to gather
 
 	wake    chan struct{}
@@ -124,6 +136,9 @@ type File struct {
 	begun bool  // a checkpoint was written since the start
 	from  int64 // where the running segment of the file began
 	moved bool  // the next commit begins a segment
+
+	chains *chains
+	ticked tick // when the clock was last looked at
 }
 
 // segment is a stretch of one file that this process has made durable.
@@ -171,6 +186,9 @@ func OpenFile(dir string, o FileOptions) (*File, error) {
 	if o.checkpoint == 0 {
 		o.checkpoint = checkpointEvery
 	}
+	if o.part == 0 && o.MaxSize > 0 {
+		o.part = max(o.MaxSize/parts, minPart)
+	}
 	if o.Disk == nil {
 		o.Disk = osDisk{}
 	}
@@ -180,7 +198,10 @@ func OpenFile(dir string, o FileOptions) (*File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	unfinished, err := findUnfinished(dir)
+	if o.Keys == nil {
+		return nil, errors.New("the record needs the keys of its chains")
+	}
+	was, err := recoverTail(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -198,7 +219,9 @@ func OpenFile(dir string, o FileOptions) (*File, error) {
 	f.linger = time.AfterFunc(time.Hour, f.lingered)
 	f.linger.Stop()
 	f.bufs.New = func() any { b := make([]byte, 0, 1024); return &b }
-	f.name = fileName(o.Now())
+	f.chains = newChains(o.Keys, was)
+	f.name = max(fileName(o.Now()), was.file)
+	f.ticked = newTick(o.Now())
 	if err := f.open(f.name); errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		f.tripped.Store(unavailable(err, o.CommitLimit))
 		f.trippedAt = o.Now()
@@ -209,13 +232,15 @@ func OpenFile(dir string, o FileOptions) (*File, error) {
 	}
 	f.segments = []segment{{name: f.name, from: f.size, to: f.size}}
 	f.moved = false
-	for _, e := range unfinished {
+	for _, e := range was.unfinished {
 		f.report(aborted(e, o.Now()))
 	}
 	f.stopped.Add(2)
 	go f.write()
 	go f.tidy()
+	f.mu.Lock()
 	f.pending.hurry() // even an empty start has its checkpoint
+	f.mu.Unlock()
 	return f, nil
 }
 

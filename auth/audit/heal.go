@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/weighbridge/weighbridge/auth"
@@ -65,19 +66,20 @@ func (f *File) heal(closing bool) error {
 		ID: auth.NewID(auth.PrefixEvent, begun), Time: begun, Action: ActionResumed, Actor: "system",
 		Duration: begun.Sub(f.trippedAt), Count: f.refused, Reason: f.tripped.Load().Reason,
 	}
-	own.add(appendEvent(nil, &resumed), "")
+	own.add(appendEvent(nil, &resumed), "", "")
 	lost, refused := f.lost, f.refused
 	if lost > 0 {
 		e := auth.Event{ID: auth.NewID(auth.PrefixEvent, begun), Time: begun, Action: ActionLost, Actor: "system", Count: lost}
-		own.add(appendEvent(nil, &e), "")
+		own.add(appendEvent(nil, &e), "", "")
 	}
-	head := f.checkpoint(begun, true)
+	head := f.checkpoint(begun)
+	name := f.target(begun)
 	f.mu.Unlock()
 
 	out := newBatch(nil)
 	b.reports(out)
 	own.reports(out)
-	out.head = head
+	out.head, out.full, out.name = head, true, name
 	err := f.put(out)
 	if err == nil && time.Since(start) > f.o.CommitLimit && !closing {
 		err = errSlow
@@ -125,7 +127,25 @@ func (f *File) repair() error {
 	f.out, f.size = h, size
 	if size != confirmed {
 		f.from, f.moved = size, true
+		return f.adopt(name, confirmed, size)
 	}
+	return nil
+}
+
+// adopt lets the chains go on behind what stands between two offsets of a file.
+func (f *File) adopt(name string, from, to int64) error {
+	lines := make([]byte, max(to-from, 0))
+	r, err := os.Open(f.path(name))
+	if err != nil {
+		return err
+	}
+	_, err = r.ReadAt(lines, from)
+	if err = errors.Join(err, r.Close()); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.chains.adopt(lines)
 	return nil
 }
 

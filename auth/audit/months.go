@@ -2,10 +2,11 @@ package audit
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -14,6 +15,9 @@ const (
 	filePrefix  = "audit-"
 	fileSuffix  = ".jsonl"
 	monthLayout = "2006-01"
+	// partLayout follows the month in the name of a file that goes on where
+	// another one grew too large: so names sort as files were written.
+	partLayout = "_%04d"
 )
 
 // fileName is the name of the file that takes lines at now. Months are UTC.
@@ -21,17 +25,37 @@ func fileName(now time.Time) string {
 	return filePrefix + now.UTC().Format(monthLayout) + fileSuffix
 }
 
-// fileMonth is the first moment of the month that name is the file of.
-func fileMonth(name string) (time.Time, bool) {
+// fileMonth is the first moment of the month that name is a file of, and which
+// of that month's files it is.
+func fileMonth(name string) (month time.Time, part int, ok bool) {
 	m, ok := strings.CutPrefix(name, filePrefix)
 	if !ok {
-		return time.Time{}, false
+		return time.Time{}, 0, false
 	}
 	if m, ok = strings.CutSuffix(m, fileSuffix); !ok {
-		return time.Time{}, false
+		return time.Time{}, 0, false
 	}
-	t, err := time.Parse(monthLayout, m)
-	return t, err == nil
+	m, rest, more := strings.Cut(m, "_")
+	if more {
+		n, err := strconv.Atoi(rest)
+		if err != nil || n < 1 || fmt.Sprintf(partLayout, n) != "_"+rest {
+			return time.Time{}, 0, false
+		}
+		part = n
+	}
+	month, err := time.Parse(monthLayout, m)
+	return month, part, err == nil
+}
+
+// target is the file that the next commit goes to. It is never one before the
+// file that was written last, also where the clock was set back.
+func (f *File) target(now time.Time) string {
+	name := max(f.name, fileName(now))
+	if name != f.name || f.o.part == 0 || f.size < f.o.part {
+		return name
+	}
+	month, part, _ := fileMonth(name)
+	return filePrefix + month.Format(monthLayout) + fmt.Sprintf(partLayout, part+1) + fileSuffix
 }
 
 // files lists the record's files in dir, oldest first. A directory that does
@@ -46,33 +70,10 @@ func files(dir string) ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		if _, ok := fileMonth(e.Name()); ok && e.Type().IsRegular() {
+		if _, _, ok := fileMonth(e.Name()); ok && e.Type().IsRegular() {
 			names = append(names, e.Name())
 		}
 	}
 	slices.Sort(names)
 	return names, nil
-}
-
-// Prune deletes the files of months that ended at or before the given time,
-// never the one that is being written, and returns the names of the deleted
-// ones. After an error the rest is still there.
-func (f *File) Prune(before time.Time) ([]string, error) {
-	names, err := files(f.dir)
-	if err != nil {
-		return nil, err
-	}
-	current := f.position().name
-	var gone []string
-	for _, name := range names {
-		month, _ := fileMonth(name)
-		if name >= current || month.AddDate(0, 1, 0).After(before) {
-			continue
-		}
-		if err := os.Remove(filepath.Join(f.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return gone, err
-		}
-		gone = append(gone, name)
-	}
-	return gone, nil
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/auth/chain"
 )
 
 // ErrDamaged says that lines of the record could not be read. Everything else
@@ -106,7 +107,7 @@ func read(ctx context.Context, dir string, since time.Time, end *segment, yield 
 	}
 	var damaged error
 	for _, name := range names {
-		month, _ := fileMonth(name)
+		month, _, _ := fileMonth(name)
 		// An event may stand in the file of the month after its own (it is
 		// committed later), never in one before, as far as the clock is right:
 		// a day covers a clock that was set.
@@ -201,7 +202,7 @@ func decode(line []byte, since string) (*auth.Event, bool) {
 	if err := json.Unmarshal(line, &e); err != nil || e.Action == "" {
 		return nil, false
 	}
-	if e.Action == actionCheckpoint || stamp(e.Time) < since {
+	if e.Action == chain.ActionCheckpoint || e.Action == auth.ActionAuditHead || stamp(e.Time) < since {
 		return nil, true
 	}
 	return &e, true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,12 +13,15 @@ import (
 	"time"
 
 	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/auth/chain"
 )
 
 func requests(events []auth.Event) []string {
 	var ids []string
 	for _, e := range events {
-		ids = append(ids, e.RequestID)
+		if e.Action != chain.ActionClock { // these tests set theirs by months
+			ids = append(ids, e.RequestID)
+		}
 	}
 	return ids
 }
@@ -60,7 +64,7 @@ func TestEventsReadAcrossMonths(t *testing.T) {
 	if err != nil || !slices.Equal(gone, []string{"audit-2026-09.jsonl", "audit-2026-10.jsonl"}) {
 		t.Errorf("pruned %v, %v", gone, err)
 	}
-	if gone, err := f.Prune(time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC)); err != nil || len(gone) != 0 {
+	if gone, err := f.Prune(time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC)); err != nil || slices.Contains(gone, f.position().name) {
 		t.Errorf("pruned %v, %v: the file that is written stays", gone, err)
 	}
 }
@@ -73,7 +77,13 @@ func TestOldMonthsArePrunedAtStart(t *testing.T) {
 		}
 	}
 	f := openTest(t, dir, FileOptions{Retention: 90 * 24 * time.Hour})
-	if err := f.Close(); err != nil { // waits for what runs
+	for { // until the test's own end
+		if _, err := os.Stat(filepath.Join(dir, "audit-2020-01.jsonl")); errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
 	entries, err := os.ReadDir(dir)
@@ -114,7 +124,11 @@ func TestFollowMissesNothingAndRepeatsNothing(t *testing.T) {
 	}()
 	record(10, n)
 	for i := range n {
-		if e := <-events; e.RequestID != fmt.Sprint("req_", i) {
+		e := <-events
+		if e.Action == chain.ActionClock {
+			e = <-events
+		}
+		if e.RequestID != fmt.Sprint("req_", i) {
 			t.Fatalf("got %s, want req_%d", e.RequestID, i)
 		}
 	}
@@ -200,18 +214,18 @@ func TestCheckpointsBoundTheStart(t *testing.T) {
 	}
 	n := 0
 	for _, line := range rawLines(t, dir, fileName(time.Now())) {
-		if len(line) > 0 && lineAction(line) == actionCheckpoint {
+		if len(line) > 0 && lineAction(line) == chain.ActionCheckpoint {
 			n++
 		}
 	}
 	if n < 3 {
 		t.Errorf("%d checkpoints in %d bytes", n, f.Stats().Bytes)
 	}
-	open, err := findUnfinished(dir)
+	was, err := recoverTail(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(requests(open), []string{"req_long", "req_new"}) || open[0].KeyID != "key_a" {
+	if open := was.unfinished; !slices.Equal(requests(open), []string{"req_long", "req_new"}) || open[0].KeyID != "key_a" {
 		t.Errorf("unfinished are %+v", open)
 	}
 }

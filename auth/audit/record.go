@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/auth/chain"
 )
 
 // maxLive bounds how many admissions without outcome are remembered. Beyond
@@ -104,7 +105,7 @@ func (f *File) enqueue(e *auth.Event, line []byte, admits bool, now time.Time) a
 		if err == nil && len(f.pending.buf)+len(line) > f.o.QueueBytes {
 			err = auth.NewError(auth.CodeAuditUnavailable, "the audit record does not keep up", nil)
 		}
-		if err == nil && !f.quota(e.TeamID, now).admit(len(line)) {
+		if err == nil && !f.quota(e.TeamID, now).admit(len(line)+chain.Overhead) {
 			err = errOverQuota
 		}
 		if err != nil {
@@ -120,15 +121,15 @@ func (f *File) enqueue(e *auth.Event, line []byte, admits bool, now time.Time) a
 		} else if len(f.live) < maxLive {
 			f.live[id] = admission{team: e.TeamID, key: e.KeyID, credential: e.CredentialID}
 		}
-		f.pending.add(line, id)
+		f.pending.add(line, e.TeamID, id)
 		return f.pending
-	case e.Action == auth.ActionDenied && !f.quota(e.TeamID, now).deny(len(line)):
+	case e.Action == auth.ActionDenied && !f.quota(e.TeamID, now).deny(len(line)+chain.Overhead):
 		f.sum(summaryKey{auth.ActionDenied, e.TeamID, e.KeyID, ""}, e)
 		return settled{}
 	}
 	if e.Action == auth.ActionFinished {
 		delete(f.live, e.RequestID)
-		f.quota(e.TeamID, now).spend(len(line))
+		f.quota(e.TeamID, now).spend(len(line) + chain.Overhead)
 	}
 	room := 2 * f.o.QueueBytes
 	if e.Action == auth.ActionDenied {
@@ -138,7 +139,7 @@ func (f *File) enqueue(e *auth.Event, line []byte, admits bool, now time.Time) a
 		f.lost++
 		return settled{auth.NewError(auth.CodeAuditUnavailable, "the audit record does not keep up", nil)}
 	}
-	f.pending.add(line, "")
+	f.pending.add(line, e.TeamID, "")
 	if tripped != nil {
 		return settled{tripped}
 	}
@@ -156,5 +157,5 @@ func (f *File) report(e auth.Event) {
 		f.lost++
 		return
 	}
-	f.pending.add(line, "")
+	f.pending.add(line, e.TeamID, "")
 }

@@ -73,7 +73,8 @@ func (f *File) flushSummaries(now time.Time) {
 	clear(f.summaries)
 }
 
-// tidy writes the summaries once a minute and prunes once a day.
+// tidy writes the summaries and a signed head once a minute, looks at the size
+// as often, and at the age once a day.
 func (f *File) tidy() {
 	defer f.stopped.Done()
 	tick := time.NewTicker(summaryEvery)
@@ -87,25 +88,14 @@ func (f *File) tidy() {
 		case <-tick.C:
 		}
 		f.mu.Lock()
-		queued := len(f.summaries) > 0
 		f.flushSummaries(f.o.Now())
+		f.headDue = true
 		b := f.pending
 		f.mu.Unlock()
-		if queued {
-			b.hurry()
-		}
-		if time.Since(pruned) >= day {
+		b.hurry()
+		if f.o.MaxSize > 0 || time.Since(pruned) >= day {
 			pruned = time.Now()
 			f.prune()
 		}
-	}
-}
-
-func (f *File) prune() {
-	if f.o.Retention <= 0 {
-		return
-	}
-	if _, err := f.Prune(f.o.Now().Add(-f.o.Retention)); err != nil {
-		f.o.Notify(err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/auth/chain"
 )
 
 // wholeLines returns how many of the first size bytes of a file are whole
@@ -42,44 +43,96 @@ func wholeLines(path string, size int64) (int64, error) {
 	return 0, nil
 }
 
-// findUnfinished reads the end of the newest file in dir, from its last
-// checkpoint, and returns the admissions that have no outcome, by request id.
-func findUnfinished(dir string) ([]auth.Event, error) {
+// recovered is what a start has to know of the record that is there.
+type recovered struct {
+	file   string // the newest
+	writer string
+	states map[string]chain.State
+	// unfinished are the admissions that have no outcome, by request id.
+	unfinished []auth.Event
+}
+
+// recoverTail reads the end of the record in dir, from its last checkpoint.
+func recoverTail(dir string) (recovered, error) {
+	var r recovered
 	names, err := files(dir)
 	if err != nil || len(names) == 0 {
-		return nil, err
+		return r, err
 	}
-	r, err := os.Open(filepath.Join(dir, names[len(names)-1]))
+	r.file = names[len(names)-1]
+	var tail []byte
+	for _, name := range slices.Backward(names) {
+		part, found, err := fromCheckpoint(filepath.Join(dir, name))
+		if err != nil {
+			return r, err
+		}
+		tail = append(part, tail...)
+		if found { // a file that a crash left empty has none
+			break
+		}
+	}
+	r.unfinished = unfinished(tail)
+	r.resume(tail)
+	return r, nil
+}
+
+// fromCheckpoint reads a file from its last checkpoint, the whole of it where
+// it has none.
+func fromCheckpoint(path string) (tail []byte, found bool, err error) {
+	r, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil, false, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer func() { _ = r.Close() }()
 	st, err := r.Stat()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	mark := []byte(`,"action":"` + actionCheckpoint + `"`)
-	var tail []byte
+	mark := []byte(`,"action":"` + chain.ActionCheckpoint + `"`)
 	for window := int64(1 << 20); ; window *= 4 {
 		at := max(st.Size()-window, 0)
 		tail = make([]byte, st.Size()-at)
 		if _, err := r.ReadAt(tail, at); err != nil && err != io.EOF {
-			return nil, err
+			return nil, false, err
 		}
 		if i := bytes.LastIndex(tail, mark); i >= 0 {
-			if j := bytes.LastIndexByte(tail[:i], '\n'); j >= 0 {
-				tail = tail[j+1:]
-				break
+			if j := bytes.LastIndexByte(tail[:i], '\n'); j >= 0 || at == 0 {
+				return tail[j+1:], true, nil
 			}
 		}
 		if at == 0 {
-			break
+			return tail, false, nil
 		}
 	}
-	return unfinished(tail), nil
+}
+
+// resume finds where the chains stand. What the lines say is taken as it is: a
+// chain that goes on from what was changed does not verify.
+func (r *recovered) resume(lines []byte) {
+	r.states = map[string]chain.State{}
+	for line := range bytes.Lines(lines) {
+		var l chain.Line
+		if line[len(line)-1] != '\n' || json.Unmarshal(line, &l) != nil {
+			continue // torn: it is cut off
+		}
+		at, ok := l.Claimed()
+		if !ok {
+			continue
+		}
+		if l.Writer != r.writer {
+			r.writer = l.Writer
+			clear(r.states)
+		}
+		for _, h := range l.Heads {
+			if s, ok := h.State(); ok {
+				r.states[h.Team] = s
+			}
+		}
+		r.states[l.TeamID] = at
+	}
 }
 
 // unfinished replays lines. What cannot be read is passed over: it is the
@@ -92,7 +145,7 @@ func unfinished(lines []byte) []auth.Event {
 			continue
 		}
 		switch e.Action {
-		case actionCheckpoint:
+		case chain.ActionCheckpoint:
 			open = listed(e.Reason)
 		case auth.ActionUsed:
 			if e.RequestID != "" {

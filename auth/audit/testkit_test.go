@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/auth/chain"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -113,12 +114,32 @@ func openTest(t testing.TB, dir string, o FileOptions) *File {
 	if o.Disk == nil {
 		o.CommitLimit = time.Minute // a slow disk is no finding here
 	}
+	if o.Keys == nil {
+		o.Keys = testKeys(t)
+	}
 	f, err := OpenFile(dir, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = f.Close() })
 	return f
+}
+
+// testKeys are the same for every test, as those of a data directory are for
+// every start.
+func testKeys(t testing.TB) *chain.Keys {
+	t.Helper()
+	k, err := chain.NewKeys([]byte("the root of the keys of all tests"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// unchained is e without what ties it to the others.
+func unchained(e auth.Event) auth.Event {
+	e.Writer, e.Seq, e.MAC = "", 0, ""
+	return e
 }
 
 func used(req string) auth.Event {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/auth/chain"
 )
 
 // write is the writer goroutine: it alone touches the file.
@@ -52,22 +53,35 @@ func (f *File) take(closing bool) *batch {
 	now := f.o.Now()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.begun && !closing && len(f.pending.buf) == 0 {
+	f.headDue = f.headDue && f.chains.since > 0
+	if f.begun && !closing && len(f.pending.buf) == 0 && !f.headDue {
 		f.pending.wanted.Store(false) // whoever puts a line in wakes us again
 		return nil
 	}
-	head := f.checkpoint(now, closing)
-	if head == nil && (len(f.pending.buf) == 0 || !closing && !f.pending.wanted.Load()) {
+	name := f.target(now)
+	full := !f.begun || closing || name != f.name || f.since >= f.o.checkpoint
+	if !full && !f.headDue && (len(f.pending.buf) == 0 || !f.pending.wanted.Load()) {
 		return nil
 	}
+	f.clock(now)
 	b := f.pending
+	b.name = name
+	switch {
+	case full:
+		// The first line of a file, so that those before it can be removed.
+		b.headLast = f.begun && name == f.name
+		b.head, b.full = f.checkpoint(now), true
+	case f.headDue:
+		b.headLast = true
+		b.head = bare(now, auth.ActionAuditHead)
+	}
+	f.headDue = false
 	f.pending = f.newPending(f.spare)
 	f.spare = nil
 	if b.admissions >= crowd {
 		f.crowded = now.Add(crowdTime)
 		f.pending.enough.Store(int32(b.admissions / 2)) //nolint:gosec // bounded by the queue's bytes
 	}
-	b.head = head
 	return b
 }
 
@@ -104,10 +118,15 @@ const maxSpare = 1 << 20
 
 // publish counts b as durable and lets followers see it.
 func (f *File) publish(b *batch) {
-	f.size += b.size()
-	f.since += b.size()
+	n := int64(len(f.chains.buf))
+	f.chains.confirm()
+	f.size += n
+	f.since += n
+	if b.full {
+		f.since = 0
+	}
 	f.stats.Events += int64(len(b.rows))
-	f.stats.Bytes += b.size()
+	f.stats.Bytes += n
 	f.stats.Commits++
 	if f.moved {
 		f.segments = append(f.segments, segment{name: f.name, from: f.from})
@@ -118,15 +137,14 @@ func (f *File) publish(b *batch) {
 	f.changed = make(chan struct{})
 }
 
-// put writes and syncs b at the end of the file of the month.
+// put seals, writes and syncs b at the end of its file.
 func (f *File) put(b *batch) error {
-	name := fileName(f.o.Now())
-	if f.out == nil || f.name != name || !f.out.Current() {
-		if err := f.open(name); err != nil {
+	if f.out == nil || f.name != b.name || !f.out.Current() {
+		if err := f.open(b.name); err != nil {
 			return err
 		}
 	}
-	data := b.bytes()
+	data := f.chains.seal(b)
 	n, err := f.out.Write(data)
 	if err == nil && n < len(data) {
 		err = io.ErrShortWrite
@@ -210,26 +228,26 @@ func (f *File) forget(b *batch) {
 	f.stats.Refused += int64(b.admissions)
 }
 
-// checkpoint returns a line that lists the admissions without outcome, or nil
-// where none is due: it is due at the start, at the head of a new file, at the
-// end, and by the number of bytes since the last.
-func (f *File) checkpoint(now time.Time, closing bool) []byte {
-	if f.begun && !closing && f.name == fileName(now) && f.since < f.o.checkpoint {
-		return nil
-	}
+// checkpoint is a head that also lists the admissions without outcome. It is
+// due at the start, at the head of a new file, at the end, and by the number of
+// bytes since the last.
+func (f *File) checkpoint(now time.Time) []byte {
 	f.begun = true
-	f.since = 0
 	var b strings.Builder
 	for request, a := range f.live {
 		fmt.Fprintf(&b, "%s %s %s %s\n", dash(request), dash(a.team), dash(a.key), dash(a.credential))
 	}
+	line := append(bare(now, chain.ActionCheckpoint), `,"reason":`...)
+	return appendQuoted(line, b.String())
+}
+
+// bare is the beginning of a line of the sink's own.
+func bare(now time.Time, action string) []byte {
 	line := append([]byte(nil), `{"id":`...)
 	line = appendQuoted(line, auth.NewID(auth.PrefixEvent, now))
 	line = append(line, `,"time":"`...)
 	line = now.UTC().AppendFormat(line, timeLayout)
-	line = append(line, `","action":"`+actionCheckpoint+`","reason":`...)
-	line = appendQuoted(line, b.String())
-	return append(line, "}\n"...)
+	return append(append(append(line, `","action":"`...), action...), '"')
 }
 
 func dash(s string) string {

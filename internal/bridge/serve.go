@@ -21,7 +21,7 @@ func (b *Bridge) Serve(ctx context.Context) error {
 		return nil
 	}
 	b.stop = stop
-	b.watching.Add(2)
+	b.watching.Add(3)
 	b.ending.Unlock()
 	go func() {
 		defer b.watching.Done()
@@ -30,6 +30,10 @@ func (b *Bridge) Serve(ctx context.Context) error {
 	go func() {
 		defer b.watching.Done()
 		b.life.Run(ctx)
+	}()
+	go func() {
+		defer b.watching.Done()
+		b.signActs(ctx)
 	}()
 	b.keks.resume()
 	failed := make(chan error, 3)
@@ -90,6 +94,7 @@ func (b *Bridge) Close() error {
 		errs = append(errs, b.record.Close())
 	}
 	if b.store != nil {
+		b.signHead(context.Background())
 		errs = append(errs, b.store.Close())
 	}
 	return errors.Join(errs...)

@@ -1,0 +1,106 @@
+package audit
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/weighbridge/weighbridge/auth/chain"
+)
+
+// maxLine bounds a line of the record. The longest are checkpoints with many
+// open requests.
+const maxLine = 256 << 20
+
+// Lines yields what is durable as it stands in the files, with the file's name
+// and the number of the line, until yield returns false. It begins with the
+// file in which something at or after since may stand.
+func (f *File) Lines(ctx context.Context, since time.Time, yield func(file string, n int, line []byte) bool) error {
+	_, err := f.lines(ctx, since, f.position(), yield)
+	return err
+}
+
+// Verify reads what is durable into v, and compares where it ends with where
+// the writer stands.
+func (f *File) Verify(ctx context.Context, v *chain.Verifier) error {
+	f.mu.Lock()
+	end := f.segments[len(f.segments)-1]
+	writer, states := f.chains.writer, f.chains.states()
+	f.mu.Unlock()
+	more, err := f.lines(ctx, time.Time{}, end, verifying(v))
+	if err == nil && more {
+		v.Reached(writer, states, true)
+	}
+	return err
+}
+
+// VerifyDir is File.Verify for a record that nobody writes.
+func VerifyDir(ctx context.Context, dir string, v *chain.Verifier) error {
+	_, err := lines(ctx, dir, time.Time{}, nil, verifying(v))
+	return err
+}
+
+func verifying(v *chain.Verifier) func(string, int, []byte) bool {
+	was := ""
+	return func(file string, n int, line []byte) bool {
+		if file != was {
+			v.Section(file, was == "")
+			was = file
+		}
+		return v.Line(n, line)
+	}
+}
+
+func (f *File) lines(ctx context.Context, since time.Time, end segment, yield func(string, int, []byte) bool) (bool, error) {
+	return lines(ctx, f.dir, since, &end, yield)
+}
+
+// lines reads the files up to end.
+func lines(ctx context.Context, dir string, since time.Time, end *segment, yield func(string, int, []byte) bool) (more bool, err error) {
+	names, err := files(dir)
+	if err != nil {
+		return false, err
+	}
+	for _, name := range names {
+		month, _, _ := fileMonth(name)
+		if month.AddDate(0, 1, 1).Before(since) || end != nil && name > end.name {
+			continue // see read
+		}
+		limit := int64(-1)
+		if end != nil && name == end.name {
+			limit = end.to
+		}
+		more, err := fileLines(ctx, dir, name, limit, yield)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) || !more {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func fileLines(ctx context.Context, dir, name string, limit int64, yield func(string, int, []byte) bool) (more bool, err error) {
+	r, err := os.Open(dir + string(os.PathSeparator) + name)
+	if err != nil {
+		return true, err
+	}
+	defer func() { _ = r.Close() }()
+	var src io.Reader = r
+	if limit >= 0 {
+		src = io.LimitReader(r, limit)
+	}
+	in := bufio.NewScanner(src)
+	in.Buffer(make([]byte, 256<<10), maxLine)
+	for n := 1; in.Scan(); n++ {
+		if err := ctx.Err(); err != nil {
+			return false, err
+		}
+		if !yield(name, n, in.Bytes()) {
+			return false, nil
+		}
+	}
+	return true, in.Err()
+}

@@ -1,0 +1,99 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/auth/chain"
+)
+
+// Prune deletes the files of months that ended at or before the given time,
+// never the one that is being written, and returns the names of the deleted
+// ones. That they go is on record first. After an error the rest is still
+// there.
+func (f *File) Prune(before time.Time) ([]string, error) {
+	return f.remove(func(name string, _ int64) bool {
+		month, _, _ := fileMonth(name)
+		return !month.AddDate(0, 1, 0).After(before)
+	}, "they are older than audit.retention")
+}
+
+// Shrink deletes the oldest files as long as all have more than size bytes
+// together, as Prune does.
+func (f *File) Shrink(size int64) ([]string, error) {
+	names, err := files(f.dir)
+	if err != nil {
+		return nil, err
+	}
+	total := int64(0)
+	for _, name := range names {
+		if st, err := os.Stat(f.path(name)); err == nil {
+			total += st.Size()
+		}
+	}
+	return f.remove(func(_ string, n int64) bool {
+		if total <= size {
+			return false
+		}
+		total -= n
+		return true
+	}, "the record was larger than audit.max_size")
+}
+
+// remove deletes the oldest files as long as gone says so. What is left begins
+// with a checkpoint, which says what it follows, and holds the event that tells
+// of the removal.
+func (f *File) remove(gone func(name string, size int64) bool, why string) ([]string, error) {
+	names, err := files(f.dir)
+	if err != nil {
+		return nil, err
+	}
+	current := f.position().name
+	last := 0
+	for _, name := range names {
+		st, err := os.Stat(f.path(name))
+		if err != nil || name >= current || !gone(name, st.Size()) {
+			break
+		}
+		last++
+	}
+	if last == 0 {
+		return nil, nil
+	}
+	names = names[:last]
+	ticket := f.Record(auth.Event{Action: chain.ActionPruned, Actor: "system", Path: names[last-1], Count: int64(last),
+		Reason: fmt.Sprintf("%d files up to this one are removed: %s", last, why)})
+	ctx, stop := context.WithTimeout(context.Background(), f.o.CommitLimit)
+	defer stop()
+	// On a full disk the files go all the same: their room is what it lacks, and
+	// the event is written as soon as it is there.
+	if err := ticket.Wait(ctx); err != nil && f.tripped.Load() == nil {
+		return nil, err
+	}
+	for i, name := range names {
+		if err := os.Remove(filepath.Join(f.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return names[:i], err
+		}
+	}
+	return names, nil
+}
+
+// prune removes what is too old or too much.
+func (f *File) prune() {
+	if f.o.Retention > 0 {
+		if _, err := f.Prune(f.o.Now().Add(-f.o.Retention)); err != nil {
+			f.o.Notify(err)
+		}
+	}
+	if f.o.MaxSize > 0 {
+		if _, err := f.Shrink(f.o.MaxSize); err != nil {
+			f.o.Notify(err)
+		}
+	}
+}
