@@ -2,6 +2,7 @@ package signer
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -97,7 +98,11 @@ func (s *Set) signBy(ctx context.Context, e engine, d *auth.Decision, out *auth.
 	case refused != nil:
 		return auth.Applied{}, refused
 	case err != nil:
-		return auth.Applied{}, refusal(d, "it could not be put on the request: "+err.Error(), err)
+		why := err.Error()
+		if o, ok := errors.AsType[*obstacle](err); ok {
+			why = o.why // its cause is for the log
+		}
+		return auth.Applied{}, refusal(d, "it could not be put on the request: "+why, err)
 	}
 	return applied, nil
 }

@@ -51,7 +51,7 @@ func exchange(client *http.Client, r *http.Request, what string, now time.Time) 
 		if said := a.said(); readable && said != "" {
 			why += ", " + said
 		}
-		return token{}, &obstacle{why: why}
+		return token{}, &obstacle{why: why, refuted: a.refutes(answer.StatusCode)}
 	}
 	value := a.AccessToken
 	if value == "" {
@@ -110,6 +110,24 @@ func (a *tokenAnswer) said() string {
 		code += " (" + n + ")"
 	}
 	return code
+}
+
+// refutes reports whether an answer says that the secret itself is wrong: by
+// the codes of RFC 6749, section 5.2, by an unknown tenant ("Microsoft Entra
+// authentication and authorization error codes"), or, as the token servers of
+// registries do, by the status alone (RFC 9110, section 15.5.2).
+func (a *tokenAnswer) refutes(status int) bool {
+	code, _ := a.Error.(string)
+	switch {
+	case status == http.StatusUnauthorized:
+		return true
+	case status != http.StatusBadRequest:
+		return false
+	case code == "invalid_client", code == "invalid_grant", code == "unauthorized_client":
+		return true
+	}
+	tenant := entraError.FindString(a.Description)
+	return tenant == "AADSTS90002" || tenant == "AADSTS900023"
 }
 
 func (a *tokenAnswer) life(now time.Time) time.Duration {

@@ -196,11 +196,18 @@ func (c *call) googleToken(ctx context.Context, pinned []byte, scope string) (to
 	var refused *oauth2.RetrieveError
 	switch {
 	case errors.As(err, &refused):
+		var a tokenAnswer
+		_ = json.Unmarshal(refused.Body, &a) // what it says is an extra
 		why := what + " gave no token: " + status(refused.Response.StatusCode)
-		if said := (&tokenAnswer{Error: refused.ErrorCode}).said(); said != "" {
+		if said := a.said(); said != "" {
 			why += ", " + said
 		}
-		return token{}, &obstacle{why: why}
+		// Google says invalid_grant as well where a clock is wrong.
+		clock := strings.Contains(a.Description, "timeframe")
+		if clock {
+			why += "; this machine's clock is wrong"
+		}
+		return token{}, &obstacle{why: why, refuted: !clock && a.refutes(refused.Response.StatusCode)}
 	case err != nil:
 		return token{}, &obstacle{why: what + " could not be reached, or answered something that is no token"}
 	case !visible(got.AccessToken):

@@ -11,9 +11,11 @@ var (
 	_ prober      = httpBearer{}
 	_ prober      = httpBasic{}
 	_ prober      = httpAPIKey{}
+	_ prober      = httpQuery{}
 	_ auth.Placer = httpBearer{}
 	_ auth.Placer = httpBasic{}
 	_ auth.Placer = httpAPIKey{}
+	_ auth.Placer = httpQuery{}
 )
 
 // validationField names the URL at which a generic credential is tried.
@@ -63,18 +65,19 @@ func asksValidationURL(p auth.Provider, q *auth.Inquiry) (string, string) {
 func (p httpBearer) asks(q *auth.Inquiry) (string, string) { return asksValidationURL(p, q) }
 func (p httpBasic) asks(q *auth.Inquiry) (string, string)  { return asksValidationURL(p, q) }
 func (p httpAPIKey) asks(q *auth.Inquiry) (string, string) { return asksValidationURL(p, q) }
+func (p httpQuery) asks(q *auth.Inquiry) (string, string)  { return asksValidationURL(p, q) }
 
 func (p httpBearer) probe(ctx context.Context, c *probing) auth.Report { return c.tryURL(ctx, p) }
 func (p httpBasic) probe(ctx context.Context, c *probing) auth.Report  { return c.tryURL(ctx, p) }
 func (p httpAPIKey) probe(ctx context.Context, c *probing) auth.Report { return c.tryURL(ctx, p) }
+func (p httpQuery) probe(ctx context.Context, c *probing) auth.Report  { return c.tryURL(ctx, p) }
 
-// tryURL asks for the first byte at the validation URL (RFC 9110, section
-// 14.2): a server that knows no ranges answers with the whole, of which little
+// tryURL asks for the first byte at the validation URL: a server that knows no ranges answers with the whole, of which little
 // is read.
 func (p *probing) tryURL(ctx context.Context, by putter) auth.Report {
 	to := p.Credential.Params[validationField]
 	a, failed := p.get(ctx, to, func(out *auth.Outgoing) (auth.Applied, error) { return by.sign(p.Fields, out, p.now) },
-		auth.HeaderField{Name: "Range", Value: "bytes=0-0"})
+		firstByte)
 	if failed != nil {
 		return *failed
 	}

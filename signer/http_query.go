@@ -25,12 +25,13 @@ func (httpQuery) Schema() auth.Schema {
 		Fields: []auth.Field{
 			{Name: "paramName", Title: "Parameter name", Help: "Such as token, key or api_key.", Required: true},
 			{Name: "value", Title: "Value", Help: "As it is, without percent encoding.", Required: true, Secret: true, Preview: true},
+			validationURL(),
 		},
 	}
 }
 
 func (p httpQuery) Check(f auth.Fields) error {
-	return checkFields(p.Schema(), f, map[string]fieldRule{"paramName": paramNameProblem, "value": paramValueProblem})
+	return checkFields(p.Schema(), f, map[string]fieldRule{"paramName": paramNameProblem, "value": paramValueProblem, validationField: validationURLProblem})
 }
 
 func (httpQuery) needs() []string { return queryNeeds }

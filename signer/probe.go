@@ -22,6 +22,12 @@ type prober interface {
 	probe(ctx context.Context, p *probing) auth.Report
 }
 
+// discerning is a prober of whose fields only a part must not be repeated: the
+// rest is made of words that any answer may hold.
+type discerning interface {
+	sensitive(f auth.Fields) []auth.Secret
+}
+
 // maxProbeAnswer bounds what is read of an answer to a probe.
 const maxProbeAnswer = 64 << 10
 
@@ -78,9 +84,13 @@ func (s *Set) Probe(ctx context.Context, q auth.Inquiry) auth.Report {
 		return auth.Report{At: s.now().UTC(), Verdict: auth.VerdictUnasked, Meaning: why}
 	}
 	c := &probing{Inquiry: &q, means: &s.means, set: s, now: s.now()}
-	for _, f := range p.Schema().Fields {
-		if v, ok := q.Fields[f.Name]; ok && f.Secret {
-			c.sent = append(c.sent, v)
+	if d, ok := p.(discerning); ok {
+		c.sent = d.sensitive(q.Fields)
+	} else {
+		for _, f := range p.Schema().Fields {
+			if v, ok := q.Fields[f.Name]; ok && f.Secret {
+				c.sent = append(c.sent, v)
+			}
 		}
 	}
 	r := p.probe(ctx, c)
@@ -115,11 +125,7 @@ func (p *probing) get(ctx context.Context, to string, put func(*auth.Outgoing) (
 	applied, err := put(out)
 	p.sent = append(p.sent, applied.Mask...)
 	if err != nil {
-		why := "the secret could not be put on a request"
-		if o, ok := errors.AsType[*obstacle](err); ok {
-			why += ": " + o.why
-		}
-		return nil, p.unknown("", why, "")
+		return nil, p.unsigned(err)
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, out.Target.String(), nil)
 	if err != nil {
@@ -150,6 +156,21 @@ func (p *probing) get(ctx context.Context, to string, put func(*auth.Outgoing) (
 	// A body that breaks off says less, and the status still counts.
 	a.body, _ = io.ReadAll(io.LimitReader(resp.Body, maxProbeAnswer))
 	return a, nil
+}
+
+// unsigned is the report where the secret could not be put on: because it was
+// refused where it is exchanged, or for something else.
+func (p *probing) unsigned(err error) *auth.Report {
+	o, ok := errors.AsType[*obstacle](err)
+	switch e, known := errors.AsType[*auth.Error](err); {
+	case ok && o.refuted:
+		return &auth.Report{Verdict: auth.VerdictInvalid, Meaning: o.why}
+	case ok:
+		return p.unknown("", o.why, "Look whether this machine reaches it; it is asked again by itself.")
+	case known:
+		return p.unknown("", e.Reason, "")
+	}
+	return p.unknown("", "the secret could not be put on a request", "")
 }
 
 func (p *probing) unknown(asked, meaning, next string) *auth.Report {

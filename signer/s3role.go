@@ -99,7 +99,7 @@ func (e *s3Engine) exchange(ctx context.Context, params map[string]string, own s
 	}
 	got, err := provider.Retrieve(ctx)
 	if err != nil {
-		return token{}, err
+		return token{}, s3Unexchanged(err)
 	}
 	text, err := json.Marshal(s3Keys{got.AccessKeyID, got.SecretAccessKey, got.SessionToken})
 	if err != nil {
@@ -110,6 +110,23 @@ func (e *s3Engine) exchange(ctx context.Context, params map[string]string, own s
 		life = got.Expires.Sub(e.now())
 	}
 	return token{value: auth.NewSecret(string(text)), life: life}, nil
+}
+
+// s3Unexchanged is the error where AWS gave no keys: by its code alone, since
+// its words name accounts. What it refuses, AccessDenied for a role that may
+// not be assumed included, speaks against the credential.
+func s3Unexchanged(err error) error {
+	var refused interface{ ErrorCode() string }
+	if !errors.As(err, &refused) {
+		return &obstacle{why: "its keys could not be exchanged", cause: err}
+	}
+	code := refused.ErrorCode()
+	_, refuted := s3Refuting[code]
+	why := "its keys could not be exchanged: AWS says " + cutWords(code)
+	if code == "AccessDenied" {
+		why, refuted = why+", so the role may not be assumed by them", true
+	}
+	return &obstacle{why: why, cause: err, refuted: refuted}
 }
 
 // s3MachineLife is how long keys are used that do not say when they end, before

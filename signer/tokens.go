@@ -245,6 +245,8 @@ func (t *tokens) makeRoom(key tokenKey) {
 type obstacle struct {
 	why   string
 	cause error
+	// refuted says that the secret itself was refused.
+	refuted bool
 }
 
 func (o *obstacle) Error() string {
