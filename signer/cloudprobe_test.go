@@ -84,7 +84,9 @@ func TestProbe_S3Keys(t *testing.T) {
 		_, _ = fmt.Sscan(status, &n)
 		s3Says(w, n, code)
 	})
-	ask := func(patterns ...string) auth.Report { return u.probe("s3", s3Fields(s3Region, "us-east-1"), patterns, "") }
+	ask := func(patterns ...string) auth.Report {
+		return u.probe("s3", s3Fields(s3Region, "us-east-1"), patterns, "")
+	}
 	for _, c := range []struct {
 		answer, pattern, url string
 		verdict              auth.Verdict
@@ -356,7 +358,7 @@ func TestProbe_GCS(t *testing.T) {
 	r := ask("storage.googleapis.com/*")
 	wantReport(t, "no bucket", r, auth.VerdictValid, "Google gives a token")
 	for text, verdict := range map[string]auth.Verdict{
-		`{"error":"invalid_grant","error_description":"Invalid JWT Signature."}`: auth.VerdictInvalid,
+		`{"error":"invalid_grant","error_description":"Invalid JWT Signature."}`:                                                                     auth.VerdictInvalid,
 		`{"error":"invalid_grant","error_description":"Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe."}`: auth.VerdictUnknown,
 		`{"error":"backend"}`: auth.VerdictUnknown,
 	} {

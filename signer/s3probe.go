@@ -186,10 +186,11 @@ const s3Renew = "Make a new access key at the storage, and rotate it in: weighbr
 
 // s3Refuting are the codes of errors that refute the keys themselves, in words
 // (Amazon S3 API Reference, "Error responses"; Cloud Storage, "XML API errors",
-// InvalidSecurity; MinIO, InvalidTokenId). Who asks is looked at before what is
+// InvalidSecurity; MinIO, InvalidTokenId; versitygw, XAdminUserNotFound). Who asks is looked at before what is
 // asked for.
 var s3Refuting = map[string]string{
 	"InvalidAccessKeyId":    "the storage does not know the access key id: it is wrong, or the key is disabled or deleted",
+	"XAdminUserNotFound":    "the storage does not know the access key id: it is wrong, or the key is disabled or deleted",
 	"InvalidClientTokenId":  "the storage does not know the access key id: it is wrong, or the key is disabled or deleted",
 	"SignatureDoesNotMatch": "the secret access key is not the one that belongs to the access key id",
 	"InvalidSecurity":       "the storage does not take the keys",

@@ -18,6 +18,18 @@ sealed and never shown again. ` + "`weighbridge credential create --provider P -
 configuration fields stand under ` + "`credentials[].fields`" + `. What can be read out of a secret (what a SAS may do, when it ends) is
 said when it comes in, with warnings where it is wider than downloads need.
 
+A validation asks the upstream, read-only, by the road that a worker's request takes, and follows no redirect. Who asks is
+looked at before what is asked for, so the error's code tells a wrong secret from a missing right or file:
+
+| provider | what is asked |
+| --- | --- |
+| ` + "`huggingface`, `civitai`, `comfy_cloud`" + ` | whose the token is |
+| ` + "`http_bearer`, `http_basic`, `http_api_key`, `http_query`" + ` | one byte at ` + "`validationUrl`" + `; nothing without it |
+| ` + "`s3`" + ` | one byte of ` + "`sampleObject`" + `, else of each pattern the shortest listing, or an object that does not exist; STS, where no pattern names a bucket of Amazon's |
+| ` + "`azure_blob`" + ` | with Entra a token; then of each pattern that names a container one byte of a blob, which need not exist |
+| ` + "`gcs`" + ` | a token; then of each pattern that names a bucket one byte of an object, which need not exist |
+| ` + "`oci_registry`" + ` | a token to nothing in particular, as ` + "`docker login`" + ` does; then the tags of a repository that a pattern names |
+
 `)
 	for _, p := range signer.Providers() {
 		s := p.Schema()

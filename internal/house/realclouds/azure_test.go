@@ -124,6 +124,8 @@ func TestAzureClientsDownloadWithoutASecret(t *testing.T) {
 	h.Watch.Add(house.CanaryOf(values.Get("sig")))
 	h.AddCredential(admin.NewCredential{Name: "sas", Provider: "azure_blob", Fields: map[string]string{"sasToken": "?" + sas}})
 
+	probeAzure(t, h, accountKey, sas, entra)
+
 	for _, credential := range []string{"sas", "account", "entra"} {
 		key := h.AddKey(admin.NewKey{Name: "w-" + credential, URLKey: true, Credentials: []string{credential}})
 		for _, c := range []struct {
@@ -170,6 +172,34 @@ func TestAzureClientsDownloadWithoutASecret(t *testing.T) {
 					}
 				})
 			}
+		}
+	}
+}
+
+// probeAzure looks at what is said of credentials, right and wrong ones.
+func probeAzure(t *testing.T, h *house.House, accountKey, sas string, entra map[string]string) {
+	t.Helper()
+	wrongKey := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("another key ", 5)))
+	wrongSecret := map[string]string{"tenantId": entra["tenantId"], "clientId": entra["clientId"], "clientSecret": "s~8-another"}
+	for i, c := range []struct {
+		fields  map[string]string
+		pattern string
+		status  string
+		says    string
+	}{
+		{map[string]string{"sasToken": sas}, "/models/*", "valid", "models/*: may be read"},
+		{map[string]string{"sasToken": sas}, blobPath, "valid", "may be read"},
+		{map[string]string{"sasToken": sas}, "/*", "valid", "name yours"},
+		{map[string]string{"sasToken": sas}, "/other/*", "invalid", "the emulator does not take the SAS token"},
+		{map[string]string{"accountName": account, "accountKey": accountKey}, "/*", "valid", "Azure takes the account key"},
+		{map[string]string{"accountName": account, "accountKey": accountKey}, "/models/*", "valid", "may be read"},
+		{map[string]string{"accountName": account, "accountKey": wrongKey}, "/*", "invalid", "does not take the account key"},
+		{entra, "/models/*", "valid", "Azure takes the identity"},
+		{wrongSecret, "/models/*", "invalid", "gave no token: status 401"},
+	} {
+		got := h.AddCredential(admin.NewCredential{Name: fmt.Sprint("probe", i), Provider: "azure_blob", Fields: c.fields, Patterns: []string{blobHost + c.pattern}})
+		if words := fmt.Sprintf("%+v", got.Report); got.Status != c.status || !strings.Contains(words, c.says) {
+			t.Errorf("%d: %s, want %s and %q: %s", i, got.Status, c.status, c.says, words)
 		}
 	}
 }

@@ -144,7 +144,21 @@ func TestRegistryWithTokens(t *testing.T) {
 		if host != "" {
 			fields["tokenHost"] = host
 		}
-		h.AddCredential(admin.NewCredential{Name: name, Provider: "oci_registry", Fields: fields, Patterns: []string{registryHost + "/v2/*"}})
+		// What is said of it: a token server that nobody named is not asked.
+		c := admin.NewCredential{Name: name, Provider: "oci_registry", Fields: fields, Patterns: []string{registryHost + "/v2/*"}}
+		got := h.AddCredential(admin.NewCredential{Name: name + "-asked", Provider: c.Provider, Fields: c.Fields, Patterns: c.Patterns})
+		if want := map[string]string{"pinned": "valid", "strange": "pending"}[name]; got.Status != want {
+			t.Errorf("%s is %s: %+v", name, got.Status, got.Report)
+		}
+		c.NoValidate = true
+		h.AddCredential(c)
+	}
+	for password, want := range map[string]string{tokens.secret.Value(): "acme/models/llama: may be pulled", "wrong-password": "gave no token: status 401"} {
+		got := h.AddCredential(admin.NewCredential{Name: "probe " + want[:4], Provider: "oci_registry", Patterns: []string{registryHost + "/v2/" + repository + "/*"},
+			Fields: map[string]string{"username": "bot", "password": password, "tokenHost": tokenHost}})
+		if words := fmt.Sprintf("%+v", got.Report); !strings.Contains(words, want) || (got.Status == "valid") != (password != "wrong-password") {
+			t.Errorf("%s: %s", got.Status, words)
+		}
 	}
 	base := "https://" + registryHost + "/v2/" + repository
 	for _, mode := range []workerenv.Mode{workerenv.Forward, workerenv.Reverse} {

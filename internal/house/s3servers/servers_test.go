@@ -72,14 +72,21 @@ func newYard(t *testing.T, s *Server, params map[string]string, patterns ...stri
 	return y
 }
 
-func (y *yard) link(params map[string]string, patterns ...string) {
-	y.t.Helper()
-	y.Watch.Add(house.CanaryOf(y.server.Secret.Reveal()))
-	fields := map[string]string{"accessKeyId": y.server.ID, "secretAccessKey": y.server.Secret.Reveal(), "endpoint": y.base}
+// credential is one with the keys of a server.
+func (y *yard) credential(name string, s *Server, params map[string]string, patterns ...string) admin.NewCredential {
+	y.Watch.Add(house.CanaryOf(s.Secret.Reveal()))
+	fields := map[string]string{"accessKeyId": s.ID, "secretAccessKey": s.Secret.Reveal(), "endpoint": y.base}
 	for k, v := range params {
 		fields[k] = v
 	}
-	y.AddCredential(admin.NewCredential{Name: "store", Provider: "s3", Fields: fields, Patterns: patterns})
+	return admin.NewCredential{Name: name, Provider: "s3", Fields: fields, Patterns: patterns}
+}
+
+func (y *yard) link(params map[string]string, patterns ...string) {
+	y.t.Helper()
+	if c := y.AddCredential(y.credential("store", y.server, params, patterns...)); c.Status != "valid" {
+		y.t.Fatalf("the credential is %s: %+v", c.Status, c.Report)
+	}
 	y.key = y.AddKey(admin.NewKey{Name: "w", Credentials: []string{"store"}}).Key
 }
 
@@ -257,8 +264,13 @@ func TestS3WrongSecretBeforeARealServer(t *testing.T) {
 	s.Put(t, "models", "x", []byte("weights"))
 	wrong := *s
 	wrong.Secret = auth.NewSecret(auth.NewAPIKey().Reveal())
-	y := newYard(t, &wrong, nil, "s3://models/*")
 	for _, mode := range modes {
+		y := newYard(t, s, nil, "s3://models/*")
+		// Stored without asking, and asked about only after the first refusal.
+		c := y.credential("wrong", &wrong, nil, "s3://models/*")
+		c.NoValidate = true
+		y.AddCredential(c)
+		y.key = y.AddKey(admin.NewKey{Name: "w2", Credentials: []string{"wrong"}}).Key
 		status, _, b := y.get(mode, "/models/x")
 		if status != 403 || !strings.Contains(string(b), "<Code>SignatureDoesNotMatch</Code>") || strings.Contains(string(b), s.ID) || strings.Contains(string(b), "AWS4-HMAC") {
 			t.Errorf("%s: %d %s", mode, status, b)
@@ -281,7 +293,7 @@ func TestS3HostsOverTLS(t *testing.T) {
 			c.Upstream.Resolve[host+":443"] = s.Addr
 		}
 	}})
-	y.link(map[string]string{"endpoint": ""}, "s3://models/*", "s3://dot.ted/*")
+	y.link(map[string]string{"endpoint": "", "region": "us-west-2"}, "s3://models/*", "s3://dot.ted/*")
 	for _, mode := range modes {
 		for _, c := range [][2]string{
 			{"https://models." + domain + "/a%20b+c", "weights"}, {"https://" + domain + "/models/a%20b%2Bc", "weights"}, {"https://dot.ted." + domain + "/x", "dotted"},
