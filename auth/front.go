@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"errors"
 	"io"
 	"time"
 )
@@ -9,6 +10,11 @@ import (
 // turns a request in that protocol into one for an upstream, which then goes
 // the same road as every other. The types here are what the road and a front
 // say to each other.
+
+// ErrWrongSecret is in the error of a front where a key that exists was
+// presented with a proof of another secret: somebody guesses, and it is counted
+// as an unknown key is.
+var ErrWrongSecret = errors.New("the proof is not of the key's secret")
 
 // Arrival is a request to our own listener, as a front sees it. Its strings
 // are copies.

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"io"
 	"strings"
 
@@ -71,7 +72,8 @@ func (x *exchange) frontRequest() *auth.Error {
 	}
 	if err != nil {
 		e := auth.AsError(err)
-		if e.Code == auth.CodeKeyInvalid {
+		stranger := entry == nil || entry.Identify == nil
+		if e.Code == auth.CodeKeyInvalid || stranger && errors.Is(e, auth.ErrWrongSecret) {
 			return x.wrongKey(e)
 		}
 		return e
@@ -111,13 +113,33 @@ func (x *exchange) arrival() auth.Arrival {
 	return a
 }
 
-// frontReply gives the front's own answer to a caller that may still ask.
+// frontReply gives the front's own answer. It goes the road as far as there is
+// one without an upstream: the caller may still ask, counts among the requests
+// of its key, can be cut off, and is on record before it learns anything.
 func (x *exchange) frontReply(r *auth.Reply) *auth.Error {
-	if err := x.identify(); err != nil {
+	for {
+		if err := x.identify(); err != nil {
+			return err
+		}
+		x.decision, x.decided = auth.Decision{Outcome: auth.Bare, Reason: "weighbridge answers it itself"}, true
+		x.p.transfers.enter(x)
+		if x.p.o.Snapshot() == x.snap {
+			break
+		}
+		x.refresh()
+	}
+	if err := x.occupy(); err != nil {
 		return err
 	}
-	x.sendReply(r, false)
+	use, err := x.admit()
+	if err != nil {
+		return err
+	}
+	if err := x.await(use); err != nil {
+		return err
+	}
 	x.status = r.Status
+	x.sendReply(r, false)
 	x.end(int64(len(r.Body)), nil)
 	return nil
 }

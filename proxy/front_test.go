@@ -158,9 +158,29 @@ func TestAFrontWordsItsRefusals(t *testing.T) {
 }
 
 func TestAFrontMayAnswerByItselfAndRewrite(t *testing.T) {
-	r, _ := frontRig(t)
+	const limit = 3
+	r := newRig(t, rigOptions{options: func(o *Options) { o.Front, o.KeyTransfers = fakeFront{}, limit }})
+	r.hub(ok)
 	if a := r.fronted("/own", "X-Fake: key_read"); a.status != 200 || string(a.body) != "mine" || a.header.Get("Content-Type") != "text/fake" {
 		t.Errorf("%d %s", a.status, a.body)
+	}
+	// It is on record like every other use, and counts among the key's.
+	ends := r.recorder.eventually(auth.ActionFinished, 1)
+	if used := r.recorder.of(auth.ActionUsed); len(used) != 1 || used[0].KeyID != "key_read" || used[0].Mode != "fake3" || len(ends) != 1 || ends[0].Status != 200 || ends[0].Bytes != 4 {
+		t.Errorf("%+v, %+v", used, ends)
+	}
+	for r.proxy.busy.take("key_read", limit) {
+	}
+	if a := r.fronted("/own", "X-Fake: key_read"); a.code() != string(auth.CodeTooManyTransfers) {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	r.recorder.set(func(m *memory) { m.fail = auth.NewError(auth.CodeAuditUnavailable, "ENOSPC", nil) })
+	if a := r.fronted("/own", "X-Fake: key_write"); a.code() != string(auth.CodeAuditUnavailable) || string(a.body) == "mine" {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	r.recorder.set(func(m *memory) { m.fail = nil })
+	for range limit {
+		r.proxy.busy.give("key_read")
 	}
 	r.revoke()
 	if a := r.fronted("/own", "X-Fake: key_read"); a.code() != string(auth.CodeKeyRevoked) {

@@ -116,12 +116,12 @@ func (x *exchange) identify() *auth.Error {
 	return nil
 }
 
-// wrongKey counts a wrong key against the worker's address and returns what
+// wrongKey counts a wrong key or signature against the worker's address and returns what
 // is answered: e, or that there were too many. Only wrong keys are ever
 // answered so: a right one passes from any address at any time.
 func (x *exchange) wrongKey(e *auth.Error) *auth.Error {
 	if wait := x.p.failures.add(x.peer, x.at); wait > 0 {
-		return auth.NewError(auth.CodeTooManyAttempts, "too many unknown API keys came from "+x.peer, &retryAfter{wait, e})
+		return auth.NewError(auth.CodeTooManyAttempts, "too many unknown keys and wrong signatures came from "+x.peer, &retryAfter{wait, e})
 	}
 	return e
 }

@@ -143,7 +143,9 @@ func (e *s3Engine) put(ctx context.Context, d *auth.Decision, open openFields, o
 	if err != nil {
 		return auth.Applied{}, err
 	}
-	keys, err := e.keysOf(ctx, d, open, p, p.request.class == auth.ClassWrite)
+	// What does not only read, a batch of deletions included, is signed for by
+	// keys that may write: whether the request may be made was decided.
+	keys, err := e.keysOf(ctx, d, open, p, p.request.class != auth.ClassRead)
 	if err != nil {
 		return auth.Applied{}, err
 	}

@@ -99,6 +99,23 @@ func TestS3AssumesANarrowedRole(t *testing.T) {
 	}
 }
 
+// A batch of deletions is decided by its keys, and signed for by keys that may
+// delete.
+func TestS3RoleForABatchOfDeletionsMayDelete(t *testing.T) {
+	y, f := s3Role(t, map[string]string{s3RoleARN: "arn:aws:iam::123456789012:role/models", s3Region: "eu-west-1"}, SetOptions{}, "s3://all/*")
+	d := y.decide("DELETE", "https://s3.eu-west-1.amazonaws.com/all/x")
+	out := &auth.Outgoing{Method: "POST", Target: target(t, "https://s3.eu-west-1.amazonaws.com/all?delete="), Header: &headerLines{}, Decided: true}
+	if err := y.set.Aim(&d, out); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := y.set.Sign(t.Context(), d, out); err != nil {
+		t.Fatal(err)
+	}
+	if policy := f.last.Load().Get("Policy"); !strings.Contains(policy, `"s3:DeleteObject"`) {
+		t.Error(policy)
+	}
+}
+
 func TestS3KeysOfTheMachineAndThePod(t *testing.T) {
 	env := map[string]string{"AWS_ACCESS_KEY_ID": "AKIAENVIRONMENT", "AWS_SECRET_ACCESS_KEY": "s", "AWS_WEB_IDENTITY_TOKEN_FILE": "/run/token", "AWS_ROLE_ARN": "arn:aws:iam::1:role/pod"}
 	o := SetOptions{Getenv: func(n string) string { return env[n] }, ReadFile: func(n string) ([]byte, error) {

@@ -95,21 +95,16 @@ func (r *request) keepsSigned() error {
 
 // secret is a sigv4.Verifier's Lookup. Of a key that was revoked or has
 // expired the secret is opened as well: who holds it may be told what became of
-// the key. Of one that does not exist another is opened, which takes as long.
+// the key. For one that does not exist nothing is opened: no guess makes the key
+// encryption key work, and the verifier signs with a secret of nobody's.
 func (r *request) secret(ctx context.Context, accessKeyID string) (auth.Secret, error) {
 	id, access, _ := r.a.Snapshot.IdentifyS3(accessKeyID, r.a.Now)
 	if access == nil {
-		if d := r.f.decoy.Load(); d != nil {
-			_, _ = r.f.o.Secrets.S3Secret(ctx, d.keyID, d.version)
-		}
 		return auth.Secret{}, sigv4.ErrUnknownKey
 	}
 	secret, err := r.f.o.Secrets.S3Secret(ctx, id.KeyID, access.Version)
 	if err != nil {
 		return secret, err
-	}
-	if d := r.f.decoy.Load(); d == nil || d.keyID != id.KeyID || d.version != access.Version {
-		r.f.decoy.Store(&decoy{id.KeyID, access.Version})
 	}
 	r.identity, r.access = id, access
 	return secret, nil

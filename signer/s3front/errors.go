@@ -1,6 +1,7 @@
 package s3front
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/weighbridge/weighbridge/auth"
@@ -33,7 +34,11 @@ func house(err error) *auth.Error {
 	if reason != "" {
 		reason = strings.ToLower(reason[:1]) + reason[1:]
 	}
-	return &auth.Error{Code: code, Status: e.HTTPStatus(), Reason: reason, Next: e.Next, Cause: e}
+	out := &auth.Error{Code: code, Status: e.HTTPStatus(), Reason: reason, Next: e.Next, Cause: e}
+	if e.Code == s3err.SignatureDoesNotMatch {
+		out.Cause = fmt.Errorf("%w: %w", e, auth.ErrWrongSecret)
+	}
+	return out
 }
 
 // errNotHere is what is said of everything that a key may not touch: the same

@@ -36,14 +36,6 @@ type Options struct {
 type Front struct {
 	o       Options
 	domains atomic.Pointer[[]string]
-	// decoy is a key whose secret is opened in place of that of one which does
-	// not exist, so that both take as long.
-	decoy atomic.Pointer[decoy]
-}
-
-type decoy struct {
-	keyID   string
-	version uint64
 }
 
 // New makes a Front. Its error names every domain that is none.

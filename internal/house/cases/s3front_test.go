@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/xml"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -52,6 +53,7 @@ type s3Worker struct {
 	key  admin.S3Key
 	at   time.Time
 	host string // in place of the listener's
+	from string // a loopback address, where it counts
 }
 
 func (w s3Worker) now() time.Time {
@@ -151,6 +153,9 @@ func (w s3Worker) unsigned(method, uri, body string, extra ...string) *http.Requ
 func (w s3Worker) do(r *http.Request) reply {
 	w.t.Helper()
 	transport := &http.Transport{DisableKeepAlives: true}
+	if w.from != "" {
+		transport.DialContext = (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(w.from)}}).DialContext
+	}
 	defer transport.CloseIdleConnections()
 	got := do(&http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, r)
 	if got.err == nil {

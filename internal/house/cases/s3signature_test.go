@@ -46,6 +46,7 @@ func TestS3FrontSignatures(t *testing.T) {
 	}
 	stranger := w
 	stranger.key.AccessKeyID = auth.NewS3AccessKeyID()
+	worker := 1
 	wrong := w
 	wrong.key.SecretAccessKey = auth.NewS3Secret().Reveal()
 	day := time.Now().UTC().Format("20060102")
@@ -101,6 +102,8 @@ func TestS3FrontSignatures(t *testing.T) {
 	} {
 		before := len(s3.requests())
 		var got reply
+		worker++
+		w.from = fmt.Sprint("127.0.0.", worker) // none of them guesses often
 		if c.r.URL.Opaque != "" {
 			got = s3Raw(t, h, c.r)
 		} else {
@@ -172,4 +175,39 @@ func s3Raw(t *testing.T, h *house.House, r *http.Request) reply {
 	c := dial(t, h)
 	c.say(text + "\r\n")
 	return c.answer(r.Method)
+}
+
+// Whoever guesses at secrets or at keys is told to wait after ten guesses a
+// minute, also with a key that exists; the right secret passes from the same
+// address at any time, and what is no guess is not counted.
+func TestT58_GuessesAtSecretsAreCounted(t *testing.T) {
+	t.Parallel()
+	h, s3 := frontHouse(t, house.Options{})
+	w := s3Worker{t: t, h: h, key: h.AddS3Key(admin.NewS3Key{Name: "reader", Credentials: []string{"storage"}})}
+	const object = "/models/sd/w.bin"
+	late, wrong, stranger := w, w, w
+	late.at = time.Now().Add(-time.Hour)
+	wrong.key.SecretAccessKey = auth.NewS3Secret().Reveal()
+	stranger.key.AccessKeyID = auth.NewS3AccessKeyID()
+	for range 12 {
+		if got := late.ask("GET", object, ""); s3Code(got) != "RequestTimeTooSkewed" {
+			t.Fatalf("%s", got)
+		}
+	}
+	for i := range 12 {
+		guess, want := wrong, "SignatureDoesNotMatch"
+		if i%2 == 1 {
+			guess, want = stranger, "InvalidAccessKeyId"
+		}
+		got := guess.ask("GET", object, "")
+		if i < 10 && s3Code(got) != want {
+			t.Errorf("guess %d: %s", i, got)
+		}
+		if i >= 10 && (got.code() != auth.CodeTooManyAttempts || got.header.Get("Retry-After") == "") {
+			t.Errorf("guess %d: %s", i, got)
+		}
+	}
+	if got := w.ask("GET", object, ""); got.status != 200 || len(s3.requests()) != 1 {
+		t.Errorf("the right secret: %s after %d requests", got, len(s3.requests()))
+	}
 }
