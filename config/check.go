@@ -43,8 +43,8 @@ func (l *loader) checkWords() {
 
 func (l *loader) checkListeners() {
 	c := &l.config
-	if c.DataDir == "" {
-		l.wrong("data_dir", "is empty", "name a directory")
+	if c.DataDir == "" && c.Store.Driver != "memory" {
+		l.wrong("data_dir", "names no directory, and the store is a file in it", "name a directory, or take store.driver memory")
 	}
 	if c.Listen == "" {
 		l.wrong("listen", "is empty", "name an address such as 127.0.0.1:8080")

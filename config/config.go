@@ -17,7 +17,7 @@ import (
 // Fields hold checked, typed values once [Load] has returned without error.
 // Secrets are never held here, only where they come from ([Source]).
 type Config struct {
-	DataDir      string            `yaml:"data_dir" env:"DATA_DIR" default:"./weighbridge-data" doc:"Directory of everything weighbridge keeps: the store, the sealed root, the key encryption key, the audit record and admin.sock. Made on first start with mode 0700."`
+	DataDir      string            `yaml:"data_dir" env:"DATA_DIR" default:"./weighbridge-data" doc:"Directory of everything weighbridge keeps: the store, the sealed root, the key encryption key, the audit record and admin.sock. Made on first start with mode 0700. off, with store.driver memory, is none: nothing is written, and there is no admin.sock."`
 	Listen       string            `yaml:"listen" env:"LISTEN" default:"127.0.0.1:8080" doc:"Address of the proxy listener, which serves forward and reverse mode on one port: host:port, or unix:PATH, a socket of mode 0600."`
 	TLS          TLS               `yaml:"tls" env:"TLS" doc:"TLS on the proxy listener. A listener beyond loopback without it gets a warning, because API keys then cross the network in the clear."`
 	AdminListen  string            `yaml:"admin_listen" env:"ADMIN_LISTEN" default:"127.0.0.1:8081" doc:"Address of the admin listener (health, readiness, metrics; the REST API is on admin.sock): host:port or unix:PATH, or off for none."`

@@ -108,6 +108,9 @@ func (l *loader) finish() (*Loaded, error) {
 	if l.config.AdminListen == off {
 		l.config.AdminListen = ""
 	}
+	if l.config.DataDir == off {
+		l.config.DataDir = ""
+	}
 	l.check()
 	if len(l.problems) > 0 {
 		l.problems.sort()
@@ -117,7 +120,7 @@ func (l *loader) finish() (*Loaded, error) {
 	return &Loaded{Config: l.config, Path: l.o.Path, Warnings: l.warnings, env: l.lookup, placeOf: l.placeOf}, nil
 }
 
-// off is the word for a listener that there is not to be. A variable needs it,
+// off is the word for a listener or a directory that there is not to be. A variable needs it,
 // because an empty one says nothing, and it means the same everywhere.
 const off = "off"
 

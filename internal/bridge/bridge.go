@@ -56,6 +56,7 @@ type Options struct {
 type Bridge struct {
 	o   Options
 	log zerolog.Logger
+	// dir is the data directory, empty where there is to be none.
 	dir string
 	// writable says that the data directory can be written: a memory store
 	// goes without it where it cannot.
@@ -124,8 +125,10 @@ func Open(ctx context.Context, loaded *config.Loaded, o Options) (b *Bridge, err
 		}
 	}()
 	cfg := &loaded.Config
-	if b.dir, err = filepath.Abs(cfg.DataDir); err != nil {
-		return b, err
+	if cfg.DataDir != "" {
+		if b.dir, err = filepath.Abs(cfg.DataDir); err != nil {
+			return b, err
+		}
 	}
 	b.live = newLive(b.providers, b.log)
 	if err = b.openStore(cfg); err != nil {
@@ -169,10 +172,13 @@ func Open(ctx context.Context, loaded *config.Loaded, o Options) (b *Bridge, err
 
 func (b *Bridge) openStore(cfg *config.Config) error {
 	so := store.Options{Now: b.o.Now, Check: b.live.check, OnChange: b.live.update}
-	err := openDirectory(b.dir)
-	b.writable = err == nil
+	var err error
+	if b.dir != "" {
+		err = openDirectory(b.dir)
+		b.writable = err == nil
+	}
 	if cfg.Store.Driver == "memory" {
-		if err == nil {
+		if b.writable {
 			err = probe(b.dir)
 			b.writable = err == nil
 		}

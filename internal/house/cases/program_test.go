@@ -32,6 +32,10 @@ var program = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	// A test may run it as another user.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return "", err
+	}
 	path := filepath.Join(dir, "weighbridge")
 	args := []string{"build", "-o", path}
 	if raceEnabled {
@@ -90,6 +94,12 @@ func start(t *testing.T, dir string, env []string, args ...string) *process {
 
 func run(t *testing.T, dir string, env []string, args ...string) *process {
 	t.Helper()
+	return runAs(t, nil, dir, env, args...)
+}
+
+// runAs is run with what as changes before it starts.
+func runAs(t *testing.T, as func(*exec.Cmd), dir string, env []string, args ...string) *process {
+	t.Helper()
 	built.Store(true)
 	path, err := program()
 	if err != nil {
@@ -99,6 +109,9 @@ func run(t *testing.T, dir string, env []string, args ...string) *process {
 	p.cmd = exec.Command(path, args...)
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TMPDIR=" + os.TempDir(), "WEIGHBRIDGE_DATA_DIR=" + dir, "WEIGHBRIDGE_LOG_FORMAT=json"}, env...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
+	if as != nil {
+		as(p.cmd)
+	}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
