@@ -65,8 +65,11 @@ type Options struct {
 	Transfers func() []Transfer
 	Authority Authority
 	KEK       KEK
-	Bundle    func() ([]byte, error)
-	System    func() System
+	// Backup copies the store as it stands, and on its way out the record of
+	// use where that is wanted. What it returns is closed by the caller.
+	Backup func(ctx context.Context, record bool) (Backup, error)
+	Bundle func() ([]byte, error)
+	System func() System
 	// Unmatched are the listener's policies now, for forward and reverse mode.
 	Unmatched func() (forward, reverse auth.UnmatchedPolicy)
 	// Hosts are names, beside loopback ones, under which a TCP listener on
@@ -121,6 +124,7 @@ func New(o Options) *API {
 	a.record()
 	a.system()
 	a.kek()
+	a.backup()
 	return a
 }
 

@@ -92,6 +92,16 @@ func (c *Client) Stream(ctx context.Context, path string, yield func(json.RawMes
 	}
 }
 
+// Open sends in (nil for none) as JSON and returns the answer's body, however
+// long it is. The caller closes it.
+func (c *Client) Open(ctx context.Context, method, path string, in any) (io.ReadCloser, error) {
+	resp, err := c.send(ctx, method, path, in)
+	if err != nil {
+		return nil, err
+	}
+	return resp.Body, nil
+}
+
 func (c *Client) send(ctx context.Context, method, path string, in any) (*http.Response, error) {
 	var body io.Reader
 	if in != nil {

@@ -28,9 +28,11 @@ const (
 	// ActionKEKRotated ends it.
 	ActionKEKRotate  = "kek.rotate"
 	ActionKEKRotated = "kek.rotated"
-	ActionUsed       = "used"
-	ActionDenied     = "denied"
-	ActionFinished   = "finished"
+	// ActionBackup is recorded before the copy is made, and so is in it.
+	ActionBackup   = "backup"
+	ActionUsed     = "used"
+	ActionDenied   = "denied"
+	ActionFinished = "finished"
 	// ActionSummary stands for the bare companion requests of one minute.
 	ActionSummary = "summary"
 	// ActionAuditExport hands out the record.

@@ -1,5 +1,7 @@
 package store
 
+import "os"
+
 // driver keeps rows. It knows nothing of what they mean; all rules are core's.
 type driver interface {
 	// load yields every row but the events. The value is only valid during
@@ -11,6 +13,9 @@ type driver interface {
 	// scan returns at most limit rows of bucket in order of their keys,
 	// beginning with the first key that is not less than from.
 	scan(bucket, from string, limit int) ([]op, error)
+	// snapshot copies everything as it stands at one moment into a file of its
+	// own, which the caller closes and removes. Nobody waits for it.
+	snapshot() (*os.File, error)
 	close() error
 }
 

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"os"
 	"slices"
 	"sort"
 	"sync"
@@ -62,6 +63,11 @@ func (d *memoryDriver) scan(bucket, from string, limit int) ([]op, error) {
 	defer d.mu.RUnlock()
 	i := sort.Search(len(d.events), func(i int) bool { return d.events[i].key >= from })
 	return slices.Clone(d.events[i:min(i+limit, len(d.events))]), nil
+}
+
+// snapshot implements driver.
+func (d *memoryDriver) snapshot() (*os.File, error) {
+	return nil, invalid(whatStore, "", "it is in memory alone, and there is nothing to copy")
 }
 
 func (d *memoryDriver) close() error { return nil }

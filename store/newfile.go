@@ -31,22 +31,62 @@ func newFilePattern(path string) string {
 // returned nil it survives a power failure. An existing path is never replaced:
 // the error is then fs.ErrExist.
 func writeNew(path string, content []byte, at checkpoint) error {
-	pattern := newFilePattern(path)
-	f, err := os.CreateTemp(filepath.Dir(pattern), filepath.Base(pattern)) // mode 0600
+	f, err := createNew(path, at)
 	if err != nil {
 		return err
 	}
-	temp := f.Name()
-	defer os.Remove(temp)
+	defer f.Discard()
 	at.reach("temporary file made")
-	_, err = f.Write(content)
-	at.reach("temporary file written")
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err != nil {
-		return fmt.Errorf("write %s: %w", temp, err)
+	if _, err := f.Write(content); err != nil {
+		return fmt.Errorf("write %s: %w", f.file.Name(), err)
 	}
-	at.reach("temporary file synced")
-	return publish(temp, path, at)
+	at.reach("temporary file written")
+	return f.Publish()
+}
+
+// NewFile is a file that gets its name once it is whole. Until then it lies
+// beside it under another, readable by its owner only.
+type NewFile struct {
+	file *os.File
+	path string
+	at   checkpoint
+}
+
+// CreateNewFile begins the file path. Where there is one already, now or when
+// it is published, it is not replaced: the error is fs.ErrExist.
+func CreateNewFile(path string) (*NewFile, error) {
+	if exists(path) {
+		return nil, &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
+	}
+	return createNew(path, nil)
+}
+
+func createNew(path string, at checkpoint) (*NewFile, error) {
+	pattern := newFilePattern(path)
+	f, err := os.CreateTemp(filepath.Dir(pattern), filepath.Base(pattern)) // mode 0600
+	if err != nil {
+		return nil, err
+	}
+	return &NewFile{f, path, at}, nil
+}
+
+// Write implements io.Writer.
+func (f *NewFile) Write(p []byte) (int, error) { return f.file.Write(p) }
+
+// Publish gives the file its name, durably. Once it has returned nil the file
+// survives a power failure.
+func (f *NewFile) Publish() error {
+	if err := errors.Join(f.file.Sync(), f.file.Close()); err != nil {
+		return fmt.Errorf("write %s: %w", f.file.Name(), err)
+	}
+	f.at.reach("temporary file synced")
+	return publish(f.file.Name(), f.path, f.at)
+}
+
+// Discard removes what was not published. After Publish it does nothing.
+func (f *NewFile) Discard() {
+	_ = f.file.Close()
+	_ = os.Remove(f.file.Name()) // a leftover that stays is only a leftover
 }
 
 // publish gives the whole and synced file temp the name path, durably, unless
@@ -76,7 +116,7 @@ func publish(temp, path string, at checkpoint) error {
 		return err
 	}
 	at.reach("temporary name removed")
-	if err := syncDir(filepath.Dir(path)); err != nil {
+	if err := SyncDir(filepath.Dir(path)); err != nil {
 		return err
 	}
 	at.reach("directory synced")
@@ -92,9 +132,9 @@ func linkUnsupported(err error) bool {
 	return errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EPERM)
 }
 
-// syncDir makes the names in dir durable. Windows has no such call and needs
+// SyncDir makes the names in dir durable. Windows has no such call and needs
 // none.
-func syncDir(dir string) error {
+func SyncDir(dir string) error {
 	if runtime.GOOS == "windows" {
 		return nil
 	}

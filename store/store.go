@@ -151,6 +151,11 @@ type Store interface {
 	// KEKs says which KEK wraps what.
 	KEKs(ctx context.Context) (KEKStatus, error)
 
+	// Snapshot copies the whole store as it stands at one moment, while all else
+	// goes on. The copy is sealed as the store is, by the KEK that KEKs names,
+	// and OpenBolt opens it. ErrInvalid where the store is in memory.
+	Snapshot(ctx context.Context) (*Snapshot, error)
+
 	// Close releases what the store holds. Afterwards every method answers
 	// ErrUnavailable.
 	Close() error

@@ -17,7 +17,7 @@ func (b *Bridge) openAPI() {
 	o := admin.Options{
 		Store: b.store, TeamID: b.team.ID, Snapshot: b.live.Snapshot, Providers: b.providers,
 		Record: b.record, Transfers: b.transfers, System: b.system, Ready: b.ready,
-		KEK: b.keks, Unmatched: b.unmatched, Metrics: b.metrics.handler(), Now: b.o.Now,
+		KEK: b.keks, Backup: b.backup, Unmatched: b.unmatched, Metrics: b.metrics.handler(), Now: b.o.Now,
 		Passable: b.passable, Hosts: func() []string { return b.loaded.Load().Config.AllowedHosts },
 		Validator: b.life, Cut: b.cut,
 		Log: func(err error) { b.log.Error().Err(err).Msg("an administrative request failed") },

@@ -25,6 +25,7 @@ var mayImport = map[string][]string{
 	"signer/s3front":   {"auth", "signer/s3err", "signer/s3host", "signer/sigv4"},
 	"signer/sigv4":     {"auth", "signer/s3err"},
 	"store":            {"auth", "auth/chain"},
+	"store/backup":     {"store"},
 	"store/keyservice": {"auth"},
 	"store/storetest":  {"auth", "auth/chain", "store"},
 
