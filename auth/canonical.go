@@ -29,6 +29,9 @@ type Canonical struct {
 	// Match are the targets by which it is matched, the same thing in each. They
 	// are never sent as they are. Where there are none nothing matches.
 	Match []Target
+	// Below says that the request is about everything whose path begins with one
+	// of Match (a listing). A rule has to match all that may be there.
+	Below bool
 	// Container is how many leading segments of their paths name the container
 	// (a bucket). A rule that says more than these does not match a path with
 	// empty segments further on, which some servers leave out.
@@ -38,6 +41,56 @@ type Canonical struct {
 	// Refused says why a request that a rule matches is refused, and what to do
 	// instead; empty where it is not. It is public and quotes no query.
 	Refused string
+}
+
+// below are what may follow a path, in its last segment and after it: what
+// matches with these, which have a character that nobody uses (U+E000), matches
+// with anything.
+var below = [...]string{"%EE%80%80", "%EE%80%80/%EE%80%80"}
+
+// under is m with what may follow it.
+func (c *Canonical) under(m *Target, what string) Target {
+	t := *m
+	if strings.Count(t.Path, "/") == c.Container {
+		t.Path += "/" // the container itself
+	}
+	t.Path += what
+	return t
+}
+
+// Admits reports whether a pattern, by its matcher, allows what c says of m,
+// one of c.Match.
+func (c *Canonical) Admits(m *Target, matches func(*Target) bool) bool {
+	if !c.Below {
+		return matches(m)
+	}
+	for _, more := range below {
+		if t := c.under(m, more); !matches(&t) {
+			return false
+		}
+	}
+	return true
+}
+
+// rules are those of t that allow what c says of m.
+func (c *Canonical) rules(t *table, m *Target) []*rule {
+	if !c.Below {
+		return t.every(&sight{Target: *m})
+	}
+	return slices.DeleteFunc(t.every(&sight{Target: c.under(m, below[0])}), func(r *rule) bool { return !c.Admits(m, r.pattern.Matcher()) })
+}
+
+// foremost is the best of these, or nil.
+func (c *Canonical) foremost(t *table, m *Target, now time.Time) (best *rule) {
+	if !c.Below {
+		return t.bestFor(m, m.Path, now)
+	}
+	for _, r := range c.rules(t, m) {
+		if best == nil || before(r, best, now) {
+			best = r
+		}
+	}
+	return best
 }
 
 // ExpandFor expands p for a credential of provider v with these params. It is
@@ -133,7 +186,7 @@ func (b *book) best(method string, v *sight, now time.Time) (r *rule, named *Can
 	}
 	for i := range c.Match {
 		m := &c.Match[i]
-		if o := b.canonical.bestFor(m, m.Path, now); o != nil && (r == nil || before(o, r, now)) {
+		if o := c.foremost(b.canonical, m, now); o != nil && (r == nil || before(o, r, now)) {
 			r, named = o, c
 		}
 	}
@@ -145,7 +198,7 @@ func (b *book) every(method string, v *sight) []*rule {
 	out := b.plain.every(v)
 	if c := b.read(method, &v.Target); c != nil {
 		for i := range c.Match {
-			for _, r := range b.canonical.every(&sight{Target: c.Match[i]}) {
+			for _, r := range c.rules(b.canonical, &c.Match[i]) {
 				if !slices.Contains(out, r) {
 					out = append(out, r)
 				}
@@ -226,7 +279,7 @@ func (r keyRoutes) covers(v *sight, c *Canonical) bool {
 	}
 	for i := range c.Match {
 		m := &c.Match[i]
-		if o := r.canonical.bestFor(m, m.Path, time.Time{}); o != nil && !c.blurred(&o.pattern) {
+		if o := c.foremost(r.canonical, m, time.Time{}); o != nil && !c.blurred(&o.pattern) {
 			return true
 		}
 	}

@@ -81,7 +81,7 @@ func (a *audience) refuses(method string, t *auth.Target) string {
 			return unmatched
 		case c.Refused != "":
 			return c.Refused
-		case !slices.ContainsFunc(c.Match, func(t auth.Target) bool { return a.matches(&t) }):
+		case !slices.ContainsFunc(c.Match, func(t auth.Target) bool { return c.Admits(&t, a.matches) }):
 			return unmatched
 		}
 		return ""

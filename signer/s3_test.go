@@ -226,6 +226,30 @@ func TestT08_S3PresignedIsLeftAlone(t *testing.T) {
 	}
 }
 
+// A listing shows no name that the pattern would not open, at any depth.
+func TestS3ListingsStayWithinThePattern(t *testing.T) {
+	y := newS3Yard(t, s3Cred{id: "c", patterns: []string{"s3://bkt/public*", "s3://bkt/a/*/x", "s3://bkt/b/*/*", "s3://bkt/c/**/y", "s3://bkt/one.bin", "s3://bkt/d/v*/*", "s3://bkt/e/*"}})
+	const bkt = "https://s3.us-west-2.amazonaws.com/bkt"
+	for _, prefix := range []string{"", "p", "public", "publicx", "public/", "a", "a/", "a/1/x", "b", "b/", "b/1", "c/", "c/1/", "one.bin", "d/", "d/v", "d/v1", "e"} {
+		denied(y, "GET", bkt+"?list-type=2&prefix="+prefix, auth.CodeNoCredentialMatched, "")
+		denied(y, "GET", bkt+"?list-type=2&delimiter=/&prefix="+prefix, auth.CodeNoCredentialMatched, "")
+	}
+	for _, prefix := range []string{"b/1/", "b/1/2/3", "d/v1/", "d/v1/x", "e/", "e/x", "e/x/y/"} {
+		inject(y, bkt+"?list-type=2&prefix="+prefix, "c")
+	}
+	for _, key := range []string{"publicx", "a/1/x", "c/1/2/y", "one.bin"} { // which are opened all the same
+		inject(y, bkt+"/"+key, "c")
+	}
+	// A route narrows listings as it narrows objects.
+	y.state.Credentials[0].Patterns = []string{"s3://bkt/*"}
+	y.state.Keys[0].Routes = []string{"s3://bkt/public*", "s3://bkt/e/*"}
+	y.compile()
+	denied(y, "GET", bkt+"?prefix=public", auth.CodeRouteForbidden, "")
+	denied(y, "GET", bkt, auth.CodeRouteForbidden, "")
+	inject(y, bkt+"?prefix=e/", "c")
+	inject(y, bkt+"/publicx", "c")
+}
+
 func TestS3RoutesInEveryStyle(t *testing.T) {
 	y := newS3Yard(t, s3Cred{id: "c", patterns: []string{"s3://bkt/*"}})
 	y.state.Keys[0].Routes = []string{"s3://bkt/models/*"}

@@ -119,7 +119,8 @@ func s3PartlySigned(q sigv4.Query) bool {
 }
 
 // Canonical implements auth.Canonicalizer. A listing is matched by the prefix
-// that it asks for: it names every key below.
+// that it asks for: it names every key that begins so, at any depth, and so has
+// the rule that decides.
 func (s3) Canonical(dialect, method string, t auth.Target) (c auth.Canonical, ok bool) {
 	d, err := parseS3Dialect(dialect)
 	if err != nil {
@@ -133,7 +134,7 @@ func (s3) Canonical(dialect, method string, t auth.Target) (c auth.Canonical, ok
 	}
 	c.Class, c.Refused, c.Container = r.class, r.refused, 1
 	named := r.key
-	if named == "" {
+	if c.Below = named == ""; c.Below {
 		named = r.prefix
 	}
 	bucket := r.bucket
