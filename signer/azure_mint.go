@@ -34,6 +34,9 @@ type azureResource struct {
 	account, container, blob string
 	// kind is sr, moment the snapshot or version that it names.
 	kind, moment string
+	// whole says that only an account SAS is taken for the request; kind is srt
+	// then.
+	whole bool
 }
 
 // canonical is the canonicalized resource ("Create a service SAS",
@@ -56,12 +59,31 @@ func (r *azureResource) mint(key []byte, permissions, protocol string, now time.
 		"",                 // encryption scope
 		"", "", "", "", "", // rscc, rscd, rsce, rscl, rsct
 	}, "\n")))
-	signature = base64.StdEncoding.EncodeToString(mac.Sum(nil))
+	return mintedQuery("&sr="+r.kind, permissions, protocol, end, mac.Sum(nil))
+}
+
+// mintAccount makes the query of an account SAS, for what a service SAS cannot
+// be used for ("Create an account SAS": Construct the signature string, Version
+// 2020-12-06 and later).
+func (r *azureResource) mintAccount(key []byte, permissions, protocol string, now time.Time) (query, signature string) {
+	end := now.UTC().Truncate(mintedStep).Add(mintedLife + mintedStep).Format(time.RFC3339)
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(strings.Join([]string{
+		r.account, permissions, "b", r.kind, "", end, "", protocol, mintedVersion,
+		"", // encryption scope
+		"",
+	}, "\n")))
+	return mintedQuery("&ss=b&srt="+r.kind, permissions, protocol, end, mac.Sum(nil))
+}
+
+// mintedQuery writes a SAS down.
+func mintedQuery(kind, permissions, protocol, end string, mac []byte) (query, signature string) {
+	signature = base64.StdEncoding.EncodeToString(mac)
 	query = "sv=" + mintedVersion
 	if protocol != "" {
 		query += "&spr=" + protocol
 	}
-	return query + "&se=" + escapeQuery(end) + "&sr=" + r.kind + "&sp=" + permissions + "&sig=" + escapeQuery(signature), signature
+	return query + "&se=" + escapeQuery(end) + kind + "&sp=" + permissions + "&sig=" + escapeQuery(signature), signature
 }
 
 // signAccountKey puts a SAS on that is good for this request's blob or
@@ -83,7 +105,11 @@ func signAccountKey(c *call) (auth.Applied, error) {
 	if c.out.Target.Scheme != protocol {
 		protocol = "" // the pattern says http://: an emulator
 	}
-	query, signature := r.mint(key, permissions, protocol, c.now)
+	mint := r.mint
+	if r.whole {
+		mint = r.mintAccount
+	}
+	query, signature := mint(key, permissions, protocol, c.now)
 	c.out.Header.Del(authorization)
 	putQuery(c.out, query, isSASParameter)
 	return auth.Applied{Mask: []auth.Secret{auth.NewSecret(signature)}}, nil
@@ -113,6 +139,15 @@ func azureResourceOf(c *call) (azureResource, error) {
 		if r.container == "" || strings.Contains(r.container, "/") {
 			return r, &obstacle{why: "the URL names no container"}
 		}
+		// Of a container a service SAS lists the blobs, and tells nothing else
+		// ("Create a service SAS", Permissions for a directory, container, or
+		// blob: properties and metadata need an account SAS).
+		r.whole = !q.has("comp", "list", "blobs")
+		return r, nil
+	}
+	if path == "" && q.has("comp", "list") {
+		// List Containers ("Create an account SAS", Blob service).
+		r.kind, r.whole = "s", true
 		return r, nil
 	}
 	var inContainer bool
@@ -121,7 +156,7 @@ func azureResourceOf(c *call) (azureResource, error) {
 		r.container, r.blob = "$root", path
 	}
 	if r.container == "" || r.blob == "" {
-		return r, &obstacle{why: "the URL names no blob; containers are listed with an account SAS or with Entra"}
+		return r, &obstacle{why: "the URL names no blob"}
 	}
 	r.kind = "b"
 	snapshots, versions := q["snapshot"], q["versionid"]
@@ -147,8 +182,12 @@ func storageHost(host string) bool {
 func mintedPermissions(c *call, r *azureResource) (string, error) {
 	q := azureQuery(c.out.Target.RawQuery)
 	switch {
-	case r.kind == "c" && c.read() && q.has("comp", "list"):
+	case r.kind == "s" && c.read(), r.kind == "c" && c.read() && q.has("comp", "list"):
 		return "l", nil
+	case r.kind == "s":
+		return "", &obstacle{why: "the account is not changed with its key"}
+	case r.kind == "c" && c.read() && q.has("comp", "blobs"):
+		return "f", nil // Find Blobs by Tags in Container
 	case r.kind == "c" && c.read():
 		return "r", nil
 	case r.kind == "c":

@@ -31,7 +31,7 @@ func signAccount(t testing.TB, method, rule, url string) (*auth.Outgoing, error)
 }
 
 // The signatures are those of the package sas of azure-sdk-for-go, azblob
-// 1.8.3, for the same values.
+// 1.8.3, or of azure-storage-blob, for the same values.
 func TestMintedSAS(t *testing.T) {
 	const host = "https://acme.blob.core.windows.net"
 	for _, c := range []struct{ method, url, kind, permissions, signature, before string }{
@@ -44,6 +44,10 @@ func TestMintedSAS(t *testing.T) {
 		{"GET", host + "/models/x.bin?snapshot=2024-01-01T00%3A00%3A00.1234567Z", "bs", "r", "J2lV95kvtCDWq/yVvaer0WQOPxk4w1FSmR2jR9XklIs=", "snapshot=2024-01-01T00%3A00%3A00.1234567Z&"},
 		{"GET", host + "/models/x.bin?versionid=2024-01-01T00:00:00.1234567Z", "bv", "r", "52QzmUdVtsKTPP2pK0+VKcltzDLR8vC9Y3y1xU7PZcY=", "versionid=2024-01-01T00:00:00.1234567Z&"},
 		{"PUT", host + "/models/x.bin", "b", "acw", "oXHsjLAYPY76rOLWxAR2A3W/ror3fZDtZKK/DAoZrYQ=", ""},
+		// What only an account SAS is taken for, as azure-storage-blob signs it.
+		{"GET", host + "/?comp=list&prefix=a", "srt=s", "l", "VxqkT3c43sgVO8Q75ImbUL+4IlfNCB6uT52w+cG2Mpw=", "comp=list&prefix=a&"},
+		{"HEAD", host + "/models?restype=container", "srt=c", "r", "uzdNms0N5oSGxEPe4Qtvp+2zyN4UPboWu2vozfv09/g=", "restype=container&"},
+		{"GET", host + "/models?restype=container&comp=metadata", "srt=c", "r", "uzdNms0N5oSGxEPe4Qtvp+2zyN4UPboWu2vozfv09/g=", "restype=container&comp=metadata&"},
 		{"GET", "https://acme-secondary.blob.core.windows.net/x.bin", "b", "r", "fomA6CyZ9V96dP2SYAe4+ql+AZdGfMxI/wuFi5DqYZ8=", ""},
 	} {
 		out, err := signAccount(t, c.method, "*.blob.core.windows.net/*", c.url)
@@ -51,7 +55,11 @@ func TestMintedSAS(t *testing.T) {
 			t.Errorf("%s: %v", c.url, err)
 			continue
 		}
-		want := c.before + "sv=2022-11-02&spr=https&se=2026-11-21T13%3A15%3A00Z&sr=" + c.kind + "&sp=" + c.permissions + "&sig=" +
+		kind := "sr=" + c.kind
+		if strings.HasPrefix(c.kind, "srt=") {
+			kind = "ss=b&" + c.kind
+		}
+		want := c.before + "sv=2022-11-02&spr=https&se=2026-11-21T13%3A15%3A00Z&" + kind + "&sp=" + c.permissions + "&sig=" +
 			strings.NewReplacer("+", "%2B", "/", "%2F", "=", "%3D").Replace(c.signature)
 		if out.Target.RawQuery != want {
 			t.Errorf("%s %s\n got %s\nwant %s", c.method, c.url, out.Target.RawQuery, want)
@@ -75,7 +83,8 @@ func TestMintedSASGoesToItsAccountOnly(t *testing.T) {
 		{"GET", "models.example.com/*", "https://models.example.com/models/x.bin", ""},
 		{"GET", "acme.privatelink.blob.core.windows.net/*", "https://acme.privatelink.blob.core.windows.net/models/x", ""},
 		{"GET", "acme.z01.blob.storage.azure.net/*", "https://acme.z01.blob.storage.azure.net/models/x", ""},
-		{"GET", "acme.blob.core.windows.net/*", "https://acme.blob.core.windows.net/?comp=list", "names no blob"},
+		{"PUT", "acme.blob.core.windows.net/*", "https://acme.blob.core.windows.net/?comp=list", "the account is not changed"},
+		{"GET", "acme.blob.core.windows.net/*", "https://acme.blob.core.windows.net/?comp=blobs&where=x", "names no blob"},
 		{"GET", "acme.blob.core.windows.net/*", "https://acme.blob.core.windows.net/models/", "names no blob"},
 		{"GET", "acme.blob.core.windows.net/*", "https://acme.blob.core.windows.net/a/b?restype=container&comp=list", "names no container"},
 		{"PUT", "acme.blob.core.windows.net/*", "https://acme.blob.core.windows.net/a?restype=container", "not made or changed"},

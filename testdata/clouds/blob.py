@@ -2,13 +2,14 @@
 
 blob.py get URL FILE            download a blob
 blob.py list URL                list a container's blobs
+blob.py containers URL           list the containers of an account, and the properties of one
 blob.py sas ACCOUNT KEY CONTAINER   make a container's SAS with read and list
 """
 
 import datetime
 import sys
 
-from azure.storage.blob import BlobClient, ContainerClient, ContainerSasPermissions, generate_container_sas
+from azure.storage.blob import BlobClient, BlobServiceClient, ContainerClient, ContainerSasPermissions, generate_container_sas
 
 verb, *args = sys.argv[1:]
 if verb == "get":
@@ -21,6 +22,10 @@ elif verb == "list":
     with ContainerClient.from_container_url(args[0]) as container:
         for found in container.list_blobs():
             print(found.name)
+elif verb == "containers":
+    with BlobServiceClient(args[0]) as service:
+        for found in service.list_containers():
+            print(found.name, service.get_container_client(found.name).get_container_properties().name)
 elif verb == "sas":
     end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1)
     print(generate_container_sas(args[0], args[2], account_key=args[1], permission=ContainerSasPermissions(read=True, list=True), expiry=end))
