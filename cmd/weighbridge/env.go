@@ -17,15 +17,23 @@ import (
 
 func (a *app) envCommand() *cobra.Command {
 	var key, mode, shell, proxyURL, bundle string
+	var pod podFlags
 	c := &cobra.Command{
-		Use: "env --key @FILE|env:VAR|-", Short: "Everything a worker must export", Args: noArgs,
+		Use: "env --key @FILE|env:VAR|- | --no-key", Short: "Everything a worker must export", Args: noArgs,
 		Long: "Prints the variables that send a worker's clients through weighbridge, and writes the\n" +
 			"merged CA bundle (public roots and ours) that they name. The output holds the API key:\n" +
 			"it is meant for eval, an env file or a secret. What no variable can do is said on\n" +
-			"standard error.",
-		Example: "  eval \"$(weighbridge env --key @worker.key)\"\n  weighbridge env --key env:WEIGHBRIDGE_KEY --mode reverse --shell docker > worker.env",
+			"standard error.\n\n" +
+			"With --no-key the listener implies the key (default_key), as a sidecar's does. With\n" +
+			"--ca-file no running weighbridge is asked: the bundle is made of this machine's public\n" +
+			"roots and the roots of that file, as the init step of a pod needs it.",
+		Example: "  eval \"$(weighbridge env --key @worker.key)\"\n  weighbridge env --key env:WEIGHBRIDGE_KEY --mode reverse --shell docker > worker.env\n" +
+			"  weighbridge env --no-key --ca-file /ca/tls.crt --proxy-url http://127.0.0.1:8080 --bundle /weighbridge/ca-bundle.pem --out /weighbridge/env.sh",
 		RunE: func(c *cobra.Command, _ []string) error {
-			v, literal, err := a.value("--key", key)
+			if pod.caFile != "" {
+				return a.podEnv(pod, workerenv.Options{Mode: workerenv.Mode(mode), ProxyURL: proxyURL, Bundle: bundle}, key, shell)
+			}
+			v, literal, err := a.envKey(key, pod.noKey)
 			if err != nil {
 				return err
 			}
@@ -42,7 +50,7 @@ func (a *app) envCommand() *cobra.Command {
 			if strings.HasPrefix(proxyURL, "unix:") {
 				return usage("the proxy listens on a unix socket (%s), which no variable names\n  Use --proxy-url to say how the worker reaches it", proxyURL)
 			}
-			o := workerenv.Options{Mode: workerenv.Mode(mode), ProxyURL: proxyURL, Key: auth.NewSecret(v), Placeholder: signer.PlaceholderToken}
+			o := workerenv.Options{Mode: workerenv.Mode(mode), ProxyURL: proxyURL, Key: auth.NewSecret(v), NoKey: pod.noKey, Direct: pod.direct, Placeholder: signer.PlaceholderToken}
 			if sys.Intercept {
 				if o.Bundle, err = a.writeBundle(c, bundle, sys.CABundle); err != nil {
 					return err
@@ -56,23 +64,13 @@ func (a *app) envCommand() *cobra.Command {
 			if why := listenerProblem(c.Context(), sys.ProxyURL, proxyURL, o.Bundle); why != "" {
 				said = append([]string{why}, said...)
 			}
-			if why := a.keyProblem(c, v); why != "" {
+			if why := a.keyProblem(c, v); why != "" && !pod.noKey {
 				said = append(said, why)
 			}
 			for _, one := range said {
 				_, _ = fmt.Fprintln(a.stderr, "weighbridge: "+one)
 			}
-			if a.json {
-				out := map[string]string{}
-				for _, v := range vars {
-					out[v.Name] = v.Value
-				}
-				return a.print(out, nil)
-			}
-			if err := workerenv.Render(a.stdout, shell, vars); err != nil {
-				return usage("%w", err)
-			}
-			return nil
+			return a.writeEnv(pod.out, shell, vars)
 		},
 	}
 	c.Flags().StringVar(&key, "key", "", "the worker's API key: @FILE, env:VAR or - (standard input)")
@@ -80,7 +78,9 @@ func (a *app) envCommand() *cobra.Command {
 	c.Flags().StringVar(&shell, "shell", "sh", strings.Join(workerenv.Shells(), ", "))
 	c.Flags().StringVar(&proxyURL, "proxy-url", "", "scheme://host:port of the proxy as the worker reaches it (the listener where not given)")
 	c.Flags().StringVar(&bundle, "bundle", "", "where to write the CA bundle, which is also the path the worker is told (the data directory where not given)")
-	must(c.MarkFlagRequired("key"))
+	pod.register(c)
+	c.MarkFlagsOneRequired("key", "no-key")
+	c.MarkFlagsMutuallyExclusive("key", "no-key")
 	must(c.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions([]string{"forward", "reverse"}, cobra.ShellCompDirectiveNoFileComp)))
 	must(c.RegisterFlagCompletionFunc("shell", cobra.FixedCompletions(workerenv.Shells(), cobra.ShellCompDirectiveNoFileComp)))
 	return c

@@ -125,7 +125,8 @@ func (a *app) command() *cobra.Command {
 	root.AddCommand(
 		a.serveCommand(), a.checkCommand(), a.credentialCommand(), a.keyCommand(), a.s3KeyCommand(),
 		a.linkCommand(), a.unlinkCommand(), a.explainCommand(), a.envCommand(), a.caCommand(), a.kekCommand(),
-		a.auditCommand(), a.backupCommand(), a.restoreCommand(), a.transfersCommand(), a.demoCommand(), a.versionCommand(),
+		a.auditCommand(), a.backupCommand(), a.restoreCommand(), a.transfersCommand(), a.healthcheckCommand(), a.injectCommand(),
+		a.demoCommand(), a.versionCommand(),
 	)
 	return root
 }
@@ -177,7 +178,7 @@ func exitCode(err error) int {
 // cobraUsage recognises cobra's own errors about a command line.
 func cobraUsage(err error) bool {
 	s := err.Error()
-	return strings.HasPrefix(s, "unknown command") || strings.HasPrefix(s, "required flag") || strings.Contains(s, " arg(s), ")
+	return strings.HasPrefix(s, "unknown command") || strings.HasPrefix(s, "required flag") || strings.Contains(s, "flags in the group [") || strings.Contains(s, " arg(s), ")
 }
 
 // env looks a variable up in the environment the run was given.

@@ -9,8 +9,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is set by a release build with -ldflags "-X main.version=…"; other
-// builds tell the module's version and commit from the build info.
+// version is set by a build without its commit at hand, with -ldflags
+// "-X main.version=…"; other builds, the image's too, tell the module's version
+// and commit from the build info.
 var version string
 
 func buildVersion() string {
@@ -34,13 +35,19 @@ func buildVersion() string {
 }
 
 func (a *app) versionCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: noArgs,
+	var sbom bool
+	c := &cobra.Command{
+		Use: "version", Short: "Print the version, or what the program is made of", Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
+			if sbom {
+				return printSBOM(a.stdout)
+			}
 			out := map[string]string{"version": buildVersion(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}
 			return a.print(out, func(w io.Writer) {
 				_, _ = fmt.Fprintf(w, "weighbridge %s (%s, %s)\n", out["version"], out["go"], out["platform"])
 			})
 		},
 	}
+	c.Flags().BoolVar(&sbom, "sbom", false, "print the bill of materials of this program (CycloneDX JSON)")
+	return c
 }

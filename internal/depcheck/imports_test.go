@@ -40,6 +40,7 @@ var mayImport = map[string][]string{
 
 	"internal/workerenv": {"auth"},
 	"internal/depcheck":  {},
+	"internal/inject":    {"internal/workerenv"},
 	// Everything below cmd (docs/adr/0002-wiring-in-a-package.md).
 	"internal/bridge": {"auth", "auth/", "config", "signer", "signer/", "store", "store/", "proxy", "proxy/", "admin", "internal/workerenv"},
 	"internal/house":  {anything},

@@ -37,6 +37,12 @@ type Options struct {
 	ProxyURL string
 	// Key is the worker's API key.
 	Key auth.Secret
+	// NoKey is for workers whose listener implies the key (default_key): a
+	// sidecar's. Key is not looked at then.
+	NoKey bool
+	// Direct names more hosts that are never sent through the proxy, beside
+	// the worker's own.
+	Direct []string
 	// Bundle is the path, on the worker, of public roots and ours.
 	Bundle string
 	// Placeholder stands for a Hub token where a client refuses to start
@@ -65,7 +71,7 @@ func Variables(o Options) ([]Var, error) {
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return nil, fmt.Errorf("%q is not the URL of a proxy: give scheme://host:port", o.ProxyURL)
 	}
-	if _, ok := auth.HashAPIKey(o.Key.Reveal()); !ok {
+	if _, ok := auth.HashAPIKey(o.Key.Reveal()); !ok && !o.NoKey {
 		return nil, fmt.Errorf("that is not an API key: it begins with %s and is shown by `weighbridge key create`", auth.KeyPrefix)
 	}
 	switch o.Mode {
@@ -96,14 +102,18 @@ func Warnings(o Options) []string {
 
 func forward(u *url.URL, o Options) []Var {
 	p := *u
-	p.User = url.UserPassword("weighbridge", o.Key.Reveal())
-	p.Path = ""
-	proxy := p.String()
+	p.User, p.Path = nil, ""
+	every := "every client"
+	if !o.NoKey {
+		p.User = url.UserPassword("weighbridge", o.Key.Reveal())
+		every = "every client; the API key is the password"
+	}
+	proxy, keyed, direct := p.String(), !o.NoKey, strings.Join(append([]string{direct}, o.Direct...), ",")
 	vars := []Var{
-		{"HTTPS_PROXY", proxy, "every client; the API key is the password", true},
-		{"https_proxy", proxy, "wget and aria2 read lower case only", true},
-		{"HTTP_PROXY", proxy, "", true},
-		{"http_proxy", proxy, "curl reads lower case only", true},
+		{"HTTPS_PROXY", proxy, every, keyed},
+		{"https_proxy", proxy, "wget and aria2 read lower case only", keyed},
+		{"HTTP_PROXY", proxy, "", keyed},
+		{"http_proxy", proxy, "curl reads lower case only", keyed},
 		{"NO_PROXY", direct, "the worker's own services", false},
 		{"no_proxy", direct, "", false},
 	}
@@ -116,9 +126,13 @@ func forward(u *url.URL, o Options) []Var {
 		}
 	}
 	if o.Placeholder != "" {
-		vars = append(vars, Var{"HF_TOKEN", o.Placeholder, "a placeholder, for clients that refuse to start without a token; never sent on", false})
+		vars = append(vars, placeholder(o.Placeholder))
 	}
 	return vars
+}
+
+func placeholder(token string) Var {
+	return Var{"HF_TOKEN", token, "a placeholder, for clients that refuse to start without a token; never sent on", false}
 }
 
 func reverse(u *url.URL, o Options) []Var {
@@ -126,7 +140,12 @@ func reverse(u *url.URL, o Options) []Var {
 	base := u.Scheme + "://" + u.Host
 	vars := []Var{
 		{"HF_ENDPOINT", base + "/huggingface.co", "huggingface_hub, transformers, diffusers, hf, ComfyUI-Manager", false},
-		{"HF_TOKEN", auth.KeyAliasPrefix + body, "the API key, in the form that Hub clients insist on", true},
+	}
+	switch {
+	case !o.NoKey:
+		vars = append(vars, Var{"HF_TOKEN", auth.KeyAliasPrefix + body, "the API key, in the form that Hub clients insist on", true})
+	case o.Placeholder != "":
+		vars = append(vars, placeholder(o.Placeholder))
 	}
 	if u.Scheme == "https" && o.Bundle != "" {
 		for _, c := range caVariables {

@@ -84,6 +84,31 @@ func TestVariablesReverseSpeaksHub(t *testing.T) {
 	}
 }
 
+// A sidecar's worker holds no key, and no variable has one.
+func TestVariablesWithoutAKey(t *testing.T) {
+	for _, mode := range []workerenv.Mode{workerenv.Forward, workerenv.Reverse} {
+		vars, err := workerenv.Variables(workerenv.Options{
+			Mode: mode, ProxyURL: "http://127.0.0.1:8080", NoKey: true, Placeholder: "hf_placeholder", Bundle: "/b.pem", Direct: []string{".svc"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]string{}
+		for _, v := range vars {
+			got[v.Name] = v.Value
+			if v.Secret || strings.Contains(v.Value, "@") {
+				t.Errorf("%s: %s says that it holds a key", mode, v.Name)
+			}
+		}
+		if got["HF_TOKEN"] != "hf_placeholder" {
+			t.Errorf("%s: HF_TOKEN = %q", mode, got["HF_TOKEN"])
+		}
+		if mode == workerenv.Forward && (got["HTTPS_PROXY"] != "http://127.0.0.1:8080" || got["NO_PROXY"] != "localhost,127.0.0.1,::1,.svc") {
+			t.Errorf("%v", got)
+		}
+	}
+}
+
 func TestVariablesRefuse(t *testing.T) {
 	for name, o := range map[string]workerenv.Options{
 		"no key":     {Mode: workerenv.Forward, ProxyURL: "http://127.0.0.1:8080"},

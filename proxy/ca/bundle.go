@@ -13,10 +13,14 @@ import (
 // Bundle is the certificates of public followed by our published roots, each
 // once: what a worker's CA variables must name, because most of them replace
 // the trust store instead of adding to it.
-func (a *Authority) Bundle(public []byte) []byte {
+func (a *Authority) Bundle(public []byte) []byte { return Merge(public, a.RootsPEM()) }
+
+// Merge is the certificates of PEM sources in their order, each once. What else
+// stands in them, such as comments and keys, is left out.
+func Merge(sources ...[]byte) []byte {
 	var b bytes.Buffer
 	seen := map[string]bool{}
-	for _, src := range [][]byte{public, a.RootsPEM()} {
+	for _, src := range sources {
 		for der := range certificates(src) {
 			if !seen[string(der)] {
 				seen[string(der)] = true

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os/signal"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/weighbridge/weighbridge/config"
+	"github.com/weighbridge/weighbridge/internal/inject"
+	"github.com/weighbridge/weighbridge/signer"
+)
+
+// Bounds of the webhook's server. An API server waits for 30 s at most
+// (timeoutSeconds of a webhook).
+const (
+	injectTimeout = 10 * time.Second
+	injectIdle    = 2 * time.Minute
+)
+
+func (a *app) injectCommand() *cobra.Command {
+	var listen, certFile, keyFile string
+	var o inject.Options
+	c := &cobra.Command{
+		Use: "inject --image IMAGE --tls-cert FILE --tls-key FILE", Short: "Serve the admission webhook that gives pods their own weighbridge", Args: noArgs,
+		Long: "Answers AdmissionReviews on /mutate: a pod with the label " + inject.Label + ": \"true\" gets\n" +
+			"a native sidecar, an init step that writes the CA bundle, and the variables that its\n" +
+			"containers need (docs/kubernetes.md). The certificate is read again for each handshake.\n" +
+			"The names of the ConfigMap and the Secrets are those in the pod's own namespace; a pod's\n" +
+			"annotations weighbridge.dev/config, weighbridge.dev/credentials and weighbridge.dev/ca say others.",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if tag := o.Image[strings.LastIndexByte(o.Image, '/')+1:]; !strings.ContainsAny(tag, ":@") || strings.HasSuffix(tag, ":latest") {
+				return usage("--image: name a version or a digest, so that every pod gets the same program")
+			}
+			o.Placeholder = signer.PlaceholderToken
+			i, err := inject.New(o)
+			if err != nil {
+				return err
+			}
+			pair := &servingPair{certFile: certFile, keyFile: keyFile}
+			if _, err := pair.get(nil); err != nil {
+				return usage("--tls-cert, --tls-key: %w", err)
+			}
+			log, flush := a.logger(config.Log{Level: "info", Format: "auto"})
+			defer flush()
+			return serveInject(c.Context(), log, listen, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: pair.get}, i.Handler())
+		},
+	}
+	c.Flags().StringVar(&listen, "listen", ":8443", "address of the webhook: host:port")
+	c.Flags().StringVar(&certFile, "tls-cert", "", "certificate chain (PEM) of the webhook's service name")
+	c.Flags().StringVar(&keyFile, "tls-key", "", "its private key (PEM)")
+	c.Flags().StringVar(&o.Image, "image", "", "image of the sidecar, by version or digest")
+	c.Flags().StringVar(&o.ConfigMap, "config-map", "", "ConfigMap with weighbridge.yaml (default weighbridge)")
+	c.Flags().StringVar(&o.Credentials, "credentials", "", "Secret with the files that the configuration names (default weighbridge-credentials)")
+	c.Flags().StringVar(&o.CA, "ca", "", "Secret with tls.crt and tls.key of the root (default weighbridge-ca)")
+	c.Flags().StringVar(&o.MemoryLimit, "memory-limit", "", "memory limit of a sidecar (default 256Mi)")
+	c.Flags().StringVar(&o.CPULimit, "cpu-limit", "", "CPU limit of a sidecar (default 2)")
+	for _, name := range []string{"image", "tls-cert", "tls-key"} {
+		must(c.MarkFlagRequired(name))
+	}
+	must(c.MarkFlagFilename("tls-cert"))
+	must(c.MarkFlagFilename("tls-key"))
+	return c
+}
+
+// serveInject serves until a signal or ctx ends it.
+func serveInject(ctx context.Context, log zerolog.Logger, addr string, t *tls.Config, h http.Handler) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	srv := &http.Server{Handler: h, TLSConfig: t, ReadTimeout: injectTimeout, WriteTimeout: injectTimeout, IdleTimeout: injectIdle}
+	served := make(chan error, 1)
+	go func() { served <- srv.ServeTLS(l, "", "") }()
+	log.Info().Str("webhook", l.Addr().String()).Str("version", buildVersion()).Msg("serving")
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), injectTimeout)
+	defer cancel()
+	if err := srv.Shutdown(ending); err != nil {
+		return err
+	}
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// servingPair is a certificate in files that are renewed. Handshakes are few:
+// the API server keeps its connections.
+type servingPair struct {
+	certFile, keyFile string
+	last              atomic.Pointer[tls.Certificate]
+}
+
+// get reads the files. Where they do not fit, as between the two writes of a
+// renewal, the last pair that did is shown.
+func (p *servingPair) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	pair, err := tls.LoadX509KeyPair(p.certFile, p.keyFile)
+	if err == nil {
+		p.last.Store(&pair)
+		return &pair, nil
+	}
+	if last := p.last.Load(); last != nil {
+		return last, nil
+	}
+	return nil, fmt.Errorf("the webhook's certificate: %w", err)
+}

@@ -1,0 +1,154 @@
+package inject
+
+import (
+	"cmp"
+
+	"github.com/weighbridge/weighbridge/internal/workerenv"
+)
+
+// Label asks for a sidecar where it is "true". The annotations name other
+// objects of the pod's namespace than Options does.
+const (
+	Label                 = "weighbridge.dev/inject"
+	annotationConfig      = "weighbridge.dev/config"
+	annotationCredentials = "weighbridge.dev/credentials"
+	annotationCA          = "weighbridge.dev/ca"
+)
+
+// What is added to a pod, by name and place.
+const (
+	sidecarName = "weighbridge"
+	initName    = "weighbridge-init"
+
+	configVolume      = "weighbridge-config"
+	credentialsVolume = "weighbridge-credentials"
+	caVolume          = "weighbridge-ca"
+	workerVolume      = "weighbridge-worker"
+
+	configDir      = "/etc/weighbridge/config"
+	credentialsDir = "/etc/weighbridge/credentials"
+	caDir          = "/etc/weighbridge/ca"
+	// workerDir holds, in every container, what a worker may have.
+	workerDir = "/run/weighbridge"
+	bundle    = workerDir + "/ca-bundle.pem"
+
+	proxyAddress = "127.0.0.1:8080"
+	// user is the image's (Dockerfile): no other container's.
+	user = 65532
+	// readable is 0444. Without an fsGroup, which is the pod's own to say, a
+	// mounted Secret belongs to root; only the sidecar mounts these.
+	readable = 0o444
+)
+
+// direct are a cluster's own services, beside those of every worker; the
+// kubelet puts in the API server's address.
+func direct() []string { return []string{".svc", ".cluster.local", "$(KUBERNETES_SERVICE_HOST)"} }
+
+// Options of an Injector. The names are those of objects in the pod's own
+// namespace, and defaults for pods that annotate nothing.
+type Options struct {
+	// Image of the sidecar and of the init step; not "latest".
+	Image string
+	// ConfigMap has weighbridge.yaml.
+	ConfigMap string
+	// Credentials is the Secret that the configuration's files lie in.
+	Credentials string
+	// CA is the Secret with tls.crt and tls.key of the root.
+	CA string
+	// MemoryLimit and CPULimit are the sidecar's.
+	MemoryLimit, CPULimit string
+	// Placeholder stands for a Hub token (workerenv.Options).
+	Placeholder string
+}
+
+// Injector answers admission reviews.
+type Injector struct {
+	o    Options
+	vars []workerenv.Var
+}
+
+// New makes an Injector.
+func New(o Options) (*Injector, error) {
+	o.ConfigMap = cmp.Or(o.ConfigMap, "weighbridge")
+	o.Credentials = cmp.Or(o.Credentials, "weighbridge-credentials")
+	o.CA = cmp.Or(o.CA, "weighbridge-ca")
+	o.MemoryLimit = cmp.Or(o.MemoryLimit, "256Mi")
+	o.CPULimit = cmp.Or(o.CPULimit, "2")
+	vars, err := workerenv.Variables(workerenv.Options{
+		Mode: workerenv.Forward, ProxyURL: "http://" + proxyAddress, NoKey: true, Bundle: bundle, Direct: direct(), Placeholder: o.Placeholder,
+	})
+	return &Injector{o: o, vars: vars}, err
+}
+
+// object is a part of a manifest that is only written.
+type object map[string]any
+
+func env(name, value string) object { return object{"name": name, "value": value} }
+
+// restricted is what the Pod Security Standard of that name asks of a
+// container, and a root file system that nobody writes.
+func restricted() object {
+	return object{
+		"runAsNonRoot": true, "runAsUser": user, "runAsGroup": user,
+		"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true,
+		"capabilities":   object{"drop": []string{"ALL"}},
+		"seccompProfile": object{"type": "RuntimeDefault"},
+	}
+}
+
+// initStep writes the bundle and the environment block.
+func (i *Injector) initStep() object {
+	args := []string{
+		"env", "--no-key", "--ca-file", caDir + "/tls.crt", "--proxy-url", "http://" + proxyAddress,
+		"--bundle", bundle, "--out", workerDir + "/env.sh",
+	}
+	for _, d := range direct()[:2] { // a file has no $(…)
+		args = append(args, "--direct", d)
+	}
+	return object{
+		"name": initName, "image": i.o.Image, "command": []string{"/weighbridge"}, "args": args,
+		"securityContext": restricted(),
+		"resources":       object{"requests": object{"cpu": "10m", "memory": "32Mi"}, "limits": object{"cpu": "1", "memory": "64Mi"}},
+		"volumeMounts": []mount{
+			// The certificate alone: the key is the sidecar's.
+			{Name: caVolume, MountPath: caDir + "/tls.crt", SubPath: "tls.crt", ReadOnly: true},
+			{Name: workerVolume, MountPath: workerDir},
+		},
+	}
+}
+
+// sidecar is an init container that goes on running (restartPolicy: Always):
+// it serves before the pod's other init containers start, and ends last.
+func (i *Injector) sidecar() object {
+	check := object{"exec": object{"command": []string{"/weighbridge", "healthcheck"}}}
+	probe := func(period, failures int) object {
+		return object{"exec": check["exec"], "periodSeconds": period, "timeoutSeconds": 5, "failureThreshold": failures}
+	}
+	return object{
+		"name": sidecarName, "image": i.o.Image, "restartPolicy": "Always",
+		"command": []string{"/weighbridge"}, "args": []string{"serve", "--config", configDir + "/weighbridge.yaml"},
+		"env": []object{
+			env("WEIGHBRIDGE_DATA_DIR", "off"), env("WEIGHBRIDGE_STORE_DRIVER", "memory"),
+			env("WEIGHBRIDGE_LISTEN", proxyAddress), env("WEIGHBRIDGE_ADMIN_LISTEN", "off"),
+			env("WEIGHBRIDGE_CA_CERT_FILE", caDir+"/tls.crt"), env("WEIGHBRIDGE_CA_KEY_FILE", caDir+"/tls.key"),
+		},
+		"startupProbe": probe(1, 60), "livenessProbe": probe(20, 3),
+		"securityContext": restricted(),
+		"resources":       object{"requests": object{"cpu": "50m", "memory": "64Mi"}, "limits": object{"cpu": i.o.CPULimit, "memory": i.o.MemoryLimit}},
+		"volumeMounts": []mount{
+			{Name: configVolume, MountPath: configDir, ReadOnly: true},
+			{Name: credentialsVolume, MountPath: credentialsDir, ReadOnly: true},
+			{Name: caVolume, MountPath: caDir, ReadOnly: true},
+		},
+	}
+}
+
+// volumes are what the two mount and, of workerVolume, every container.
+func (o *Options) volumes() []object {
+	return []object{
+		{"name": configVolume, "configMap": object{"name": o.ConfigMap, "defaultMode": readable}},
+		{"name": credentialsVolume, "secret": object{"secretName": o.Credentials, "defaultMode": readable}},
+		{"name": caVolume, "secret": object{"secretName": o.CA, "defaultMode": readable}},
+		{"name": workerVolume, "emptyDir": object{"sizeLimit": "4Mi"}},
+	}
+}
