@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/auth/chain"
 	"github.com/weighbridge/weighbridge/store"
 )
 
@@ -18,6 +19,12 @@ type Record interface {
 	Events(ctx context.Context, since time.Time, yield func(auth.Event) bool) error
 	// Follow goes on with new events until ctx ends or yield returns false.
 	Follow(ctx context.Context, since time.Time, yield func(auth.Event) bool) error
+	// Lines yields the lines of the chains as they are on file, from the file on
+	// in which something at since may stand.
+	Lines(ctx context.Context, since time.Time, yield func(file string, n int, line []byte) bool) error
+	// Verify has v read all that Lines yields, and compares the end with where
+	// the writer stands.
+	Verify(ctx context.Context, v *chain.Verifier) error
 }
 
 // Authority is the interception root as the API shows it.
@@ -122,6 +129,7 @@ func New(o Options) *API {
 	a.links()
 	a.explain()
 	a.record()
+	a.chains()
 	a.system()
 	a.kek()
 	a.backup()

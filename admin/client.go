@@ -42,7 +42,7 @@ func NewLocalClient(dataDir string) *Client {
 // ErrUnreachable is returned where no weighbridge answers.
 var ErrUnreachable = errors.New("no weighbridge is listening")
 
-// Call sends in (nil for none) as JSON and decodes the answer into out (nil
+// Call sends in (nil for none) as JSON, or what an io.Reader holds as it is, and decodes the answer into out (nil
 // to discard it; *[]byte for the bytes themselves). An answer of 400 and above
 // is returned as *Problem.
 func (c *Client) Call(ctx context.Context, method, path string, in, out any) error {
@@ -102,9 +102,27 @@ func (c *Client) Open(ctx context.Context, method, path string, in any) (io.Read
 	return resp.Body, nil
 }
 
+// Upload sends what body holds and decodes the answer into out.
+func (c *Client) Upload(ctx context.Context, path string, body io.Reader, out any) error {
+	return c.Call(ctx, http.MethodPost, path, body, out)
+}
+
+// Download copies a streamed answer to w.
+func (c *Client) Download(ctx context.Context, path string, w io.Writer) error {
+	body, err := c.Open(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = body.Close() }()
+	if _, err := io.Copy(w, body); err != nil {
+		return fmt.Errorf("reading the stream of %s: %w", c.where, err)
+	}
+	return nil
+}
+
 func (c *Client) send(ctx context.Context, method, path string, in any) (*http.Response, error) {
-	var body io.Reader
-	if in != nil {
+	body, stream := in.(io.Reader)
+	if in != nil && !stream {
 		b, err := json.Marshal(in)
 		if err != nil {
 			return nil, err
@@ -115,7 +133,10 @@ func (c *Client) send(ctx context.Context, method, path string, in any) (*http.R
 	if err != nil {
 		return nil, err
 	}
-	if in != nil {
+	switch {
+	case stream:
+		req.Header.Set("Content-Type", "application/x-ndjson")
+	case in != nil:
 		req.Header.Set("Content-Type", "application/json")
 	}
 	resp, err := c.http.Do(req)

@@ -331,7 +331,7 @@ func (a *API) show(c *auth.Credential, st *auth.State) Credential {
 // event starts the record of an administrative act.
 func (a *API) event(_ context.Context, action string) auth.Event {
 	return auth.Event{
-		Time: a.o.Now().UTC(), Action: action, TeamID: a.o.TeamID, Actor: "cli",
+		Time: a.o.Now().UTC(), Action: action, TeamID: a.o.TeamID, Actor: "cli", Address: localAddress,
 		RequestID: auth.NewID(auth.PrefixRequest, a.o.Now()),
 	}
 }

@@ -9,6 +9,9 @@ import (
 // SocketName is the file of the local API in the data directory.
 const SocketName = "admin.sock"
 
+// localAddress is the source address of whoever comes over the socket.
+const localAddress = "local"
+
 // maxSocketPath is what sun_path holds beside its final zero byte (unix(7)).
 const maxSocketPath = 107
 

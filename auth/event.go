@@ -66,10 +66,12 @@ type Event struct {
 	Mode   string `json:"mode,omitempty"`
 	Method string `json:"method,omitempty"`
 	// Host is host[:port]; Path is the escaped path. There is no query.
-	Host   string `json:"host,omitempty"`
-	Path   string `json:"path,omitempty"`
-	Code   Code   `json:"code,omitempty"`
-	Reason string `json:"reason,omitempty"`
+	Host string `json:"host,omitempty"`
+	Path string `json:"path,omitempty"`
+	// Outcome is what came of it in one word: see OutcomeOf.
+	Outcome string `json:"outcome,omitempty"`
+	Code    Code   `json:"code,omitempty"`
+	Reason  string `json:"reason,omitempty"`
 	// Status, Bytes and Duration belong to ActionFinished.
 	Status   int           `json:"status,omitempty"`
 	Bytes    int64         `json:"bytes,omitempty"`
@@ -81,6 +83,34 @@ type Event struct {
 	Writer string `json:"writer,omitempty"`
 	Seq    uint64 `json:"seq,omitempty"`
 	MAC    string `json:"mac,omitempty"`
+}
+
+// The outcomes of events.
+const (
+	// OutcomeOK: it was done.
+	OutcomeOK = "ok"
+	// OutcomeAllowed: the request was let through; what became of it is told by
+	// its ActionFinished.
+	OutcomeAllowed = "allowed"
+	OutcomeDenied  = "denied"
+	// OutcomeFailed: it was let through and did not end well: Code and Reason
+	// say why, or Status what the upstream said.
+	OutcomeFailed = "failed"
+)
+
+// OutcomeOf is the outcome that follows from what e says. An act is on record
+// because it was done.
+func OutcomeOf(e *Event) string {
+	switch {
+	case e.Action == ActionUsed:
+		return OutcomeAllowed
+	case e.Action == ActionDenied:
+		return OutcomeDenied
+	case e.Action == ActionFinished && (e.Status >= 400 || e.Code != "" || e.Status == 0):
+		return OutcomeFailed
+	default:
+		return OutcomeOK
+	}
 }
 
 // Ticket stands for a recorded event on its way to durable storage.

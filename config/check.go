@@ -195,10 +195,13 @@ func (l *loader) checkLimits() {
 	if c.Upstream.IdleTimeout < time.Second && !l.failed("upstream.idle_timeout") {
 		l.wrong("upstream.idle_timeout", fmt.Sprintf("%v is less than a second", c.Upstream.IdleTimeout), "a pause that long is ordinary; take 60s")
 	}
+	if n := c.Audit.MaxSize; n > 0 && n < 16<<20 && !l.failed("audit.max_size") {
+		l.wrong("audit.max_size", fmt.Sprintf("%v is less than 16MiB", n), "so small a record would be gone within minutes; take 1GiB, or 0 for no bound")
+	}
 	// Flags and defaults bypass the parsers, which refuse negative values.
 	for path, v := range map[string]int64{
 		"limits.connections": int64(c.Limits.Connections), "limits.transfers_per_key": int64(c.Limits.TransfersPerKey),
-		"drain": int64(c.Drain), "kek_cache": int64(c.KEKCache), "audit.retention": int64(c.Audit.Retention), "audit.team_quota": int64(c.Audit.TeamQuota),
+		"drain": int64(c.Drain), "kek_cache": int64(c.KEKCache), "audit.retention": int64(c.Audit.Retention), "audit.team_quota": int64(c.Audit.TeamQuota), "audit.max_size": int64(c.Audit.MaxSize),
 	} {
 		if v < 0 {
 			l.wrong(path, "is negative", "")

@@ -81,6 +81,7 @@ type Store struct {
 // Audit says how long and how much is kept on record.
 type Audit struct {
 	Retention time.Duration `yaml:"retention" env:"RETENTION" default:"90d" doc:"How long the record is kept. Whole months are deleted once their last day is older. 0 keeps everything."`
+	MaxSize   Size          `yaml:"max_size" env:"MAX_SIZE" default:"0" doc:"How much the record of use may take on disk, about, before its oldest files are removed; files then end at an eighth of it or with the month. At least 16MiB; 0 is no bound."`
 	TeamQuota Size          `yaml:"team_quota" env:"TEAM_QUOTA" default:"64MiB" doc:"How much one team may write into the record in a minute, with ten minutes' worth in hand, so that it cannot fill the disk for all. Beyond it its requests are refused with audit_unavailable. A request takes about 1 KiB. 0 is no quota."`
 }
 

@@ -12,11 +12,11 @@ import (
 	"github.com/weighbridge/weighbridge/auth/chain"
 )
 
-func verified(t testing.TB, s Store) chain.Report {
+func verified(t testing.TB, s Store) chain.Verdict {
 	t.Helper()
 	v := chain.NewVerifier(s.AuditKeys())
 	check(t, s.Verify(t.Context(), v))
-	return v.Report(true)
+	return v.Verdict(true)
 }
 
 // T59: whatever is done to an event in the store's file is named.

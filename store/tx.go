@@ -53,6 +53,9 @@ func (t *tx) record(ev auth.Event) {
 		ev.Time = t.c.now()
 	}
 	ev.Time = ev.Time.UTC()
+	if ev.Outcome == "" {
+		ev.Outcome = auth.OutcomeOf(&ev)
+	}
 	ev.Writer, ev.Seq, ev.MAC = "", 0, "" // the chain's
 	t.events = append(t.events, ev)
 }

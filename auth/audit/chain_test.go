@@ -16,23 +16,23 @@ import (
 	"github.com/weighbridge/weighbridge/auth/chain"
 )
 
-func verifyDir(t testing.TB, dir string) chain.Report {
+func verifyDir(t testing.TB, dir string) chain.Verdict {
 	t.Helper()
 	v := chain.NewVerifier(testKeys(t))
 	if err := VerifyDir(context.Background(), dir, v); err != nil {
 		t.Fatal(err)
 	}
-	return v.Report(true)
+	return v.Verdict(true)
 }
 
-func wantWhole(t testing.TB, r chain.Report) {
+func wantWhole(t testing.TB, r chain.Verdict) {
 	t.Helper()
 	if !r.OK {
 		t.Errorf("it does not verify: %v", r.Break)
 	}
 }
 
-func wantBreak(t testing.TB, r chain.Report, kind, team string, seq uint64) {
+func wantBreak(t testing.TB, r chain.Verdict, kind, team string, seq uint64) {
 	t.Helper()
 	if r.OK || r.Break.Kind != kind || r.Break.TeamID != team || r.Break.Seq != seq || r.Break.Line == 0 || r.Break.File == "" {
 		t.Errorf("got %+v, want %s of event %d of %q", r.Break, kind, seq, team)
@@ -178,7 +178,7 @@ func TestT59_ACutOffEndIsNamedOnline(t *testing.T) {
 		if err := f.Verify(t.Context(), v); err != nil {
 			t.Fatal(err)
 		}
-		if r := v.Report(true); r.OK || r.Break.Kind != chain.BreakMissing || r.Break.Seq != 23 {
+		if r := v.Verdict(true); r.OK || r.Break.Kind != chain.BreakMissing || r.Break.Seq != 23 {
 			t.Errorf("got %+v, want event 23 missing", r.Break)
 		}
 	})
@@ -328,7 +328,7 @@ func TestRetentionLeavesWhatVerifies(t *testing.T) {
 	if err := f.Verify(t.Context(), v); err != nil {
 		t.Fatal(err)
 	}
-	r := v.Report(true)
+	r := v.Verdict(true)
 	wantWhole(t, r)
 	if !strings.Contains(strings.Join(r.Notes, "\n"), "retention removed the files up to audit-2026-10.jsonl") || r.Chains[1].First == 1 {
 		t.Errorf("got %+v", r)

@@ -46,6 +46,11 @@ func appendEvent(dst []byte, e *auth.Event) []byte {
 	dst = appendField(dst, `,"method":`, e.Method)
 	dst = appendField(dst, `,"host":`, plainHost(e.Host))
 	dst = appendField(dst, `,"path":`, plainPath(e.Path))
+	outcome := e.Outcome
+	if outcome == "" {
+		outcome = auth.OutcomeOf(e)
+	}
+	dst = appendField(dst, `,"outcome":`, outcome)
 	dst = appendField(dst, `,"code":`, string(e.Code))
 	dst = appendField(dst, `,"reason":`, e.Reason)
 	dst = appendNumber(dst, `,"status":`, int64(e.Status))

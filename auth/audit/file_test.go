@@ -36,7 +36,7 @@ func TestRecordIsDurableAndReadBack(t *testing.T) {
 		t.Errorf("ID %q and Time %v were not filled in", got.ID, got.Time)
 	}
 	want := used("req_1")
-	want.ID, want.Time = got.ID, got.Time
+	want.ID, want.Time, want.Outcome = got.ID, got.Time, auth.OutcomeAllowed
 	if got = unchained(got); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}

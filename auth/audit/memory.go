@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/auth/chain"
 )
 
 // Memory keeps events in memory and is durable at once: for tests, and for
@@ -53,6 +54,9 @@ func (m *Memory) Record(e auth.Event) auth.Ticket {
 	}
 	if e.ID == "" {
 		e.ID = auth.NewID(auth.PrefixEvent, e.Time)
+	}
+	if e.Outcome == "" {
+		e.Outcome = auth.OutcomeOf(&e)
 	}
 	if m.limit > 0 && len(m.events) >= 2*m.limit {
 		// Into a new slice: followers and readers still hold the old one.
@@ -124,6 +128,12 @@ func (m *Memory) Follow(ctx context.Context, since time.Time, yield func(auth.Ev
 	}
 }
 
+// Lines yields nothing: what is in memory is in no chain.
+func (m *Memory) Lines(context.Context, time.Time, func(string, int, []byte) bool) error { return nil }
+
+// Verify reads nothing.
+func (m *Memory) Verify(context.Context, *chain.Verifier) error { return nil }
+
 // Close implements the method of [File].
 func (m *Memory) Close() error { return nil }
 
@@ -134,6 +144,8 @@ type sink interface {
 	Err() error
 	Events(ctx context.Context, since time.Time, yield func(auth.Event) bool) error
 	Follow(ctx context.Context, since time.Time, yield func(auth.Event) bool) error
+	Lines(ctx context.Context, since time.Time, yield func(file string, n int, line []byte) bool) error
+	Verify(ctx context.Context, v *chain.Verifier) error
 	Close() error
 }
 

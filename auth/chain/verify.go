@@ -44,7 +44,7 @@ const clockBack = time.Minute
 type Verifier struct {
 	keys   *Keys
 	chains map[id]*reading
-	report Report
+	report Verdict
 
 	file  string
 	inOrd bool // a chained line was seen in this section
@@ -86,7 +86,7 @@ type reading struct {
 // NewVerifier makes a Verifier that has read nothing.
 func NewVerifier(keys *Keys) *Verifier {
 	return &Verifier{keys: keys, chains: map[id]*reading{}, open: map[string]bool{},
-		late: map[string]*Break{}, pruned: map[string]bool{}, report: Report{PublicKey: keys.Public()}}
+		late: map[string]*Break{}, pruned: map[string]bool{}, report: Verdict{PublicKey: keys.Public()}}
 }
 
 // Section begins another file, or a table, whose lines follow.
@@ -193,8 +193,9 @@ func (v *Verifier) of(who id) *reading {
 func (v *Verifier) chained(n int, raw []byte, l *Line) {
 	v.inOrd = true
 	who := id{l.Writer, l.TeamID}
-	r, known := v.chains[who]
+	_, known := v.chains[who]
 	adopt := false
+	var r *reading
 	macBody, sigBody, ok := body(raw, l)
 	claimed, whole := l.Claimed()
 	if !ok || !whole {
@@ -326,6 +327,14 @@ func (v *Verifier) export(n int, raw []byte, l *Line) {
 		v.broken(n, l, BreakHead, "its signature does not fit")
 		return
 	}
+	if l.Action == ActionExportEnd && !v.open[l.Writer] {
+		v.broken(n, l, BreakMissing, "it ends an export, the beginning of which is missing")
+		return
+	}
+	if l.Action == ActionExportBegin && v.open[l.Writer] {
+		v.broken(n, l, BreakReordered, "it begins an export in the midst of one")
+		return
+	}
 	if l.Action == ActionExportBegin {
 		v.inOrd, v.open[l.Writer] = false, true
 	}
@@ -345,7 +354,7 @@ func (v *Verifier) Reached(writer string, at map[string]State, exact bool) {
 	if v.report.Break != nil || v.gap != nil {
 		return
 	}
-	for _, team := range slices.Sorted(maps.Keys(at)) {
+	for _, team := range sorted(at) {
 		want := at[team]
 		var got State
 		if r := v.chains[id{writer, team}]; r != nil {
@@ -364,9 +373,12 @@ func (v *Verifier) Reached(writer string, at map[string]State, exact bool) {
 	}
 }
 
-// Report is the verdict. Whole says that what was read is a whole record, which
+// sorted are the keys of m.
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// Verdict is what was found. Whole says that what was read is a whole record, which
 // begins with its first event or with what retention left.
-func (v *Verifier) Report(whole bool) Report {
+func (v *Verifier) Verdict(whole bool) Verdict {
 	out := v.report
 	if v.gap != nil {
 		b := v.gap.at
@@ -375,7 +387,7 @@ func (v *Verifier) Report(whole bool) Report {
 	if v.torn > 0 {
 		out.Notes = append(out.Notes, fmt.Sprintf("%d lines cannot be read, the first is %s; a crash can tear a line, and where an event is missing for it a break says so", v.torn, v.firstTorn))
 	}
-	for _, writer := range slices.Sorted(maps.Keys(v.late)) {
+	for _, writer := range sorted(v.late) {
 		switch b := v.late[writer]; {
 		case v.pruned[writer]:
 		case whole && out.Break == nil:
@@ -384,7 +396,7 @@ func (v *Verifier) Report(whole bool) Report {
 			out.Notes = append(out.Notes, fmt.Sprintf("%s begins with event %d: what was before is not here", writer, b.Seq))
 		}
 	}
-	for _, writer := range slices.Sorted(maps.Keys(v.open)) {
+	for _, writer := range sorted(v.open) {
 		out.Notes = append(out.Notes, writer+": the export is not whole, its end is missing")
 		if out.Break == nil {
 			out.Break = &Break{Kind: BreakMissing, File: v.file, Writer: writer, Detail: "the end of the export is missing"}

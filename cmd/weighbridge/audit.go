@@ -58,6 +58,7 @@ func (a *app) auditCommand() *cobra.Command {
 	c.Flags().StringVar(&credential, "credential", "", "only events of this credential, by id or name")
 	c.Flags().IntVar(&limit, "limit", 1000, "at most so many, the newest")
 	must(c.RegisterFlagCompletionFunc("key", a.completeKeyFlag), c.RegisterFlagCompletionFunc("credential", a.completeCredentialFlag))
+	c.AddCommand(a.auditVerify(), a.auditExport())
 	return c
 }
 

@@ -215,7 +215,7 @@ func (b *Bridge) openRecord(cfg *config.Config) error {
 		return nil
 	}
 	f, err := audit.OpenFile(filepath.Join(b.dir, auditDir), audit.FileOptions{
-		Keys: b.store.AuditKeys(), Now: b.o.Now, CommitLimit: b.o.CommitLimit, Retention: cfg.Audit.Retention, TeamQuota: int64(cfg.Audit.TeamQuota),
+		Keys: b.store.AuditKeys(), Now: b.o.Now, CommitLimit: b.o.CommitLimit, Retention: cfg.Audit.Retention, MaxSize: int64(cfg.Audit.MaxSize), TeamQuota: int64(cfg.Audit.TeamQuota),
 		Notify: b.recordChanged,
 	})
 	if err != nil {

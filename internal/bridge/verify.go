@@ -3,10 +3,15 @@ package bridge
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 
+	"github.com/weighbridge/weighbridge/admin"
+	"github.com/weighbridge/weighbridge/auth/audit"
+	"github.com/weighbridge/weighbridge/auth/chain"
 	"github.com/weighbridge/weighbridge/config"
 	"github.com/weighbridge/weighbridge/store"
 )
@@ -23,6 +28,40 @@ func Verify(ctx context.Context, cfg *config.Config, environment []string) error
 	if cfg.Store.Driver == "memory" {
 		return nil // it has a KEK of its own
 	}
+	err := readStore(ctx, cfg, environment, nil)
+	if errors.Is(err, store.ErrInUse) {
+		return ErrStoreBusy
+	}
+	return err
+}
+
+// VerifyRecord verifies the record of a data directory in which no weighbridge
+// runs, or the exported one that in holds where it is not nil.
+func VerifyRecord(ctx context.Context, cfg *config.Config, environment []string, name string, in io.Reader) (r chain.Verdict, err error) {
+	read := false
+	err = readStore(ctx, cfg, environment, func(s store.Store) (err error) {
+		read = true
+		if in != nil {
+			r, err = admin.VerifyExport(ctx, s.AuditKeys(), name, in)
+			return err
+		}
+		v := chain.NewVerifier(s.AuditKeys())
+		if err := s.Verify(ctx, v); err != nil {
+			return err
+		}
+		err = audit.VerifyDir(ctx, filepath.Join(cfg.DataDir, auditDir), v)
+		r = v.Verdict(true)
+		return err
+	})
+	if err == nil && !read {
+		err = fmt.Errorf("there is no store in %s, and without it no key to verify with", cfg.DataDir)
+	}
+	return r, err
+}
+
+// readStore opens the store, where there is one that nobody uses, for fn to
+// read; nil looks whether it opens.
+func readStore(ctx context.Context, cfg *config.Config, environment []string, fn func(store.Store) error) error {
 	dir, err := filepath.Abs(cfg.DataDir)
 	if err != nil {
 		return err
@@ -43,9 +82,8 @@ func Verify(ctx context.Context, cfg *config.Config, environment []string) error
 	if err != nil || none {
 		return err
 	}
-	err = store.VerifyBolt(ctx, path, store.Options{KEK: kek})
-	if errors.Is(err, store.ErrInUse) {
-		return ErrStoreBusy
+	if fn == nil {
+		return store.VerifyBolt(ctx, path, store.Options{KEK: kek})
 	}
-	return err
+	return store.ReadBolt(ctx, path, store.Options{KEK: kek}, fn)
 }

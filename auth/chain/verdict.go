@@ -19,8 +19,8 @@ const (
 	BreakHead = "head"
 )
 
-// Report is what a Verifier found.
-type Report struct {
+// Verdict is what a Verifier found.
+type Verdict struct {
 	OK bool `json:"ok" doc:"Whether everything that was read is what was written, and nothing is missing in it."`
 	// PublicKey is what the signatures of heads were verified with.
 	PublicKey string `json:"public_key" doc:"The key that signatures of heads were verified with (Ed25519, base64url)."`

@@ -1,0 +1,128 @@
+package admin
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/auth/chain"
+)
+
+// maxExportLine bounds a line of an exported record; a head with many teams is
+// long.
+const maxExportLine = 64 << 20
+
+type verifyOutput struct{ Body chain.Verdict }
+
+// verifyFileInput is an exported record, read as it comes.
+type verifyFileInput struct {
+	Name string `query:"name" doc:"What the file is called in the answer." default:"the file" maxLength:"512"`
+	body io.Reader
+}
+
+// Resolve keeps the body apart from what huma reads.
+func (in *verifyFileInput) Resolve(hc huma.Context) []error {
+	in.body = hc.BodyReader()
+	return nil
+}
+
+var _ huma.Resolver = (*verifyFileInput)(nil)
+
+type exportInput struct {
+	Since time.Time `query:"since" doc:"From the first event at or after this time."`
+	Until time.Time `query:"until" doc:"Up to the first event at or after this time."`
+}
+
+func (a *API) chains() {
+	tags := []string{"audit"}
+	huma.Register(a.doc, huma.Operation{
+		OperationID: "verify-events", Method: http.MethodGet, Path: "/api/v1/audit/verify",
+		Summary: "Verify the chains of the record", Tags: tags,
+	}, func(ctx context.Context, _ *struct{}) (*verifyOutput, error) {
+		v := chain.NewVerifier(a.o.Store.AuditKeys())
+		if err := a.o.Store.Verify(ctx, v); err != nil {
+			return nil, a.public(err)
+		}
+		if err := a.o.Record.Verify(ctx, v); err != nil {
+			return nil, a.public(err)
+		}
+		return &verifyOutput{v.Verdict(true)}, nil
+	})
+	huma.Register(a.doc, huma.Operation{
+		OperationID: "verify-export", Method: http.MethodPost, Path: "/api/v1/audit/verify",
+		Summary: "Verify an exported record: the body, one JSON event a line", Tags: tags,
+	}, func(ctx context.Context, in *verifyFileInput) (*verifyOutput, error) {
+		r, err := VerifyExport(ctx, a.o.Store.AuditKeys(), in.Name, in.body)
+		if err != nil {
+			return nil, problem(http.StatusBadRequest, "invalid", "the record that was sent cannot be read", "Send lines of JSON, as `weighbridge audit export` writes them.")
+		}
+		return &verifyOutput{r}, nil
+	})
+	huma.Register(a.doc, huma.Operation{
+		OperationID: "export-events", Method: http.MethodGet, Path: "/api/v1/audit/export",
+		Summary: "The record as lines that still verify: acts first, then use", Tags: tags,
+	}, func(ctx context.Context, in *exportInput) (*huma.StreamResponse, error) {
+		// On record before a byte leaves, and so in what is exported.
+		if err := a.o.Store.Record(ctx, a.event(ctx, auth.ActionAuditExport)); err != nil {
+			return nil, a.public(err)
+		}
+		return &huma.StreamResponse{Body: func(hc huma.Context) {
+			hc.SetHeader("Content-Type", "application/x-ndjson")
+			if err := a.export(hc.Context(), hc.BodyWriter(), in); err != nil && hc.Context().Err() == nil {
+				if a.o.Log != nil {
+					a.o.Log(err)
+				}
+				panic(http.ErrAbortHandler) // an export that is cut short does not end cleanly
+			}
+		}}, nil
+	})
+}
+
+// export writes both records, one behind the other.
+func (a *API) export(ctx context.Context, w io.Writer, in *exportInput) error {
+	out := bufio.NewWriterSize(w, 64<<10)
+	exporter := func() *chain.Exporter {
+		return &chain.Exporter{Keys: a.o.Store.AuditKeys(), Since: in.Since, Until: in.Until, Now: a.o.Now(),
+			Write: func(line []byte) error { _, err := out.Write(line); return err }}
+	}
+	acts := exporter()
+	err := a.o.Store.Lines(ctx, time.Time{}, func(_ int, line []byte) bool { return acts.Line(line) })
+	if err = errors.Join(err, acts.Close()); err != nil {
+		return err
+	}
+	use := exporter()
+	err = a.o.Record.Lines(ctx, in.Since, func(_ string, _ int, line []byte) bool { return use.Line(line) })
+	return errors.Join(err, use.Close(), out.Flush())
+}
+
+// VerifyExport verifies an exported record, which name is called in the report.
+func VerifyExport(ctx context.Context, keys *chain.Keys, name string, r io.Reader) (chain.Verdict, error) {
+	v := chain.NewVerifier(keys)
+	v.Section(name, true)
+	in := bufio.NewScanner(r)
+	in.Buffer(make([]byte, 64<<10), maxExportLine)
+	empty := true
+	for n := 1; in.Scan(); n++ {
+		if err := ctx.Err(); err != nil {
+			return chain.Verdict{}, err
+		}
+		empty = empty && len(bytes.TrimSpace(in.Bytes())) == 0
+		if !v.Line(n, in.Bytes()) {
+			break
+		}
+	}
+	if err := in.Err(); err != nil {
+		return chain.Verdict{}, err
+	}
+	if empty {
+		return chain.Verdict{}, errors.New("it is empty")
+	}
+	return v.Verdict(false), nil
+}
