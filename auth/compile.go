@@ -196,6 +196,14 @@ func (c *compiler) key(r *Key) {
 	default:
 		c.fail("API key %q: unknown policy for xet %q; it is pass or hide", r.Name, r.Xet)
 	}
+	if err := r.Limits.Check(); err != nil {
+		c.fail("API key %q: %w", r.Name, err)
+	}
+	for _, p := range r.Sources {
+		if err := CheckSource(p); err != nil {
+			c.fail("API key %q: source %s: %w", r.Name, p, err)
+		}
+	}
 	for _, text := range r.Routes {
 		pattern, err := ParsePattern(text)
 		if err != nil {

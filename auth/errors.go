@@ -23,6 +23,7 @@ const (
 	CodeSignatureInvalid    Code = "signature_invalid"
 	CodeRouteForbidden      Code = "route_forbidden"
 	CodeScopeForbidden      Code = "scope_forbidden"
+	CodeSourceForbidden     Code = "source_forbidden"
 	CodeMisdirected         Code = "misdirected"
 	CodeBadTarget           Code = "bad_target"
 	CodeBadRequest          Code = "bad_request"
@@ -36,6 +37,7 @@ const (
 	CodeUpstreamProtocol    Code = "upstream_protocol"
 	CodeAuditUnavailable    Code = "audit_unavailable"
 	CodeTooManyAttempts     Code = "too_many_attempts"
+	CodeTooManyRequests     Code = "too_many_requests"
 	CodeTooManyTransfers    Code = "too_many_transfers"
 	CodeOverloaded          Code = "overloaded"
 	CodeDraining            Code = "draining"
@@ -70,6 +72,7 @@ var codes = func() map[Code]CodeInfo {
 		{CodeSignatureInvalid, 403, "The request is signed with an S3 access key, and the signature is missing, wrong, expired, or made for another time.", "Check the secret access key and the clock of the client, and let nothing between it and weighbridge change the request."},
 		{CodeRouteForbidden, 403, "The API key is restricted to routes that do not cover the URL.", "Use a key without this restriction, or add the route: `weighbridge key update KEY --route PATTERN`."},
 		{CodeScopeForbidden, 403, "The API key's scope does not allow the request (a write, an account endpoint, or a request that mints write power).", "A download needs no more than scope read; use a key with scope write only where something must be written. Account endpoints are refused for every scope."},
+		{CodeSourceForbidden, 403, "The API key is restricted to source addresses, and the caller's is none of them. What counts is the address that the connection comes from; no header is asked.", "Call from an allowed address, or allow this one: `weighbridge key update KEY --source CIDR`."},
 		{CodeMisdirected, 421, "The request inside a tunnel, or the server name of its TLS handshake, names another host than the CONNECT did.", "Open one tunnel for each host, with matching server name and Host header."},
 		{CodeBadTarget, 400, "The URL or authority is ambiguous or not in canonical form.", "Send the URL in its plain canonical form."},
 		{CodeBadRequest, 400, "The request is malformed, or its framing is ambiguous.", "Send well-formed HTTP/1.1."},
@@ -83,7 +86,8 @@ var codes = func() map[Code]CodeInfo {
 		{CodeUpstreamProtocol, 502, "The upstream's answer is not valid HTTP/1.1.", "Try again; tell the upstream's operator."},
 		{CodeAuditUnavailable, 503, "The audit record cannot be written, so nothing is served.", "Free disk space or repair the audit directory; service resumes by itself."},
 		{CodeTooManyAttempts, 429, "Too many unknown API keys came from this address.", "Wait as Retry-After says, and correct the key."},
-		{CodeTooManyTransfers, 429, "The API key has as many transfers under way as one key may have.", "Wait as Retry-After says, download fewer files at a time, or raise limits.transfers_per_key."},
+		{CodeTooManyRequests, 429, "The API key makes more requests in a second than it may.", "Wait as Retry-After says, ask less often, or raise the key's limit: `weighbridge key update KEY --rate N`."},
+		{CodeTooManyTransfers, 429, "The API key has as many transfers under way as it may have.", "Wait as Retry-After says, download fewer files at a time, or raise the key's limit (`weighbridge key update KEY --transfers N`), or that of all keys (limits.transfers_per_key)."},
 		{CodeOverloaded, 503, "weighbridge is at its limit of connections or memory.", "Wait as Retry-After says."},
 		{CodeDraining, 503, "weighbridge is shutting down and takes no new work.", "Try again; another instance will answer."},
 		{CodeTransferCut, 403, "The operator cut what was in progress, such as by a revocation that does not wait. The worker saw its connection reset.", "Use an API key and a credential that stand."},

@@ -76,7 +76,8 @@ type Event struct {
 	Status   int           `json:"status,omitempty"`
 	Bytes    int64         `json:"bytes,omitempty"`
 	Duration time.Duration `json:"duration_ns,omitempty"`
-	// Count belongs to ActionSummary: how many requests it stands for.
+	// Count belongs to ActionSummary, and to ActionDenied where it is one event
+	// for many: how many requests it stands for.
 	Count int64 `json:"count,omitempty"`
 	// Writer, Seq and MAC tie the event to the one before it of the same team
 	// and writer; the record fills them. See the package auth/chain.

@@ -52,6 +52,9 @@ func (s *Snapshot) IdentifyID(keyID string, now time.Time) (Identity, error) {
 	return identify(k, "API key", now)
 }
 
+// Knows reports whether there is a key with this id, whatever its status.
+func (s *Snapshot) Knows(keyID string) bool { return s.keys[keyID] != nil }
+
 func identify(k *keyEntry, what string, now time.Time) (Identity, error) {
 	if k == nil {
 		return Identity{}, NewError(CodeKeyInvalid, "the presented "+what+" is not known", nil)

@@ -1,6 +1,9 @@
 package auth
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Team is a tenant: it owns credentials, keys, links and audit.
 type Team struct {
@@ -116,6 +119,10 @@ type Key struct {
 	S3 *S3Access `json:"s3,omitempty"`
 	// Routes are canonical URL patterns; empty means no restriction.
 	Routes []string `json:"routes,omitempty"`
+	// Limits bound what the key may take.
+	Limits Limits `json:"limits,omitzero"`
+	// Sources are the networks that it may be used from; empty means anywhere.
+	Sources []netip.Prefix `json:"sources,omitempty"`
 	// Unmatched can only make the listener's policy stricter.
 	Unmatched UnmatchedPolicy `json:"unmatched,omitempty"`
 	// Xet can only make the credential's policy stricter.

@@ -250,6 +250,7 @@ func (x *exchange) pass(h answerHeader, body *wire.Body) *auth.Error {
 		x.transfer.total.Store(n)
 	}
 	body.Share(x.identity.KeyID)
+	body.Pace(x.pace)
 	x.line.stream(body, x.progress, x.resume(h, n), x.end)
 	return nil
 }
@@ -325,7 +326,7 @@ func (x *exchange) masked(out *outgoing, h answerHeader, t *wholeText, mask *scr
 func (x *exchange) lines(h answerHeader, body *wire.Body, mask *scrub.Masker) *auth.Error {
 	h.removeNames(scrub.StaleFields())
 	x.line.make(func(w io.Writer) error {
-		return firstError(mask.Lines(&progressWriter{w, x}, body), body.Err())
+		return firstError(mask.Lines(x.progressing(w), body), body.Err())
 	}, func(sent int64, err error) {
 		_ = body.Close()
 		x.end(sent, err)
@@ -348,7 +349,7 @@ func (x *exchange) part(h answerHeader, text []byte) []byte {
 func (x *exchange) remake(h answerHeader, body *wire.Body, rewrite auth.BodyRewrite) *auth.Error {
 	x.remade(h)
 	x.line.make(func(w io.Writer) error {
-		return firstError(rewrite(&progressWriter{w, x}, body), body.Err())
+		return firstError(rewrite(x.progressing(w), body), body.Err())
 	}, func(sent int64, err error) {
 		_ = body.Close()
 		x.end(sent, err)
@@ -367,7 +368,7 @@ func (x *exchange) rest(h answerHeader, head wholeText, body *wire.Body, rewrite
 		x.remade(h)
 	}
 	x.line.make(func(w io.Writer) error {
-		return firstError(rewrite(&progressWriter{w, x}, io.MultiReader(bytes.NewReader(head.bytes), body)), body.Err())
+		return firstError(rewrite(x.progressing(w), io.MultiReader(bytes.NewReader(head.bytes), body)), body.Err())
 	}, func(sent int64, err error) {
 		_ = body.Close()
 		head.drop()
@@ -391,16 +392,4 @@ func (x *exchange) remade(h answerHeader) {
 		h.Del(n)
 	}
 	h.removeNames(scrub.StaleFields())
-}
-
-// progressWriter counts a body that is made.
-type progressWriter struct {
-	w io.Writer
-	x *exchange
-}
-
-func (p *progressWriter) Write(b []byte) (int, error) {
-	n, err := p.w.Write(b)
-	p.x.progress(int64(n))
-	return n, err
 }

@@ -57,6 +57,9 @@ func (x *exchange) judge() *auth.Error {
 		if err := x.identify(); err != nil {
 			return err
 		}
+		if err := x.meter(); err != nil {
+			return err
+		}
 		if err := x.decide(); err != nil {
 			return err
 		}

@@ -98,7 +98,7 @@ func (x *exchange) log(sent int64, cause error, seconds float64) {
 	switch {
 	case x.mode == own && x.failure == nil:
 		e = l.Debug()
-	case x.identity.KeyID == "":
+	case x.identity.KeyID == "", x.failure != nil && gathers(x.failure.Code):
 		e = x.p.strangers.Info()
 	case x.failure != nil && x.status >= 500:
 		e = l.Warn()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/weighbridge/weighbridge/auth"
 	"github.com/weighbridge/weighbridge/proxy/box"
+	"github.com/weighbridge/weighbridge/proxy/wire"
 )
 
 // mode is how a request came to us.
@@ -91,7 +92,11 @@ type exchange struct {
 	admitted bool
 	transfer *transfer
 	// occupies is the key whose transfers this one is counted among, or empty.
-	occupies  string
+	occupies string
+	// metered says that it is counted among the requests of its key, pace is
+	// that of its bodies, or nil.
+	metered   bool
+	pace      *wire.Pace
 	firstByte time.Duration
 	// status is that of the answer as the worker sees it.
 	status  int

@@ -66,6 +66,9 @@ func (x *exchange) frontRequest() *auth.Error {
 		x.who = evidence{front: entry.Identify}
 		// Whoever it is is authenticated; whether it may ask is the road's to say.
 		x.identity, _ = entry.Identify(x.snap, x.at)
+		if err := x.identity.From(x.peer); err != nil {
+			return err
+		}
 		if err != nil && entry.Target.Host != "" {
 			_ = x.aim(entry.Target) // for the record
 		}
@@ -119,6 +122,9 @@ func (x *exchange) arrival() auth.Arrival {
 func (x *exchange) frontReply(r *auth.Reply) *auth.Error {
 	for {
 		if err := x.identify(); err != nil {
+			return err
+		}
+		if err := x.meter(); err != nil {
 			return err
 		}
 		x.decision, x.decided = auth.Decision{Outcome: auth.Bare, Reason: "weighbridge answers it itself"}, true

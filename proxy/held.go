@@ -47,6 +47,7 @@ func (h *held) Read([]byte) (int, error) { return 0, io.ErrNoProgress }
 // WriteTo implements io.WriterTo. The first Write, which takes the head along,
 // is made for an empty body too.
 func (h *held) WriteTo(w io.Writer) (int64, error) {
+	w = h.x.paced(w)
 	for rest := h.text; ; {
 		n, err := w.Write(rest[:min(len(rest), heldPiece)])
 		h.sent += int64(n)

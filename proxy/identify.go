@@ -112,6 +112,9 @@ func (x *exchange) identify() *auth.Error {
 		}
 		return e
 	}
+	if err := id.From(x.peer); err != nil {
+		return err
+	}
 	x.p.shares.Seen(id.KeyID)
 	return nil
 }

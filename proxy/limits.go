@@ -87,5 +87,11 @@ type retryAfter struct {
 	cause error
 }
 
-func (r *retryAfter) Error() string { return r.cause.Error() }
+func (r *retryAfter) Error() string {
+	if r.cause == nil {
+		return "try again in " + r.wait.String()
+	}
+	return r.cause.Error()
+}
+
 func (r *retryAfter) Unwrap() error { return r.cause }

@@ -82,7 +82,7 @@ func (x *exchange) outgoing(whole bool) (*outgoing, *auth.Error) {
 	case x.hasBody:
 		out.bytes = x.body
 	case x.length != 0:
-		out.stream, out.length = x.requestBody(), x.length
+		out.stream, out.length = x.pace.Reader(x.transfer.ctx, x.requestBody()), x.length
 	}
 	return out, nil
 }

@@ -45,9 +45,12 @@ func (x *exchange) occupy() *auth.Error {
 		return nil
 	}
 	limit := x.policy.keyTransfers
+	if own := x.identity.Limits().Transfers; own > 0 {
+		limit = own
+	}
 	if !x.p.busy.take(x.identity.KeyID, limit) {
 		return auth.NewError(auth.CodeTooManyTransfers, "the API key "+strconv.Quote(x.identity.KeyName)+" has "+strconv.Itoa(limit)+
-			" transfers under way, which is as many as one key may have", nil)
+			" transfers under way, which is as many as it may have", nil)
 	}
 	x.occupies = x.identity.KeyID
 	return nil

@@ -36,6 +36,8 @@ type Proxy struct {
 	tunnels   tunnels
 	masks     masks
 	busy      busy
+	meters    meters
+	repeats   repeats
 
 	// implied are the listeners that may imply the default key, by address.
 	implied  sync.Map
@@ -177,6 +179,7 @@ func (p *Proxy) Close() (err error) {
 			err = errors.New("proxy: requests that were cut did not end in time")
 		}
 		close(p.closed)
+		p.repeats.close(p.o.Now(), true, p.record)
 		p.client.Close()
 		if e := p.shares.Close(); err == nil {
 			err = e

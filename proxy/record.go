@@ -84,8 +84,14 @@ func (x *exchange) recordDenial(err *auth.Error) {
 	if d := &x.decision; d.Detail != "" && d.Code == err.Code {
 		e.Reason += "; " + d.Detail
 	}
-	x.p.o.Recorder.Record(e)
+	if gathers(err.Code) && !x.p.repeats.add(e, e.Time) {
+		return
+	}
+	x.p.record(e)
 }
+
+// record puts an event on record that nobody waits for.
+func (p *Proxy) record(e auth.Event) { p.o.Recorder.Record(e) }
 
 // recordEnd records how what was admitted last ended. sent is what the worker
 // has got by now of the whole answer.

@@ -140,6 +140,7 @@ func (r *rest) ask(sent int64) (*wire.Body, *setback) {
 		return nil, s
 	}
 	body.Share(x.identity.KeyID)
+	body.Pace(x.pace)
 	return body, nil
 }
 

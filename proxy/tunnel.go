@@ -32,6 +32,9 @@ func (x *exchange) blindTunnel(d auth.ConnectDecision) *auth.Error {
 		x.decision.Outcome = auth.Deny
 		return auth.NewError(auth.CodePortForbidden, "CONNECT to port "+portOf(x.uri)+" is not allowed", nil)
 	}
+	if err := x.meter(); err != nil {
+		return err
+	}
 	if err := x.occupy(); err != nil {
 		return err
 	}
@@ -53,9 +56,9 @@ func (x *exchange) blindTunnel(d auth.ConnectDecision) *auth.Error {
 	x.firstByte = p.o.Now().Sub(x.started)
 	ctx, cancel := context.WithCancel(context.Background())
 	x.transfer = p.transfers.add(ctx, cancel, x)
-	b := &blindOne{who: x.who, cancel: x.transfer.cancel}
+	b := &blindOne{who: x.who, peer: x.peer, cancel: x.transfer.cancel}
 	p.tunnels.add(b)
-	if !p.stands(b.who) { // what was revoked since the decision may have been cut already
+	if !p.stands(b) { // what was revoked since the decision may have been cut already
 		b.cancel()
 	}
 	x.line.hijack(func(c net.Conn, early []byte) {
@@ -74,7 +77,12 @@ func (x *exchange) copyBlindly(ctx context.Context, c, upstream net.Conn, early 
 	}
 	upstream = wire.NewConn(upstream)
 	if x.target.Port == 443 {
+		// Who has lost the tunnel does not get to say hello.
+		stop := context.AfterFunc(ctx, func() { wire.Reset(c) })
 		hello, err := readHello(c, x.target.Host)
+		if !stop() {
+			err = errors.Join(context.Cause(ctx), err)
+		}
 		if err == nil {
 			_, err = upstream.Write(hello)
 		}
@@ -84,7 +92,7 @@ func (x *exchange) copyBlindly(ctx context.Context, c, upstream net.Conn, early 
 		}
 	}
 	_, down, err = wire.Tunnel(ctx, c, upstream, wire.TunnelOptions{
-		Buffers: x.p.buffers, Shares: x.p.shares, Key: x.identity.KeyID,
+		Buffers: x.p.buffers, Shares: x.p.shares, Key: x.identity.KeyID, Pace: x.pace,
 		OnProgress: func(_, down int64) {
 			x.transfer.bytes.Add(down)
 		},
@@ -148,6 +156,7 @@ type tunnels struct {
 // blindOne is who opened a blind tunnel, and how it is closed.
 type blindOne struct {
 	who    evidence
+	peer   string // as of exchange
 	cancel context.CancelFunc
 }
 
@@ -172,24 +181,25 @@ func (t *tunnels) len() int {
 }
 
 // check closes the tunnels of those who may not have them any more.
-func (t *tunnels) check(stands func(evidence) bool) {
+func (t *tunnels) check(stands func(*blindOne) bool) {
 	t.mu.Lock()
 	open := slices.Clone(t.open)
 	t.mu.Unlock()
 	for _, b := range open {
-		if !stands(b.who) {
+		if !stands(b) {
 			b.cancel()
 		}
 	}
 }
 
-// stands reports whether who opened a blind tunnel is still somebody.
-func (p *Proxy) stands(who evidence) bool {
-	if who.implied && who.id != p.policy.Load().defaultKey {
+// stands reports whether who opened a blind tunnel is still somebody, who may
+// still come from there.
+func (p *Proxy) stands(b *blindOne) bool {
+	if b.who.implied && b.who.id != p.policy.Load().defaultKey {
 		return false
 	}
-	_, err := who.identify(p.o.Snapshot(), p.o.Now())
-	return err == nil
+	id, err := b.who.identify(p.o.Snapshot(), p.o.Now())
+	return err == nil && id.From(b.peer) == nil
 }
 
 // watchTunnels runs until Close.
@@ -202,6 +212,8 @@ func (p *Proxy) watchTunnels() {
 			return
 		case <-tick.C:
 			p.tunnels.check(p.stands)
+			p.repeats.close(p.o.Now(), false, p.record)
+			p.meters.sweep(p.o.Snapshot())
 		}
 	}
 }

@@ -194,7 +194,7 @@ func normalKey(k auth.Key) auth.Key {
 }
 
 func cloneKey(k auth.Key) auth.Key {
-	k.Routes = slices.Clone(k.Routes)
+	k.Routes, k.Sources = slices.Clone(k.Routes), slices.Clone(k.Sources)
 	if k.Previous != nil {
 		old := *k.Previous
 		old.Until = normalTime(old.Until)

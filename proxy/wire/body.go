@@ -42,6 +42,7 @@ type Body struct {
 	client   net.Conn
 	progress func(n int64)
 	key      string
+	pace     *Pace
 }
 
 var (
@@ -243,6 +244,9 @@ func (b *Body) Memory() ([]byte, bool) {
 // Share says whose stream it is: see Shares. Without it the stream is one of a
 // key that is nobody's.
 func (b *Body) Share(key string) { b.key = key }
+
+// Pace sets the pace of WriteTo; nil is none.
+func (b *Body) Pace(p *Pace) { b.pace = p }
 
 // Attach hands b to resp: in memory it becomes resp's body and b is closed;
 // otherwise it becomes resp's body stream, which the Server streams and

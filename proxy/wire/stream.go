@@ -35,6 +35,8 @@ func (b *Body) WriteTo(w io.Writer) (n int64, err error) {
 		}
 		return 0, b.err
 	}
+	b.pace.begin()
+	defer b.pace.end()
 	var down *Conn // of the worker
 	sink := w
 	if b.client != nil {
@@ -93,12 +95,20 @@ func (b *Body) pump(sink io.Writer, down *Conn, upTLS, downTLS bool) (err error)
 		}
 		l.giveBack()
 	}()
-	buf := *l.copy
+	whole := *l.copy
 	// A write batch is sent when it has no room for another piece with its
 	// records, and when nothing more is here to be sent with it.
-	room := len(buf) + len(buf)>>8 + 1<<10
+	room := len(whole) + len(whole)>>8 + 1<<10
 	for {
 		b.dropReader()
+		buf := whole
+		if b.pace != nil {
+			piece, err := b.paced(turn, int64(len(whole)))
+			if err != nil {
+				return err
+			}
+			buf = whole[:piece]
+		}
 		turn.step()
 		n, pause, rerr := 0, false, error(nil)
 		for n < len(buf) && rerr == nil {
@@ -109,9 +119,10 @@ func (b *Body) pump(sink io.Writer, down *Conn, upTLS, downTLS bool) (err error)
 				break // more would have to be waited for
 			}
 		}
+		b.pace.giveBack(int64(len(buf) - n))
 		if n > 0 {
 			m, werr := sink.Write(buf[:n])
-			if werr == nil && downTLS && (pause || len(down.wbuf)-down.n < room) {
+			if werr == nil && downTLS && (pause || b.pace != nil || len(down.wbuf)-down.n < room) {
 				werr = down.Flush()
 			}
 			if werr != nil {
@@ -134,6 +145,24 @@ func (b *Body) pump(sink io.Writer, down *Conn, upTLS, downTLS bool) (err error)
 			return b.err
 		}
 	}
+}
+
+// paced waits, without a turn, until bytes may be moved and returns how many,
+// at most want.
+func (b *Body) paced(t *turn, want int64) (int64, error) {
+	if b.pace == nil {
+		return want, nil
+	}
+	t.give()
+	if b.left >= 0 {
+		want = min(want, b.left)
+	}
+	n, err := b.pace.take(b.ctx, want)
+	if err != nil {
+		b.fail(err)
+		return 0, b.err
+	}
+	return n, nil
 }
 
 // splice moves a body of known length between two plain TCP connections inside
@@ -159,8 +188,13 @@ func (b *Body) splice(down *Conn) (done bool, err error) {
 	b.dropReader()
 	first := true
 	for b.left > 0 {
+		most, err := b.paced(s.turn, b.left)
+		if err != nil {
+			return true, err
+		}
 		s.turn.step()
-		n, fromUpstream, err := s.step(b.left)
+		n, fromUpstream, err := s.step(most)
+		b.pace.giveBack(most - n)
 		s.turn.count(int(n))
 		b.left -= n
 		b.moved(n)

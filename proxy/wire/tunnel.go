@@ -18,6 +18,8 @@ type TunnelOptions struct {
 	// Shares give the tunnel turns as one of Key's streams; nil lets it run.
 	Shares *Shares
 	Key    string
+	// Pace bounds both directions together; nil is none.
+	Pace *Pace
 	// Idle ends the tunnel after no byte moved in either direction. Default
 	// 10 min.
 	Idle time.Duration
@@ -37,7 +39,7 @@ func Tunnel(ctx context.Context, worker, upstream net.Conn, o TunnelOptions) (up
 	if o.Idle <= 0 {
 		o.Idle = defaultTunnelIdle
 	}
-	t := &tunnel{o: o}
+	t := &tunnel{o: o, ctx: ctx}
 	t.last.Store(time.Now().UnixNano())
 	t.breakUp = func() { Reset(worker); Reset(upstream) }
 	stop := context.AfterFunc(ctx, t.breakUp)
@@ -53,6 +55,7 @@ func Tunnel(ctx context.Context, worker, upstream net.Conn, o TunnelOptions) (up
 
 // tunnel is what both directions share.
 type tunnel struct {
+	ctx     context.Context
 	o       TunnelOptions
 	last    atomic.Int64 // when a byte moved, in either direction
 	breakUp func()
@@ -87,6 +90,8 @@ func (t *tunnel) oneWay(dst, src net.Conn, n *int64, report func(int64)) (err er
 		to = NewConn(dst)
 		dst = to
 	}
+	t.o.Pace.begin()
+	defer t.o.Pace.end()
 	from.setReadIdle(t.o.Idle)
 	to.setWriteIdle(t.o.Idle)
 	moved := func(k int64) { *n += k; report(k) }
@@ -107,8 +112,16 @@ func (t *tunnel) oneWay(dst, src net.Conn, n *int64, report func(int64)) (err er
 // splice moves until an error; io.EOF is the clean end.
 func (t *tunnel) splice(s *splicer, moved func(int64)) error {
 	for {
+		if t.o.Pace != nil {
+			s.turn.give()
+		}
+		most, err := t.o.Pace.take(t.ctx, math.MaxInt64)
+		if err != nil {
+			return err
+		}
 		s.turn.step()
-		n, fromSrc, err := s.step(math.MaxInt64)
+		n, fromSrc, err := s.step(most)
+		t.o.Pace.giveBack(most - n)
 		s.turn.count(int(n))
 		if n > 0 {
 			moved(n)
@@ -127,7 +140,12 @@ func (t *tunnel) copy(dst, src net.Conn, moved func(int64)) error {
 	buf := t.o.Buffers.get(smallCopy)
 	defer t.o.Buffers.put(buf)
 	for {
-		n, err := src.Read(*buf)
+		most, err := t.o.Pace.take(t.ctx, int64(len(*buf)))
+		if err != nil {
+			return err
+		}
+		n, err := src.Read((*buf)[:most])
+		t.o.Pace.giveBack(most - int64(n))
 		if n > 0 {
 			if _, werr := dst.Write((*buf)[:n]); werr != nil {
 				return werr
