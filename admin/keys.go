@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"sort"
 	"time"
 
@@ -21,6 +22,8 @@ type Key struct {
 	Scope       string     `json:"scope" enum:"read,write"`
 	Preview     string     `json:"preview" doc:"The beginning of the key."`
 	Routes      []string   `json:"routes,omitempty" doc:"URL patterns that the key is restricted to."`
+	Limits      *Limits    `json:"limits,omitempty" doc:"What it may take."`
+	Sources     []string   `json:"sources,omitempty" doc:"Networks that it may be used from; none means anywhere."`
 	Unmatched   string     `json:"unmatched,omitempty" doc:"A stricter policy than the listener's for URLs that no credential matches."`
 	Xet         string     `json:"xet,omitempty" doc:"hide keeps xet from the worker, whatever the credential says."`
 	HasURLKey   bool       `json:"has_url_key"`
@@ -38,8 +41,10 @@ type Key struct {
 type NewKey struct {
 	Name        string     `json:"name" minLength:"1" maxLength:"128"`
 	Scope       string     `json:"scope,omitempty" enum:"read,write" doc:"read unless stated."`
-	ExpiresAt   *time.Time `json:"expires_at,omitempty"`
+	ExpiresAt   *time.Time `json:"expires_at,omitempty" doc:"1 to 365 days from now; never where not given."`
 	Routes      []string   `json:"routes,omitempty"`
+	Limits      *Limits    `json:"limits,omitempty"`
+	Sources     []string   `json:"sources,omitempty" doc:"Networks (CIDR) or addresses that it may be used from. What counts is the address that a connection comes from."`
 	Unmatched   string     `json:"unmatched,omitempty" enum:"pass,deny"`
 	Xet         string     `json:"xet,omitempty" enum:"pass,hide" doc:"hide keeps xet from the worker; pass, or nothing, leaves it to the credential."`
 	URLKey      bool       `json:"url_key,omitempty" doc:"Also make a URL key: a read-only alias for clients that can only be given a URL."`
@@ -48,13 +53,15 @@ type NewKey struct {
 
 // KeyPatch is what changing an API key takes; what is left out stays.
 type KeyPatch struct {
-	Name      *string    `json:"name,omitempty" minLength:"1" maxLength:"128"`
-	Scope     *string    `json:"scope,omitempty" enum:"read,write"`
-	ExpiresAt *time.Time `json:"expires_at,omitempty" doc:"The zero time means never."`
-	Routes    *[]string  `json:"routes,omitempty" doc:"An empty list lifts the restriction."`
-	Unmatched *string    `json:"unmatched,omitempty" enum:",pass,deny"`
-	Xet       *string    `json:"xet,omitempty" enum:",pass,hide"`
-	URLKey    *bool      `json:"url_key,omitempty" doc:"true makes a new URL key, false ends it."`
+	Name      *string      `json:"name,omitempty" minLength:"1" maxLength:"128"`
+	Scope     *string      `json:"scope,omitempty" enum:"read,write"`
+	ExpiresAt *time.Time   `json:"expires_at,omitempty" doc:"1 to 365 days from now. The zero time means never."`
+	Routes    *[]string    `json:"routes,omitempty" doc:"An empty list lifts the restriction."`
+	Limits    *LimitsPatch `json:"limits,omitempty" doc:"What is left out stays; 0 lifts a limit."`
+	Sources   *[]string    `json:"sources,omitempty" doc:"An empty list lifts the restriction."`
+	Unmatched *string      `json:"unmatched,omitempty" enum:",pass,deny"`
+	Xet       *string      `json:"xet,omitempty" enum:",pass,hide"`
+	URLKey    *bool        `json:"url_key,omitempty" doc:"true makes a new URL key, false ends it."`
 }
 
 type keyOutput struct{ Body Key }
@@ -104,17 +111,24 @@ func (a *API) keys() {
 
 // endKey revokes an API key.
 func (a *API) endKey(ctx context.Context, ref string, now bool) (*keyOutput, error) {
-	k, err := a.findKey(ctx, ref)
-	if err == nil {
-		err = a.revokeKey(ctx, k.ID)
-	}
+	k, err := a.endKeyOf(ctx, ref, now, a.findKey)
 	if err != nil {
 		return nil, err
 	}
-	if now && a.o.Cut != nil {
+	return a.key(ctx, k.ID)
+}
+
+// endKeyOf revokes a key of the kind that find finds. now also cuts what is
+// under way with it.
+func (a *API) endKeyOf(ctx context.Context, ref string, now bool, find func(context.Context, string) (*auth.Key, error)) (*auth.Key, error) {
+	k, err := find(ctx, ref)
+	if err == nil {
+		err = a.revokeKey(ctx, k.ID)
+	}
+	if err == nil && now && a.o.Cut != nil {
 		a.o.Cut(Cut{KeyID: k.ID})
 	}
-	return a.key(ctx, k.ID)
+	return k, err
 }
 
 // deleteKey deletes a key of the kind that find finds.
@@ -158,7 +172,13 @@ func (a *API) createKey(ctx context.Context, in NewKey) (*keyOutput, error) {
 	if k.Routes, err = a.routes(in.Routes); err != nil {
 		return nil, err
 	}
-	if k.ExpiresAt, err = a.ends(in.ExpiresAt); err != nil {
+	if k.ExpiresAt, err = a.keyEnd(in.ExpiresAt); err != nil {
+		return nil, err
+	}
+	if k.Limits, err = checkLimits(in.Limits); err != nil {
+		return nil, err
+	}
+	if k.Sources, err = readSources(in.Sources); err != nil {
 		return nil, err
 	}
 	credentials, err := a.credentialIDs(ctx, in.Credentials)
@@ -188,6 +208,17 @@ func (a *API) updateKey(ctx context.Context, ref string, in KeyPatch) (*keyOutpu
 			return nil, err
 		}
 	}
+	var sources []netip.Prefix
+	if in.Sources != nil {
+		var err error
+		if sources, err = readSources(*in.Sources); err != nil {
+			return nil, err
+		}
+	}
+	end, err := a.keyEnd(in.ExpiresAt)
+	if err != nil {
+		return nil, err
+	}
 	var urlKey auth.Secret
 	if in.URLKey != nil && *in.URLKey {
 		urlKey = auth.NewURLKey()
@@ -212,7 +243,13 @@ func (a *API) updateKey(ctx context.Context, ref string, in KeyPatch) (*keyOutpu
 			row.Xet = auth.XetPolicy(*in.Xet)
 		}
 		if in.ExpiresAt != nil {
-			row.ExpiresAt = in.ExpiresAt.UTC()
+			row.ExpiresAt = end
+		}
+		if in.Sources != nil {
+			row.Sources = sources
+		}
+		if err := in.Limits.apply(&row.Limits); err != nil {
+			return err
 		}
 		if in.URLKey != nil {
 			row.URLKeyHash = auth.KeyHash{}
@@ -302,7 +339,7 @@ func (a *API) reveal(ctx context.Context, ref string, key, urlKey auth.Secret) (
 func (a *API) showKey(k *auth.Key, st *auth.State) Key {
 	out := Key{
 		ID: k.ID, Name: k.Name, Status: k.Status(a.o.Now()), Scope: string(k.Scope), Preview: k.Preview,
-		Routes: k.Routes, Unmatched: string(k.Unmatched), Xet: string(k.Xet), HasURLKey: !k.URLKeyHash.IsZero(),
+		Routes: k.Routes, Limits: showLimits(k.Limits), Sources: showSources(k.Sources), Unmatched: string(k.Unmatched), Xet: string(k.Xet), HasURLKey: !k.URLKeyHash.IsZero(),
 		Credentials: []Ref{}, Declarative: k.Declarative, CreatedAt: k.CreatedAt,
 	}
 	if out.Scope == "" {

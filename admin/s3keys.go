@@ -28,6 +28,8 @@ type S3Key struct {
 	Buckets         []string          `json:"buckets,omitempty" doc:"The buckets it may touch; none means all that its credentials cover."`
 	Prefixes        []string          `json:"prefixes,omitempty" doc:"What an object's key must begin with; none means every object."`
 	Aliases         map[string]string `json:"aliases,omitempty" doc:"What workers call a bucket, or BUCKET/PREFIX/."`
+	Limits          *Limits           `json:"limits,omitempty" doc:"What it may take."`
+	Sources         []string          `json:"sources,omitempty" doc:"Networks that it may be used from; none means anywhere."`
 	Credentials     []Ref             `json:"credentials" doc:"The credentials it is linked to."`
 	CreatedAt       time.Time         `json:"created_at"`
 	ExpiresAt       *time.Time        `json:"expires_at,omitempty"`
@@ -42,7 +44,9 @@ type NewS3Key struct {
 	Buckets     []string          `json:"buckets,omitempty"`
 	Prefixes    []string          `json:"prefixes,omitempty"`
 	Aliases     map[string]string `json:"aliases,omitempty"`
-	ExpiresAt   *time.Time        `json:"expires_at,omitempty"`
+	Limits      *Limits           `json:"limits,omitempty"`
+	Sources     []string          `json:"sources,omitempty" doc:"Networks (CIDR) or addresses that it may be used from. What counts is the address that a connection comes from."`
+	ExpiresAt   *time.Time        `json:"expires_at,omitempty" doc:"1 to 365 days from now; never where not given."`
 	Credentials []string          `json:"credentials,omitempty" doc:"Credentials to link it to, by id or name."`
 }
 
@@ -80,12 +84,9 @@ func (a *API) s3Keys() {
 	}, func(ctx context.Context, in *RefInput) (*s3KeyOutput, error) {
 		return a.revealS3Key(ctx, in.Ref, auth.Secret{})
 	})
-	huma.Register(a.doc, onRef("revoke-s3-key", http.MethodPost, s3KeysPath+"/{ref}/revoke", "Revoke an S3 access key, for good", "s3-keys"),
-		func(ctx context.Context, in *RefInput) (*s3KeyOutput, error) {
-			k, err := a.s3Key(ctx, in.Ref)
-			if err == nil {
-				err = a.revokeKey(ctx, k.ID)
-			}
+	revokes(a, onRef("revoke-s3-key", http.MethodPost, s3KeysPath+"/{ref}/revoke", "Revoke an S3 access key, for good", "s3-keys"),
+		func(ctx context.Context, ref string, now bool) (*s3KeyOutput, error) {
+			k, err := a.endKeyOf(ctx, ref, now, a.s3Key)
 			if err != nil {
 				return nil, err
 			}
@@ -129,7 +130,13 @@ func (a *API) createS3Key(ctx context.Context, in *NewS3Key) (*s3KeyOutput, erro
 		return nil, invalid("body", err.Error(), "")
 	}
 	var err error
-	if k.ExpiresAt, err = a.ends(in.ExpiresAt); err != nil {
+	if k.ExpiresAt, err = a.keyEnd(in.ExpiresAt); err != nil {
+		return nil, err
+	}
+	if k.Limits, err = checkLimits(in.Limits); err != nil {
+		return nil, err
+	}
+	if k.Sources, err = readSources(in.Sources); err != nil {
 		return nil, err
 	}
 	k.Preview = k.S3.AccessKeyID
@@ -182,7 +189,7 @@ func (a *API) showS3Key(k *auth.Key, st *auth.State) S3Key {
 	out := S3Key{
 		ID: k.ID, Name: k.Name, Status: shown.Status, AccessKeyID: k.S3.AccessKeyID, Permission: PermissionRead,
 		Buckets: k.S3.Buckets, Prefixes: k.S3.Prefixes, Aliases: k.S3.Aliases,
-		Credentials: shown.Credentials, CreatedAt: k.CreatedAt, ExpiresAt: shown.ExpiresAt, RevokedAt: shown.RevokedAt,
+		Limits: shown.Limits, Sources: shown.Sources, Credentials: shown.Credentials, CreatedAt: k.CreatedAt, ExpiresAt: shown.ExpiresAt, RevokedAt: shown.RevokedAt,
 	}
 	if k.Scope == auth.ScopeWrite {
 		out.Permission = PermissionReadWrite

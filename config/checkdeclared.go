@@ -47,6 +47,17 @@ func (l *loader) checkKeys() {
 		l.checkKeyValue(path+".value", k.Value, auth.HashAPIKey, auth.KeyPrefix, values)
 		l.checkKeyValue(path+".url_key", k.URLKey, auth.HashURLKey, auth.URLKeyPrefix, values)
 		l.checkPatterns(path+".routes", k.Routes, l.owner, nil)
+		if err := k.Limits.Limits().Check(); err != nil && !l.failed(path+".limits") {
+			l.wrong(path+".limits", err.Error(), "")
+		}
+		for j, p := range k.Sources {
+			if err := auth.CheckSource(p); err != nil && !l.failed(item(path+".sources", j)) {
+				l.wrong(item(path+".sources", j), err.Error(), "")
+			}
+		}
+		if k.Expires.Sub(l.o.Now()) > auth.MaxLife {
+			l.wrong(path+".expires", fmt.Sprintf("%s is more than 365 days ahead", k.Expires.Format(time.RFC3339)), "a key ends within 365 days, or never: leave it out")
+		}
 		if !k.Expires.IsZero() && k.Expires.Before(l.o.Now()) {
 			l.warn(path+".expires", fmt.Sprintf("the key %q expired at %s", show(k.Name), k.Expires.Format(time.RFC3339)), "")
 		}

@@ -109,7 +109,7 @@ type S3 struct {
 // Limits bound what workers may take.
 type Limits struct {
 	Connections     int `yaml:"connections" env:"CONNECTIONS" default:"0" doc:"Worker connections in all, tunnels among them. What is beyond gets 503 with overloaded. 0 is no limit but that of open files."`
-	TransfersPerKey int `yaml:"transfers_per_key" env:"TRANSFERS_PER_KEY" default:"4096" doc:"Transfers of one API key under way at a time, blind tunnels among them. What is beyond gets 429 with too_many_transfers. 0 is no limit."`
+	TransfersPerKey int `yaml:"transfers_per_key" env:"TRANSFERS_PER_KEY" default:"4096" doc:"Transfers of one API key under way at a time, blind tunnels among them, unless the key has a limit of its own. What is beyond gets 429 with too_many_transfers. 0 is no limit."`
 }
 
 // Credential is a declarative credential.
@@ -127,11 +127,26 @@ type Key struct {
 	Value       Source               `yaml:"value" env:"VALUE" example:"{file: /run/secrets/trainer-key}" doc:"The key itself, wbk_ and at least 40 alphanumerics: {env: NAME} or {file: PATH}."`
 	URLKey      Source               `yaml:"url_key" env:"URL_KEY" example:"{file: /run/secrets/trainer-url-key}" doc:"Its URL key, wbu_ and at least 40 alphanumerics, for clients that can only be given a URL."`
 	Scope       auth.Scope           `yaml:"scope" env:"SCOPE" default:"read" oneof:"read write" doc:"read for downloads, write where something must be uploaded."`
-	Expires     time.Time            `yaml:"expires" env:"EXPIRES" example:"2027-06-30" doc:"When it ends: a date (its first moment, UTC) or an RFC 3339 time. Empty is never."`
+	Expires     time.Time            `yaml:"expires" env:"EXPIRES" example:"2027-06-30" doc:"When it ends: a date (its first moment, UTC) or an RFC 3339 time, at most 365 days ahead. Empty is never."`
 	Routes      []string             `yaml:"routes" env:"ROUTES" example:"huggingface.co/my-org/*" doc:"URL patterns that the key is restricted to. Empty is no restriction."`
+	Limits      KeyLimits            `yaml:"limits" env:"LIMITS" doc:"What it may take."`
+	Sources     []netip.Prefix       `yaml:"sources" env:"SOURCES" example:"10.20.0.0/16" doc:"Networks (CIDR) that it may be used from; what is elsewhere gets 403 with source_forbidden. What counts is the address that a connection comes from. Empty is anywhere."`
 	Unmatched   auth.UnmatchedPolicy `yaml:"unmatched" env:"UNMATCHED" oneof:"pass deny" doc:"pass or deny for URLs that no linked credential matches; can only be stricter than the mode's policy. Empty takes that policy."`
 	Xet         auth.XetPolicy       `yaml:"xet" env:"XET" oneof:"pass hide" doc:"hide keeps the Hub's xet protocol from the worker, whatever the credential says. Empty, or pass, leaves it to the credential's field xet."`
 	Credentials []string             `yaml:"credentials" env:"CREDENTIALS" example:"hub" doc:"Names of the credentials it may use, beside those that name this key."`
+}
+
+// KeyLimits bound what one key may take.
+type KeyLimits struct {
+	Rate      float64 `yaml:"rate" env:"RATE" default:"0" doc:"Requests a second, in the long run. What is beyond gets 429 with too_many_requests. 0 is no limit."`
+	Burst     int     `yaml:"burst" env:"BURST" default:"0" doc:"How many requests may come at once. 0 is one second's worth, and one at least."`
+	Transfers int     `yaml:"transfers" env:"TRANSFERS" default:"0" doc:"Transfers under way at a time, in place of limits.transfers_per_key. 0 is that."`
+	Bandwidth Size    `yaml:"bandwidth" env:"BANDWIDTH" default:"0" doc:"Bytes of bodies a second, of all its transfers together and in either direction: they are slowed down. 1KiB at least; 0 is no limit."`
+}
+
+// Limits are l in the words of the records.
+func (l KeyLimits) Limits() auth.Limits {
+	return auth.Limits{Rate: l.Rate, Burst: l.Burst, Transfers: l.Transfers, Bandwidth: int64(l.Bandwidth)}
 }
 
 // Source says where a value comes from: exactly one of the three. The zero

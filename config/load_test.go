@@ -66,8 +66,9 @@ func TestEveryFieldIsAVariable(t *testing.T) {
 		"CREDENTIALS_0_NAME=hub", "CREDENTIALS_0_PROVIDER=huggingface", "CREDENTIALS_0_FIELDS_TOKEN=CANARY", "CREDENTIALS_0_PATTERNS=huggingface.co/a/*", "CREDENTIALS_0_KEYS=trainer",
 		"CREDENTIALS_1_NAME=api", "CREDENTIALS_1_PROVIDER=http_api_key", "CREDENTIALS_1_FIELDS_HEADER_NAME=X-Key", "CREDENTIALS_1_FIELDS_HEADERVALUE_FILE=" + tmp + "/token",
 		"CREDENTIALS_1_PATTERNS=api.example.com/*",
-		"KEYS_0_NAME=trainer", "KEYS_0_VALUE_FILE=" + tmp + "/key", "KEYS_0_URL_KEY_ENV=URLKEY", "KEYS_0_SCOPE=write", "KEYS_0_EXPIRES=2099-01-02",
-		"KEYS_0_ROUTES=huggingface.co/a/*", "KEYS_0_UNMATCHED=deny", "KEYS_0_XET=hide", "KEYS_0_CREDENTIALS=api",
+		"KEYS_0_NAME=trainer", "KEYS_0_VALUE_FILE=" + tmp + "/key", "KEYS_0_URL_KEY_ENV=URLKEY", "KEYS_0_SCOPE=write", "KEYS_0_EXPIRES=2027-01-02",
+		"KEYS_0_ROUTES=huggingface.co/a/*", "KEYS_0_LIMITS_RATE=0.5", "KEYS_0_LIMITS_BURST=3", "KEYS_0_LIMITS_TRANSFERS=4", "KEYS_0_LIMITS_BANDWIDTH=100MiB", "KEYS_0_SOURCES=10.1.0.0/16,fd00::/8",
+		"KEYS_0_UNMATCHED=deny", "KEYS_0_XET=hide", "KEYS_0_CREDENTIALS=api",
 	}
 	for i := range environ {
 		environ[i] = envPrefix + environ[i]
@@ -90,8 +91,9 @@ func TestEveryFieldIsAVariable(t *testing.T) {
 			{Name: "api", Provider: "http_api_key", Fields: map[string]Source{"headerName": {Env: "WEIGHBRIDGE_CREDENTIALS_1_FIELDS_HEADER_NAME"}, "headerValue": {File: tmp + "/token"}}, Patterns: []string{"api.example.com/*"}},
 		},
 		Keys: []Key{{
-			Name: "trainer", Value: Source{File: tmp + "/key"}, URLKey: Source{Env: "URLKEY"}, Scope: "write", Expires: time.Date(2099, 1, 2, 0, 0, 0, 0, time.UTC),
-			Routes: []string{"huggingface.co/a/*"}, Unmatched: "deny", Xet: "hide", Credentials: []string{"api"},
+			Name: "trainer", Value: Source{File: tmp + "/key"}, URLKey: Source{Env: "URLKEY"}, Scope: "write", Expires: time.Date(2027, 1, 2, 0, 0, 0, 0, time.UTC),
+			Routes: []string{"huggingface.co/a/*"}, Limits: KeyLimits{0.5, 3, 4, 100 << 20}, Sources: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd00::/8")},
+			Unmatched: "deny", Xet: "hide", Credentials: []string{"api"},
 		}},
 	}
 	if !reflect.DeepEqual(l.Config, want) {

@@ -90,7 +90,7 @@ func singleName(t reflect.Type) string {
 		return "boolean"
 	case reflect.Uint16:
 		return "port"
-	case reflect.Int:
+	case reflect.Int, reflect.Float64:
 		return "number"
 	default:
 		return "text"

@@ -71,6 +71,12 @@ func setText(dst reflect.Value, text string) *mistake {
 			return &mistake{fmt.Sprintf("%q is not a port", show(text)), "write a number from 1 to 65535"}
 		}
 		dst.SetUint(n)
+	case reflect.Float64:
+		f, err := strconv.ParseFloat(text, 64)
+		if err != nil || !(f >= 0) || math.IsInf(f, 0) {
+			return &mistake{fmt.Sprintf("%q is not a number", show(text)), "write a number such as 10 or 0.5; 0 is no limit"}
+		}
+		dst.SetFloat(f)
 	case reflect.Int:
 		n, err := strconv.ParseUint(text, 10, 31)
 		if err != nil {
@@ -117,6 +123,12 @@ func parseDuration(text string) (time.Duration, error) {
 func isNumber(s string) bool {
 	_, err := strconv.ParseFloat(s, 64)
 	return err == nil
+}
+
+// ParseSize reads a number of bytes as the configuration does, such as 100MiB.
+func ParseSize(text string) (Size, error) {
+	n, err := parseSize(text)
+	return Size(n), err
 }
 
 // parseSize reads bytes with an IEC or SI unit.

@@ -29,20 +29,26 @@ func (a *app) apiKeys() resource[admin.Key] {
 func (a *app) keyCreate() *cobra.Command {
 	var in admin.NewKey
 	var expires string
+	var limits limitFlags
 	c := &cobra.Command{
 		Use: "create --name N", Short: "Create an API key; it is shown once", Args: noArgs,
-		Example: "  weighbridge key create --name trainer --expires 90d --credential hub",
+		Example: "  weighbridge key create --name trainer --expires 90d --credential hub --transfers 8 --bandwidth 100MiB --source 10.20.0.0/16",
 		RunE: func(c *cobra.Command, _ []string) error {
 			var err error
 			if in.ExpiresAt, err = a.end(expires); err != nil {
 				return err
 			}
+			if in.Limits, err = limits.fresh(); err != nil {
+				return err
+			}
+			in.Sources = limits.sources
 			return a.apiKeys().call(c.Context(), http.MethodPost, keysPath, in)
 		},
 	}
 	c.Flags().StringVar(&in.Name, "name", "", "name, unique among API keys")
 	c.Flags().StringVar(&in.Scope, "scope", "read", "read, or write where something must be uploaded")
-	c.Flags().StringVar(&expires, "expires", "", "when it ends: 90d, or a date (never where not given)")
+	c.Flags().StringVar(&expires, "expires", "", "when it ends, in 1 to 365 days: 90d, or a date (never where not given)")
+	limits.register(c.Flags())
 	c.Flags().StringArrayVar(&in.Routes, "route", nil, "URL pattern that the key is restricted to (repeatable)")
 	c.Flags().StringVar(&in.Unmatched, "unmatched", "", "pass or deny URLs that no credential matches; can only be stricter than the listener")
 	c.Flags().StringVar(&in.Xet, "xet", "", "pass or hide xet; can only be stricter than the credential")
@@ -62,6 +68,7 @@ func (a *app) keyUpdate() *cobra.Command {
 	var name, scope, expires, unmatched, xet string
 	var routes []string
 	var urlKey bool
+	var limits limitFlags
 	c := &cobra.Command{
 		Use: "update ID|NAME", Short: "Change an API key", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeKeys,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -83,10 +90,7 @@ func (a *app) keyUpdate() *cobra.Command {
 				in.URLKey = &urlKey
 			}
 			if f.Changed("route") {
-				if len(routes) == 1 && routes[0] == "" {
-					routes = []string{}
-				}
-				in.Routes = &routes
+				in.Routes = oneEmpty(routes)
 			}
 			if f.Changed("expires") {
 				var err error
@@ -94,15 +98,20 @@ func (a *app) keyUpdate() *cobra.Command {
 					return err
 				}
 			}
+			if err := limits.patch(f, &in); err != nil {
+				return err
+			}
 			if in == (admin.KeyPatch{}) {
-				return usage("nothing to change: give --name, --scope, --expires, --route, --unmatched, --xet or --url-key")
+				return usage("nothing to change: give --name, --scope, --expires, --route, --rate, --burst, --transfers, --bandwidth, --source, --unmatched, --xet or --url-key")
 			}
 			return a.apiKeys().call(c.Context(), http.MethodPatch, a.apiKeys().of(args[0]), in)
 		},
 	}
 	c.Flags().StringVar(&name, "name", "", "new name")
 	c.Flags().StringVar(&scope, "scope", "", "read or write")
-	c.Flags().StringVar(&expires, "expires", "", "90d, a date, or never")
+	c.Flags().StringVar(&expires, "expires", "", "90d, a date in 1 to 365 days, or never")
+	limits.register(c.Flags())
+	c.Flags().Lookup("source").Usage = "replaces all networks that it may be used from (repeatable); one empty value lifts the restriction"
 	c.Flags().StringArrayVar(&routes, "route", nil, "replaces all routes (repeatable); one empty value lifts the restriction")
 	c.Flags().StringVar(&unmatched, "unmatched", "", "pass, deny, or empty for the listener's policy")
 	c.Flags().StringVar(&xet, "xet", "", "pass, hide, or empty for the credential's policy")
@@ -129,6 +138,7 @@ func (a *app) keyText(w io.Writer, k *admin.Key) {
 		kv = append(kv, "key", k.Preview)
 	}
 	kv = append(kv, "credentials", refs(k.Credentials), "routes", list(k.Routes), "unmatched", k.Unmatched, "xet", k.Xet)
+	kv = append(kv, limitsText(k.Limits, k.Sources)...)
 	if k.HasURLKey && k.URLKey == "" {
 		kv = append(kv, "url key", "yes")
 	}

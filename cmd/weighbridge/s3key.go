@@ -21,7 +21,7 @@ func (a *app) s3KeyCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 	keys := a.s3Keys()
 	c.AddCommand(a.s3KeyCreate(), a.s3KeyList(), keys.show(),
-		keys.act("revoke", "Revoke an S3 access key, for good", "Revoke S3 access key %q? Every new request is refused at once; transfers in progress finish.", "/revoke", nil),
+		keys.revoke("Revoke an S3 access key, for good"),
 		keys.act("regenerate", "Make a new secret and end the old one in a single step", "Regenerate S3 access key %q? The old secret ends at once.", "/regenerate", nil),
 		keys.remove("its links", ""))
 	return c
@@ -35,6 +35,7 @@ func (a *app) s3KeyCreate() *cobra.Command {
 	var in admin.NewS3Key
 	var expires string
 	var aliases []string
+	var limits limitFlags
 	c := &cobra.Command{
 		Use: "create --name N --credential C", Short: "Create an S3 access key; its secret is shown once", Args: noArgs,
 		Example: "  weighbridge s3-key create --name trainer --credential models --bucket acme-models --prefix sd/ --expires 90d",
@@ -43,6 +44,10 @@ func (a *app) s3KeyCreate() *cobra.Command {
 			if in.ExpiresAt, err = a.end(expires); err != nil {
 				return err
 			}
+			if in.Limits, err = limits.fresh(); err != nil {
+				return err
+			}
+			in.Sources = limits.sources
 			for _, s := range aliases {
 				name, to, ok := strings.Cut(s, "=")
 				if !ok {
@@ -61,7 +66,8 @@ func (a *app) s3KeyCreate() *cobra.Command {
 	c.Flags().StringArrayVar(&in.Buckets, "bucket", nil, "bucket that it may touch (repeatable; all that its credentials cover where not given)")
 	c.Flags().StringArrayVar(&in.Prefixes, "prefix", nil, "what the key of an object must begin with (repeatable)")
 	c.Flags().StringArrayVar(&aliases, "alias", nil, "NAME=BUCKET or NAME=BUCKET/PREFIX/: what workers call it (repeatable)")
-	c.Flags().StringVar(&expires, "expires", "", "when it ends: 90d, or a date (never where not given)")
+	c.Flags().StringVar(&expires, "expires", "", "when it ends, in 1 to 365 days: 90d, or a date (never where not given)")
+	limits.register(c.Flags())
 	c.Flags().StringArrayVar(&in.Credentials, "credential", nil, "credential to link it to, by id or name (repeatable)")
 	must(c.MarkFlagRequired("name"), c.MarkFlagRequired("credential"), c.RegisterFlagCompletionFunc("credential", a.completeCredentialFlag))
 	return c
@@ -76,6 +82,7 @@ func (a *app) s3KeyList() *cobra.Command {
 func (a *app) s3KeyText(w io.Writer, k *admin.S3Key) {
 	kv := []string{"name", k.Name, "id", k.ID, "status", k.Status, "permission", k.Permission, "access key id", k.AccessKeyID,
 		"buckets", list(k.Buckets), "prefixes", list(k.Prefixes), "credentials", refs(k.Credentials)}
+	kv = append(kv, limitsText(k.Limits, k.Sources)...)
 	for _, name := range slices.Sorted(maps.Keys(k.Aliases)) {
 		kv = append(kv, "alias", name+" → "+k.Aliases[name])
 	}

@@ -101,7 +101,7 @@ func declaredKey(loaded *config.Loaded, k *config.Key) (store.DeclaredKey, error
 	}
 	d.Key = auth.Key{
 		Name: k.Name, Scope: k.Scope, Preview: value.Preview(), Hash: hash,
-		Unmatched: k.Unmatched, Xet: k.Xet, ExpiresAt: k.Expires,
+		Unmatched: k.Unmatched, Xet: k.Xet, ExpiresAt: k.Expires, Limits: k.Limits.Limits(), Sources: k.Sources,
 	}
 	if !k.URLKey.IsZero() {
 		urlKey, err := loaded.Value(k.URLKey)

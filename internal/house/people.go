@@ -1,6 +1,7 @@
 package house
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"time"
@@ -51,6 +52,18 @@ func (h *House) AddS3Key(in admin.NewS3Key) admin.S3Key {
 	h.Call(http.MethodPost, "/api/v1/s3-keys", in, &out)
 	h.Watch.Add(CanaryOf(out.SecretAccessKey))
 	return out
+}
+
+// EndKey gives a key an end, which may be sooner than the API takes one.
+func (h *House) EndKey(name string, end time.Time) {
+	h.t.Helper()
+	_, err := h.Bridge.Store().UpdateKey(context.Background(), h.Bridge.Team().ID, name, func(k *auth.Key) error {
+		k.ExpiresAt = end.UTC()
+		return nil
+	}, auth.Event{Actor: "house"})
+	if err != nil {
+		h.t.Fatal(err)
+	}
 }
 
 // Link lets a key use a credential, Unlink stops it; both by id or name.

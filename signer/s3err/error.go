@@ -79,7 +79,7 @@ func fromHouse(e *auth.Error) *Error {
 		out.Code = InvalidRequest
 	case auth.CodeHeaderTooLarge:
 		out.Code = RequestHeaderTooLarge
-	case auth.CodeTooManyAttempts, auth.CodeOverloaded:
+	case auth.CodeTooManyAttempts, auth.CodeTooManyRequests, auth.CodeTooManyTransfers, auth.CodeOverloaded:
 		out.Code = SlowDown
 	case auth.CodeUpstreamUnreachable, auth.CodeUpstreamTimeout, auth.CodeUpstreamTLS, auth.CodeUpstreamProtocol,
 		auth.CodeAuditUnavailable, auth.CodeDraining, auth.CodeCredentialFailed:

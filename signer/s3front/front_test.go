@@ -252,7 +252,7 @@ func TestRefusalsThatPassAreWordedAsSuch(t *testing.T) {
 	y := newYard(t)
 	inner := deny(auth.CodeKeyInvalid, s3err.InvalidAccessKeyID, "unknown", "")
 	for code, want := range map[auth.Code]string{
-		auth.CodeTooManyAttempts: "SlowDown", auth.CodeAuditUnavailable: "ServiceUnavailable", auth.CodeDraining: "ServiceUnavailable",
+		auth.CodeTooManyAttempts: "SlowDown", auth.CodeTooManyRequests: "SlowDown", auth.CodeTooManyTransfers: "SlowDown", auth.CodeAuditUnavailable: "ServiceUnavailable", auth.CodeDraining: "ServiceUnavailable",
 	} {
 		r := y.front.Refuse(auth.NewError(code, "later", inner), "/b/k", "req_1")
 		if !strings.Contains(string(r.Body), "<Code>"+want+"<") || r.Status < 429 {

@@ -56,7 +56,7 @@ func TestT57_EachRequestInAKeptTunnelIsDecidedAfresh(t *testing.T) {
 		}, auth.CodeCredentialNotUsable, nil},
 		{"extended credential", func() { credential(admin.CredentialPatch{ExpiresAt: ptr(now.now().Add(1000 * time.Hour))}) }, "", rotated},
 		{"expired key", func() {
-			update(admin.KeyPatch{ExpiresAt: ptr(now.now().Add(time.Hour))})
+			h.EndKey("w", now.now().Add(time.Hour))
 			now.jump(2 * time.Hour)
 		}, auth.CodeKeyExpired, nil},
 		{"extended key", func() { update(admin.KeyPatch{ExpiresAt: &time.Time{}}) }, "", rotated},
@@ -160,9 +160,8 @@ func TestT57_BlindTunnelsEndWithTheirKey(t *testing.T) {
 	t.Parallel()
 	var now clock
 	h := house.New(t, house.Options{Empty: true, Now: now.now, Mount: mount(t, map[string]http.Handler{blindHost: files(origin.Text("weights"))})})
-	expires := now.now().Add(time.Hour)
-	open := func(name string, until *time.Time) *raw {
-		key := h.AddKey(admin.NewKey{Name: name, ExpiresAt: until}).Key
+	open := func(name string) *raw {
+		key := h.AddKey(admin.NewKey{Name: name}).Key
 		c := dial(t, h)
 		if r := c.connect(key, blindHost+":443"); r.status != 200 {
 			t.Fatal(r)
@@ -173,7 +172,8 @@ func TestT57_BlindTunnelsEndWithTheirKey(t *testing.T) {
 		}
 		return inside
 	}
-	revoked, expired, other := open("revoked", nil), open("expired", &expires), open("other", nil)
+	revoked, expired, other := open("revoked"), open("expired"), open("other")
+	h.EndKey("expired", now.now().Add(time.Hour))
 	for what, c := range map[string]struct {
 		tunnel *raw
 		end    func()

@@ -104,7 +104,10 @@ func (x *refusalHouse) provocations() map[auth.Code][]func() reply {
 	made := func(in admin.NewKey) string { return x.AddKey(in).Key }
 	unlinked := made(admin.NewKey{Name: "unlinked", Unmatched: "deny"})
 	routed := made(admin.NewKey{Name: "routed", Credentials: []string{"hub"}, Routes: []string{"elsewhere.example.com/*"}})
-	expiring := made(admin.NewKey{Name: "expiring", Credentials: []string{"hub"}, ExpiresAt: ptr(x.now.now().Add(time.Minute))})
+	expiring := made(admin.NewKey{Name: "expiring", Credentials: []string{"hub"}})
+	x.EndKey("expiring", x.now.now().Add(time.Minute))
+	metered := made(admin.NewKey{Name: "metered", Credentials: []string{"hub"}, Limits: &admin.Limits{Rate: auth.MinRate}})
+	elsewhere := made(admin.NewKey{Name: "elsewhere", Credentials: []string{"hub"}, Sources: []string{"192.0.2.0/24"}})
 	revoked := made(admin.NewKey{Name: "revoked", Credentials: []string{"hub"}})
 	x.Call(http.MethodPost, "/api/v1/keys/revoked/revoke", nil, nil)
 	x.AddCredential(admin.NewCredential{Name: "ending", Provider: "http_bearer", Keys: []string{"hub"}, ExpiresAt: ptr(x.now.now().Add(time.Minute)),
@@ -112,6 +115,7 @@ func (x *refusalHouse) provocations() map[auth.Code][]func() reply {
 	sealed := x.reverse("GET", key, "/"+hub.Host+"/"+hub.SampleGated+"/resolve/main/"+escape(hub.SamplePlus), "").header.Get("Location")
 	sealed = strings.TrimPrefix(sealed, "http://localhost")
 	x.now.jump(2 * time.Hour)
+	x.reverse("GET", metered, gated, "") // the one that it may ask
 
 	both := func(key, host, path string) []func() reply {
 		return []func() reply{
@@ -135,9 +139,11 @@ func (x *refusalHouse) provocations() map[auth.Code][]func() reply {
 			func() reply { return x.reverse("GET", auth.NewAPIKey().Reveal(), gated, "") },
 			func() reply { return dial(x.t, x.House).connect(auth.NewAPIKey().Reveal(), hub.Host+":443") },
 		},
-		auth.CodeKeyExpired:     both(expiring, hub.Host, gatedPath),
-		auth.CodeKeyRevoked:     both(revoked, hub.Host, gatedPath),
-		auth.CodeRouteForbidden: both(routed, hub.Host, gatedPath),
+		auth.CodeKeyExpired:      both(expiring, hub.Host, gatedPath),
+		auth.CodeKeyRevoked:      both(revoked, hub.Host, gatedPath),
+		auth.CodeSourceForbidden: both(elsewhere, hub.Host, gatedPath),
+		auth.CodeTooManyRequests: both(metered, hub.Host, gatedPath),
+		auth.CodeRouteForbidden:  both(routed, hub.Host, gatedPath),
 		auth.CodeScopeForbidden: {
 			func() reply { return x.reverse("DELETE", key, gated, "") },
 			func() reply { return x.forward(key, hub.Host, "GET", "/api/whoami-v2", "") },

@@ -257,7 +257,8 @@ func TestS3FrontKeepsToTheKey(t *testing.T) {
 	c := &clock{}
 	h, s3 := frontHouse(t, house.Options{Now: c.now})
 	soon := c.now().Add(time.Hour)
-	part := s3Worker{t: t, h: h, key: h.AddS3Key(admin.NewS3Key{Name: "part", Buckets: []string{"models"}, Prefixes: []string{"sd/"}, Credentials: []string{"storage"}, ExpiresAt: &soon})}
+	part := s3Worker{t: t, h: h, key: h.AddS3Key(admin.NewS3Key{Name: "part", Buckets: []string{"models"}, Prefixes: []string{"sd/"}, Credentials: []string{"storage"}})}
+	h.EndKey("part", soon)
 	all := s3Worker{t: t, h: h, key: h.AddS3Key(admin.NewS3Key{Name: "all", Credentials: []string{"storage"}})}
 	none := s3Worker{t: t, h: h, key: h.AddS3Key(admin.NewS3Key{Name: "none"})}
 	for _, x := range []struct {

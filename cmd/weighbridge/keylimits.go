@@ -1,0 +1,107 @@
+package main
+
+import (
+	"strconv"
+
+	"github.com/spf13/pflag"
+
+	"github.com/weighbridge/weighbridge/admin"
+	"github.com/weighbridge/weighbridge/config"
+)
+
+// limitFlags are the flags that say what a key may take, and from where.
+type limitFlags struct {
+	rate             float64
+	burst, transfers int
+	bandwidth        string
+	sources          []string
+}
+
+func (l *limitFlags) register(f *pflag.FlagSet) {
+	f.Float64Var(&l.rate, "rate", 0, "requests a second, such as 20 or 0.5 (0 is no limit)")
+	f.IntVar(&l.burst, "burst", 0, "how many requests may come at once (0 is one second's worth)")
+	f.IntVar(&l.transfers, "transfers", 0, "transfers under way at a time (0 is limits.transfers_per_key)")
+	f.StringVar(&l.bandwidth, "bandwidth", "", "bytes a second of all its transfers together, such as 100MiB (0 is no limit)")
+	f.StringArrayVar(&l.sources, "source", nil, "network (CIDR) or address that it may be used from (repeatable)")
+}
+
+// bytes reads --bandwidth.
+func (l *limitFlags) bytes() (int64, error) {
+	if l.bandwidth == "" {
+		return 0, nil
+	}
+	n, err := config.ParseSize(l.bandwidth)
+	if err != nil {
+		return 0, usage("--bandwidth %q: give a size such as 100MiB: %v", l.bandwidth, err)
+	}
+	return int64(n), nil
+}
+
+// fresh is what a new key takes.
+func (l *limitFlags) fresh() (*admin.Limits, error) {
+	n, err := l.bytes()
+	out := admin.Limits{Rate: l.rate, Burst: l.burst, Transfers: l.transfers, Bandwidth: n}
+	if err != nil || out == (admin.Limits{}) {
+		return nil, err
+	}
+	return &out, nil
+}
+
+// patch puts what was given of them into p.
+func (l *limitFlags) patch(f *pflag.FlagSet, p *admin.KeyPatch) error {
+	var limits admin.LimitsPatch
+	if f.Changed("rate") {
+		limits.Rate = &l.rate
+	}
+	if f.Changed("burst") {
+		limits.Burst = &l.burst
+	}
+	if f.Changed("transfers") {
+		limits.Transfers = &l.transfers
+	}
+	if f.Changed("bandwidth") {
+		n, err := l.bytes()
+		if err != nil {
+			return err
+		}
+		limits.Bandwidth = &n
+	}
+	if limits != (admin.LimitsPatch{}) {
+		p.Limits = &limits
+	}
+	if f.Changed("source") {
+		p.Sources = oneEmpty(l.sources)
+	}
+	return nil
+}
+
+// oneEmpty is a list that replaces another, where one empty value stands for
+// an empty list.
+func oneEmpty(values []string) *[]string {
+	if len(values) == 1 && values[0] == "" {
+		values = []string{}
+	}
+	return &values
+}
+
+// limitsText are pairs for a person.
+func limitsText(l *admin.Limits, sources []string) []string {
+	kv := []string{"sources", list(sources)}
+	if l == nil {
+		return kv
+	}
+	number := func(n int) string {
+		if n == 0 {
+			return ""
+		}
+		return strconv.Itoa(n)
+	}
+	rate, bandwidth := "", ""
+	if l.Rate > 0 {
+		rate = strconv.FormatFloat(l.Rate, 'g', -1, 64) + " requests a second"
+	}
+	if l.Bandwidth > 0 {
+		bandwidth = config.Size(l.Bandwidth).String() + " a second"
+	}
+	return append(kv, "rate", rate, "burst", number(l.Burst), "transfers", number(l.Transfers), "bandwidth", bandwidth)
+}
