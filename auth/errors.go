@@ -111,6 +111,10 @@ func Codes() []CodeInfo {
 	return out
 }
 
+// ErrOutdated is in the error of who opens a credential by a decision that was
+// made before the credential was replaced or deleted: to decide anew may help.
+var ErrOutdated = errors.New("the decision is older than the credential")
+
 // Error has two faces: Code, Reason and Next are public and hold no secret
 // and no query; Cause is for the log of the operator only and is never sent.
 type Error struct {

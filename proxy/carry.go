@@ -33,7 +33,10 @@ func (x *exchange) road() *auth.Error {
 		switch {
 		case learned && err == nil:
 			// Once more, as what was learned has it.
-			x.restart()
+			x.restart(nil)
+		case err != nil && x.outdated(err):
+			// Once more, with what the credential is by now.
+			x.restart(err)
 		case err != nil && x.repeats(err):
 			// Once more, as it was.
 		case !again || err != nil:
@@ -43,7 +46,7 @@ func (x *exchange) road() *auth.Error {
 			// It is asked for again without Range: a new request, decided,
 			// recorded and signed as such.
 			whole = true
-			x.restart()
+			x.restart(nil)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"math/rand/v2"
 	"strconv"
@@ -35,6 +34,9 @@ type more struct {
 	// learned says that the request was asked once more because of what its
 	// signer learned of the answer.
 	learned bool
+	// outdated says that the request was decided anew because its credential
+	// had been replaced meanwhile.
+	outdated bool
 	// reason says in the record what a request goes on with.
 	reason string
 	// sent is what the worker had got when the request before this one ended;
@@ -62,6 +64,26 @@ func (x *exchange) again(sent int64, failure *auth.Error) {
 	x.admitted = false
 	x.policy = x.p.policy.Load()
 	x.id = auth.NewID(auth.PrefixRequest, x.at)
+}
+
+// newsWait is how long is waited for the snapshot to show what the store, as
+// it signs, is seen to know already: it comes a moment later.
+const newsWait = time.Second
+
+// outdated reports whether a request that could not be signed is to be decided
+// anew: its credential was replaced or deleted between the decision and the
+// signature. Nothing has been sent then. It happens once for each exchange.
+func (x *exchange) outdated(err *auth.Error) bool {
+	if x.more.outdated || !errors.Is(err, auth.ErrOutdated) {
+		return false
+	}
+	x.more.outdated = true
+	for d := time.Millisecond; x.p.o.Snapshot() == x.snap; d *= 2 {
+		if d > newsWait || x.p.o.Wait(x.transfer.ctx, d) != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // pause waits before another request. It reports false where there is none:
@@ -97,16 +119,4 @@ func (x *exchange) resuming(sent int64, cause error) {
 	x.p.o.Logger.Info().Str("request_id", x.id).Str("url", x.target.Redacted()).Str("key_id", x.identity.KeyID).
 		Int64("bytes", sent).Int("attempt", x.more.attempts).Str("code", string(e.Code)).Str("reason", e.Reason).
 		Str("cause", withoutQueries(cause.Error())).Msg("the answer broke off and is resumed")
-}
-
-// wait is Options.Wait by the machine's clock.
-func wait(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

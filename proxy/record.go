@@ -119,11 +119,11 @@ func (x *exchange) recordEnd(sent int64, failure *auth.Error, now time.Time) {
 	x.more.sent = sent
 }
 
-// restart ends one request to the upstream and makes the exchange ready for
-// another one in its place.
-func (x *exchange) restart() {
+// restart ends one request to the upstream, with failure where it is not nil,
+// and makes the exchange ready for another one in its place.
+func (x *exchange) restart(failure *auth.Error) {
 	x.refresh()
-	x.recordEnd(0, nil, x.at)
+	x.recordEnd(0, failure, x.at)
 	x.admitted, x.status = false, 0
 	x.id = auth.NewID(auth.PrefixRequest, x.at)
 }

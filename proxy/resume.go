@@ -134,7 +134,7 @@ func (r *rest) ask(sent int64) (*wire.Body, *setback) {
 	})
 	switch {
 	case err != nil:
-		return nil, &setback{err: err, passing: passes(err)}
+		return nil, &setback{err: err, passing: passes(err) || x.outdated(err)}
 	case s != nil:
 		_ = body.Close()
 		return nil, s

@@ -21,11 +21,13 @@ func (c *core) OpenFields(ctx context.Context, credentialID string, version uint
 	err := c.view(ctx, func(m *model) error {
 		cred := m.credential(credentialID)
 		if cred == nil {
-			return notFound(whatCredential, credentialID)
+			err := *notFound(whatCredential, credentialID)
+			err.Cause = auth.ErrOutdated
+			return &err
 		}
 		if cred.Version != version {
 			return &Error{Kind: KindNotFound, What: whatCredential, Ref: credentialID,
-				Detail: fmt.Sprintf("its version %d is gone; it is at %d", version, cred.Version)}
+				Detail: fmt.Sprintf("its version %d is gone; it is at %d", version, cred.Version), Cause: auth.ErrOutdated}
 		}
 		owner, params, e = credentialOwner(cred.TeamID, cred.ID, version), cred.Params, m.envelope(cred.ID)
 		kek = c.kekOf(e)

@@ -69,8 +69,9 @@ type Store interface {
 	// OpenFields opens the named fields (all of them where none is named) of
 	// one version: secret fields unsealed, Params as they are. A field that
 	// the credential does not have is absent from the result. ErrNotFound
-	// where the version is not the current one. It is on the road of every
-	// injected request: no disk, and the plaintext is kept nowhere.
+	// (and auth.ErrOutdated, which the road understands) where the version is
+	// not the current one. It is on the road of every injected request: no
+	// disk, and the plaintext is kept nowhere.
 	OpenFields(ctx context.Context, credentialID string, version uint64, names ...string) (auth.Fields, error)
 
 	Key(ctx context.Context, teamID, ref string) (auth.Key, error)

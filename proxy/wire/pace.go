@@ -43,7 +43,7 @@ const (
 
 // NewPace makes a Pace of rate bytes a second.
 func NewPace(rate int64) *Pace {
-	return &Pace{now: time.Now, sleep: sleepFor, rate: float64(max(rate, 1))}
+	return &Pace{now: time.Now, sleep: Sleep, rate: float64(max(rate, 1))}
 }
 
 // SetRate changes the rate, of streams in progress too.
@@ -182,8 +182,8 @@ func (r *pacedReader) abandonBody() {
 	}
 }
 
-// sleepFor waits for d, or returns ctx's error once that ends.
-func sleepFor(ctx context.Context, d time.Duration) error {
+// Sleep waits for d by the machine's clock, or returns why ctx ended.
+func Sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -249,6 +249,7 @@ func credentialDelete(t *testing.T, open Opener) {
 	wantErr(t, err, store.ErrNotFound, c.ID)
 	_, err = h.OpenFields(h.ctx, c.ID, c.Version)
 	wantErr(t, err, store.ErrNotFound, c.ID)
+	wantErr(t, err, auth.ErrOutdated, c.ID)
 	wantErr(t, h.DeleteCredential(h.ctx, h.team, "hf", actor()), store.ErrNotFound, "hf")
 	s := h.state()
 	equal(t, "number of credentials", len(s.Credentials), 1)
@@ -283,6 +284,7 @@ func openFields(t *testing.T, open Opener) {
 	for _, version := range []uint64{0, 2} {
 		_, err := h.OpenFields(h.ctx, c.ID, version)
 		wantErr(t, err, store.ErrNotFound, c.ID)
+		wantErr(t, err, auth.ErrOutdated, c.ID)
 	}
 	_, err = h.OpenFields(h.ctx, "hf", 1) // by id alone
 	wantErr(t, err, store.ErrNotFound, "hf")
