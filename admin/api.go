@@ -92,6 +92,9 @@ type Options struct {
 	Validator Validator
 	// Cut ends transfers in progress and says how many. It may be nil.
 	Cut func(Cut) int
+	// LastUsed is when, and from which address, a key or a credential was used
+	// last, to within a minute. It may be nil.
+	LastUsed func(id string) (at time.Time, address string, ok bool)
 	// Metrics serves /metrics.
 	Metrics http.Handler
 	// Log is told of errors that an answer says nothing of. It may be nil.

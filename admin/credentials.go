@@ -14,23 +14,25 @@ import (
 
 // Credential is a credential as the API shows it: never a secret.
 type Credential struct {
-	ID          string            `json:"id"`
-	Name        string            `json:"name"`
-	Provider    string            `json:"provider"`
-	Status      string            `json:"status" enum:"pending,valid,invalid,expired,revoked"`
-	Reason      string            `json:"reason,omitempty" doc:"Why the status is what it is."`
-	Patterns    []string          `json:"patterns" doc:"The URL patterns as written, in canonical form."`
-	Fields      map[string]string `json:"fields" doc:"Fields that are not secret, and previews of those that are."`
-	Facts       []string          `json:"facts,omitempty" doc:"What could be read out of its fields when they came in, in words."`
-	Warnings    []string          `json:"warnings,omitempty" doc:"What is wider, or will last shorter, than it should be."`
-	Report      *Report           `json:"report,omitempty" doc:"The last validation."`
-	AnsweredAt  *time.Time        `json:"answered_at,omitempty" doc:"When the upstream last took the secret."`
-	Keys        []Ref             `json:"keys" doc:"The API keys it is linked to."`
-	Version     uint64            `json:"version" doc:"Grows with every change of the fields."`
-	Declarative bool              `json:"declarative,omitempty" doc:"Comes from the configuration and is read-only."`
-	CreatedAt   time.Time         `json:"created_at"`
-	UpdatedAt   time.Time         `json:"updated_at"`
-	ExpiresAt   *time.Time        `json:"expires_at,omitempty"`
+	ID           string            `json:"id"`
+	Name         string            `json:"name"`
+	Provider     string            `json:"provider"`
+	Status       string            `json:"status" enum:"pending,valid,invalid,expired,revoked"`
+	Reason       string            `json:"reason,omitempty" doc:"Why the status is what it is."`
+	Patterns     []string          `json:"patterns" doc:"The URL patterns as written, in canonical form."`
+	Fields       map[string]string `json:"fields" doc:"Fields that are not secret, and previews of those that are."`
+	Facts        []string          `json:"facts,omitempty" doc:"What could be read out of its fields when they came in, in words."`
+	Warnings     []string          `json:"warnings,omitempty" doc:"What is wider, or will last shorter, than it should be."`
+	Report       *Report           `json:"report,omitempty" doc:"The last validation."`
+	AnsweredAt   *time.Time        `json:"answered_at,omitempty" doc:"When the upstream last took the secret."`
+	LastUsedAt   *time.Time        `json:"last_used_at,omitempty" doc:"When it was last put on a request, to within a minute."`
+	LastUsedFrom string            `json:"last_used_from,omitempty" doc:"The address of the worker whose request that was."`
+	Keys         []Ref             `json:"keys" doc:"The API keys it is linked to."`
+	Version      uint64            `json:"version" doc:"Grows with every change of the fields."`
+	Declarative  bool              `json:"declarative,omitempty" doc:"Comes from the configuration and is read-only."`
+	CreatedAt    time.Time         `json:"created_at"`
+	UpdatedAt    time.Time         `json:"updated_at"`
+	ExpiresAt    *time.Time        `json:"expires_at,omitempty"`
 }
 
 // Ref names a thing.
@@ -301,6 +303,7 @@ func (a *API) show(c *auth.Credential, st *auth.State) Credential {
 	if !c.AnsweredAt.IsZero() {
 		out.AnsweredAt = &c.AnsweredAt
 	}
+	out.LastUsedAt, out.LastUsedFrom = a.lastUsed(c.ID)
 	if p := a.providers[c.Provider]; p != nil {
 		out.Warnings = append(out.Warnings, auth.Read(p, together(nil, c.Params), c.Patterns, a.o.Now()).Warnings...)
 	}

@@ -16,25 +16,27 @@ import (
 // Key is an API key as the API shows it. Key and URLKey are set in the answer
 // that made them and nowhere else.
 type Key struct {
-	ID          string     `json:"id"`
-	Name        string     `json:"name"`
-	Status      string     `json:"status" enum:"active,expired,revoked"`
-	Scope       string     `json:"scope" enum:"read,write"`
-	Preview     string     `json:"preview" doc:"The beginning of the key."`
-	Routes      []string   `json:"routes,omitempty" doc:"URL patterns that the key is restricted to."`
-	Limits      *Limits    `json:"limits,omitempty" doc:"What it may take."`
-	Sources     []string   `json:"sources,omitempty" doc:"Networks that it may be used from; none means anywhere."`
-	Unmatched   string     `json:"unmatched,omitempty" doc:"A stricter policy than the listener's for URLs that no credential matches."`
-	Xet         string     `json:"xet,omitempty" doc:"hide keeps xet from the worker, whatever the credential says."`
-	HasURLKey   bool       `json:"has_url_key"`
-	Credentials []Ref      `json:"credentials" doc:"The credentials it is linked to."`
-	Declarative bool       `json:"declarative,omitempty"`
-	CreatedAt   time.Time  `json:"created_at"`
-	ExpiresAt   *time.Time `json:"expires_at,omitempty"`
-	RevokedAt   *time.Time `json:"revoked_at,omitempty"`
-	OldUntil    *time.Time `json:"old_until,omitempty" doc:"Until when the secret before this one is good, too."`
-	Key         string     `json:"key,omitempty" doc:"The API key itself: shown once."`
-	URLKey      string     `json:"url_key,omitempty" doc:"The URL key itself: shown once."`
+	ID           string     `json:"id"`
+	Name         string     `json:"name"`
+	Status       string     `json:"status" enum:"active,expired,revoked"`
+	Scope        string     `json:"scope" enum:"read,write"`
+	Preview      string     `json:"preview" doc:"The beginning of the key."`
+	Routes       []string   `json:"routes,omitempty" doc:"URL patterns that the key is restricted to."`
+	Limits       *Limits    `json:"limits,omitempty" doc:"What it may take."`
+	Sources      []string   `json:"sources,omitempty" doc:"Networks that it may be used from; none means anywhere."`
+	Unmatched    string     `json:"unmatched,omitempty" doc:"A stricter policy than the listener's for URLs that no credential matches."`
+	Xet          string     `json:"xet,omitempty" doc:"hide keeps xet from the worker, whatever the credential says."`
+	HasURLKey    bool       `json:"has_url_key"`
+	Credentials  []Ref      `json:"credentials" doc:"The credentials it is linked to."`
+	Declarative  bool       `json:"declarative,omitempty"`
+	CreatedAt    time.Time  `json:"created_at"`
+	LastUsedAt   *time.Time `json:"last_used_at,omitempty" doc:"To within a minute."`
+	LastUsedFrom string     `json:"last_used_from,omitempty" doc:"The address that it was used from then."`
+	ExpiresAt    *time.Time `json:"expires_at,omitempty"`
+	RevokedAt    *time.Time `json:"revoked_at,omitempty"`
+	OldUntil     *time.Time `json:"old_until,omitempty" doc:"Until when the secret before this one is good, too."`
+	Key          string     `json:"key,omitempty" doc:"The API key itself: shown once."`
+	URLKey       string     `json:"url_key,omitempty" doc:"The URL key itself: shown once."`
 }
 
 // NewKey is what creating an API key takes.
@@ -354,6 +356,7 @@ func (a *API) showKey(k *auth.Key, st *auth.State) Key {
 	if k.Previous != nil && a.o.Now().Before(k.Previous.Until) {
 		out.OldUntil = &k.Previous.Until
 	}
+	out.LastUsedAt, out.LastUsedFrom = a.lastUsed(k.ID)
 	linked := map[string]bool{}
 	for _, l := range st.Links {
 		if l.KeyID == k.ID {

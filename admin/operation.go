@@ -77,6 +77,18 @@ func showOf[T any](ctx context.Context, a *API, ref string, find func(context.Co
 	return show(k, &st), nil
 }
 
+// lastUsed is the last use of a key or credential, nil where none is known.
+func (a *API) lastUsed(id string) (at *time.Time, address string) {
+	if a.o.LastUsed == nil {
+		return nil, ""
+	}
+	t, address, ok := a.o.LastUsed(id)
+	if !ok {
+		return nil, ""
+	}
+	return &t, address
+}
+
 // ends is the end of something new: the zero time, which means never, where
 // none is given. It must be to come.
 func (a *API) ends(t *time.Time) (time.Time, error) {

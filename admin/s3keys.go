@@ -32,6 +32,8 @@ type S3Key struct {
 	Sources         []string          `json:"sources,omitempty" doc:"Networks that it may be used from; none means anywhere."`
 	Credentials     []Ref             `json:"credentials" doc:"The credentials it is linked to."`
 	CreatedAt       time.Time         `json:"created_at"`
+	LastUsedAt      *time.Time        `json:"last_used_at,omitempty" doc:"To within a minute."`
+	LastUsedFrom    string            `json:"last_used_from,omitempty" doc:"The address that it was used from then."`
 	ExpiresAt       *time.Time        `json:"expires_at,omitempty"`
 	RevokedAt       *time.Time        `json:"revoked_at,omitempty"`
 	SecretAccessKey string            `json:"secret_access_key,omitempty" doc:"The secret itself: shown once."`
@@ -190,6 +192,7 @@ func (a *API) showS3Key(k *auth.Key, st *auth.State) S3Key {
 		ID: k.ID, Name: k.Name, Status: shown.Status, AccessKeyID: k.S3.AccessKeyID, Permission: PermissionRead,
 		Buckets: k.S3.Buckets, Prefixes: k.S3.Prefixes, Aliases: k.S3.Aliases,
 		Limits: shown.Limits, Sources: shown.Sources, Credentials: shown.Credentials, CreatedAt: k.CreatedAt, ExpiresAt: shown.ExpiresAt, RevokedAt: shown.RevokedAt,
+		LastUsedAt: shown.LastUsedAt, LastUsedFrom: shown.LastUsedFrom,
 	}
 	if k.Scope == auth.ScopeWrite {
 		out.Permission = PermissionReadWrite

@@ -116,6 +116,9 @@ func (x *exchange) identify() *auth.Error {
 		return err
 	}
 	x.p.shares.Seen(id.KeyID)
+	if x.p.o.Seen != nil {
+		x.p.o.Seen(id.KeyID, x.peer, x.at)
+	}
 	return nil
 }
 

@@ -144,6 +144,10 @@ type Options struct {
 	// Refused is told of every answer 401 and 403 to a request with a
 	// credential. It must be quick, and may be nil.
 	Refused func(credentialID string, version uint64)
+	// Seen is told of every request of a key that stands, and of every one that
+	// a credential is put on, by the id of either and the worker's address. It
+	// must be quick, and may be nil.
+	Seen func(id, address string, at time.Time)
 	// Now defaults to time.Now.
 	Now func() time.Time
 	// Wait returns after d, or with ctx's error once that ends; nil waits by

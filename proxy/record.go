@@ -40,6 +40,9 @@ func (x *exchange) admit() (auth.Ticket, *auth.Error) {
 		return nil, unrecordable(err)
 	}
 	x.admitted = true
+	if d := &x.decision; d.Outcome == auth.Inject && x.p.o.Seen != nil {
+		x.p.o.Seen(d.CredentialID, x.peer, x.at)
+	}
 	if x.summarised() {
 		return nil, nil
 	}

@@ -217,7 +217,7 @@ func (a *app) credentialText(w io.Writer, c *admin.Credential) {
 	for _, f := range c.Facts {
 		kv = append(kv, factPair(f)...)
 	}
-	kv = append(kv, "patterns", list(c.Patterns), "keys", refs(c.Keys))
+	kv = append(kv, "patterns", list(c.Patterns), "keys", refs(c.Keys), "last used", a.used(c.LastUsedAt, c.LastUsedFrom))
 	if c.ExpiresAt != nil {
 		kv = append(kv, "expires", a.when(*c.ExpiresAt))
 	}

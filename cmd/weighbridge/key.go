@@ -59,8 +59,8 @@ func (a *app) keyCreate() *cobra.Command {
 }
 
 func (a *app) keyList() *cobra.Command {
-	return a.apiKeys().list("", []string{"NAME", "STATUS", "SCOPE", "KEY", "CREDENTIALS", "EXPIRES", "ID"}, func(k *admin.Key) []string {
-		return []string{k.Name, k.Status, k.Scope, k.Preview, refs(k.Credentials), a.ending(k.ExpiresAt), k.ID}
+	return a.apiKeys().list("", []string{"NAME", "STATUS", "SCOPE", "KEY", "CREDENTIALS", "EXPIRES", "LAST USED", "ID"}, func(k *admin.Key) []string {
+		return []string{k.Name, k.Status, k.Scope, k.Preview, refs(k.Credentials), a.ending(k.ExpiresAt), a.used(k.LastUsedAt, k.LastUsedFrom), k.ID}
 	})
 }
 
@@ -142,6 +142,7 @@ func (a *app) keyText(w io.Writer, k *admin.Key) {
 	if k.HasURLKey && k.URLKey == "" {
 		kv = append(kv, "url key", "yes")
 	}
+	kv = append(kv, "last used", a.used(k.LastUsedAt, k.LastUsedFrom))
 	if k.ExpiresAt != nil {
 		kv = append(kv, "expires", a.when(*k.ExpiresAt))
 	}

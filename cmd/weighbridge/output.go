@@ -78,6 +78,14 @@ func (a *app) when(t time.Time) string {
 	return fmt.Sprintf("%s (%s ago)", t.UTC().Format(time.RFC3339), span(-d))
 }
 
+// used is when, and from where, something was used last.
+func (a *app) used(at *time.Time, address string) string {
+	if at == nil {
+		return "never"
+	}
+	return a.when(*at) + " from " + address
+}
+
 // ending is when for an end that may never come.
 func (a *app) ending(t *time.Time) string {
 	if t == nil {

@@ -74,8 +74,8 @@ func (a *app) s3KeyCreate() *cobra.Command {
 }
 
 func (a *app) s3KeyList() *cobra.Command {
-	return a.s3Keys().list("", []string{"NAME", "STATUS", "PERMISSION", "ACCESS KEY ID", "BUCKETS", "CREDENTIALS", "EXPIRES", "ID"}, func(k *admin.S3Key) []string {
-		return []string{k.Name, k.Status, k.Permission, k.AccessKeyID, cmp.Or(list(k.Buckets), "all"), refs(k.Credentials), a.ending(k.ExpiresAt), k.ID}
+	return a.s3Keys().list("", []string{"NAME", "STATUS", "PERMISSION", "ACCESS KEY ID", "BUCKETS", "CREDENTIALS", "EXPIRES", "LAST USED", "ID"}, func(k *admin.S3Key) []string {
+		return []string{k.Name, k.Status, k.Permission, k.AccessKeyID, cmp.Or(list(k.Buckets), "all"), refs(k.Credentials), a.ending(k.ExpiresAt), a.used(k.LastUsedAt, k.LastUsedFrom), k.ID}
 	})
 }
 
@@ -86,6 +86,7 @@ func (a *app) s3KeyText(w io.Writer, k *admin.S3Key) {
 	for _, name := range slices.Sorted(maps.Keys(k.Aliases)) {
 		kv = append(kv, "alias", name+" → "+k.Aliases[name])
 	}
+	kv = append(kv, "last used", a.used(k.LastUsedAt, k.LastUsedFrom))
 	if k.ExpiresAt != nil {
 		kv = append(kv, "expires", a.when(*k.ExpiresAt))
 	}

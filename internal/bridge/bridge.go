@@ -84,6 +84,7 @@ type Bridge struct {
 	proxy     *proxy.Proxy
 	api       *admin.API
 	metrics   *metrics
+	used      *lastUsed
 	welcome   *Welcome
 
 	// roots is what upstream.ca_file held when it was taken.
@@ -153,6 +154,11 @@ func Open(ctx context.Context, loaded *config.Loaded, o Options) (b *Bridge, err
 	if err = b.openRecord(cfg); err != nil {
 		return b, err
 	}
+	used := ""
+	if cfg.Store.Driver != "memory" {
+		used = filepath.Join(b.dir, usedFile)
+	}
+	b.used = openLastUsed(used, b.log)
 	env := environ(o.Environ)
 	if cfg.Store.Driver != "memory" || cfg.CA.Given() {
 		dir := ""
@@ -280,8 +286,8 @@ func (b *Bridge) openProxy(ctx context.Context, cfg *config.Config) error {
 	})
 	b.openLifecycle(cfg)
 	o := proxy.Options{
-		Refused: b.life.Refused,
-		Policy:  policy, Snapshot: b.live.Snapshot, Front: b.front,
+		Refused: b.life.Refused, Seen: b.used.see,
+		Policy: policy, Snapshot: b.live.Snapshot, Front: b.front,
 		Signer:   b.signer,
 		Recorder: b.record, Boxes: boxes, Dialer: b.dialer, RootCAs: roots,
 		IdleTimeout: cfg.Upstream.IdleTimeout, MaxConns: cfg.Limits.Connections, Logger: b.log, Metrics: b.metrics, Now: b.o.Now,

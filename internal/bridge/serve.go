@@ -7,6 +7,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/weighbridge/weighbridge/auth"
 	"github.com/weighbridge/weighbridge/config"
 )
 
@@ -21,7 +22,7 @@ func (b *Bridge) Serve(ctx context.Context) error {
 		return nil
 	}
 	b.stop = stop
-	b.watching.Add(3)
+	b.watching.Add(4)
 	b.ending.Unlock()
 	go func() {
 		defer b.watching.Done()
@@ -34,6 +35,10 @@ func (b *Bridge) Serve(ctx context.Context) error {
 	go func() {
 		defer b.watching.Done()
 		b.signActs(ctx)
+	}()
+	go func() {
+		defer b.watching.Done()
+		b.used.run(ctx, func() (auth.State, error) { return b.store.State(ctx) })
 	}()
 	b.keks.resume()
 	failed := make(chan error, 3)
@@ -92,6 +97,11 @@ func (b *Bridge) Close() error {
 	}
 	if b.record != nil {
 		errs = append(errs, b.record.Close())
+	}
+	if b.used != nil {
+		if st, err := b.store.State(context.Background()); err == nil {
+			b.used.write(&st)
+		}
 	}
 	if b.store != nil {
 		b.signHead(context.Background())
