@@ -120,11 +120,12 @@ func (y *yard) refuse(t *testing.T) {
 		{Name: "stale", Credentials: []string{"stale"}},
 		{Name: "bare"},
 		{Name: "gone", Credentials: []string{"hub"}},
-		{Name: "late", Credentials: []string{"hub"}, ExpiresAt: &ended},
+		{Name: "late", Credentials: []string{"hub"}},
 		{Name: "narrow", Credentials: []string{"hub"}, Routes: []string{"huggingface.co/acme/public-model/*"}},
 	} {
 		y.keys[k.Name] = y.AddKey(k)
 	}
+	y.EndKey("late", ended)
 	y.Call(http.MethodPost, "/api/v1/keys/gone/revoke", nil, nil)
 }
 
