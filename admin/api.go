@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/auth/audit"
 	"github.com/weighbridge/weighbridge/auth/chain"
 	"github.com/weighbridge/weighbridge/store"
 )
@@ -69,6 +70,9 @@ type Options struct {
 	Snapshot  func() *auth.Snapshot
 	Providers []auth.Provider
 	Record    Record
+	// Usage is what came of each credential, key and host by day, from the day
+	// of since on. Where it is nil nothing is counted.
+	Usage     func(ctx context.Context, since time.Time) ([]audit.UsageRow, error)
 	Transfers func() []Transfer
 	Authority Authority
 	KEK       KEK
@@ -133,6 +137,7 @@ func New(o Options) *API {
 	a.explain()
 	a.record()
 	a.chains()
+	a.usage()
 	a.system()
 	a.kek()
 	a.backup()

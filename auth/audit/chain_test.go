@@ -160,7 +160,7 @@ func TestT59_ACutOffEndIsNamedOnline(t *testing.T) {
 		dir := t.TempDir()
 		f := openTest(t, dir, FileOptions{})
 		recordAll(t, f, 1, 0, 10)
-		time.Sleep(2 * time.Minute) // and a signed head
+		time.Sleep(90 * time.Second) // and a signed head
 		recordAll(t, f, 1, 10, 12)
 		time.Sleep(time.Second)
 		r := verifyDir(t, dir)

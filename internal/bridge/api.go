@@ -26,6 +26,9 @@ func (b *Bridge) openAPI() {
 				Reason: "interception is off: there is no root of ours", Next: "Set ca.cert_file and ca.key_file, or take store.driver bbolt."}
 		},
 	}
+	if b.usage != nil {
+		o.Usage = b.usage.Rows
+	}
 	if b.authority != nil {
 		o.Authority, o.Bundle = b.authority, b.authority.bundle
 	}

@@ -78,7 +78,8 @@ type Bridge struct {
 	team      auth.Team
 	live      *live
 	record    record
-	authority *authority // nil where interception is off
+	usage     *audit.Usage // nil where the record is in memory
+	authority *authority   // nil where interception is off
 	dialer    *dialer
 	front     *s3front.Front
 	proxy     *proxy.Proxy
@@ -228,7 +229,10 @@ func (b *Bridge) openRecord(cfg *config.Config) error {
 		return err
 	}
 	b.record = f
-	return nil
+	b.usage, err = audit.OpenUsage(f, f.Dir(), func(err error) {
+		b.log.Error().Err(err).Msg("usage could not be written; it is counted again from the record")
+	})
+	return err
 }
 
 // recordChanged says in the log when the record cannot be written, and when it

@@ -95,6 +95,9 @@ func (b *Bridge) Close() error {
 	if b.keks != nil {
 		b.keks.close()
 	}
+	if b.usage != nil {
+		errs = append(errs, b.usage.Close())
+	}
 	if b.record != nil {
 		errs = append(errs, b.record.Close())
 	}

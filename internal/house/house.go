@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -199,13 +200,16 @@ func (h *House) lookAround() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	for _, path := range []string{"/api/v1/system", "/api/v1/credentials", "/api/v1/keys", "/api/v1/audit?limit=10000",
-		"/api/v1/transfers", "/api/v1/ca", "/metrics", "/readyz"} {
+		"/api/v1/transfers", "/api/v1/ca", "/api/v1/usage", "/api/v1/audit/verify", "/api/v1/audit/export", "/metrics", "/readyz"} {
 		var body []byte
 		if err := h.api.Call(ctx, http.MethodGet, path, nil, &body); err != nil {
 			body = []byte(err.Error())
 		}
 		h.Watch.See("admin "+path, body)
 		h.keys.See("admin "+path, body)
+		if strings.HasSuffix(path, "/verify") && bytes.Contains(body, []byte(`"ok":false`)) {
+			h.t.Errorf("the record does not verify: %s", body)
+		}
 	}
 }
 

@@ -303,6 +303,11 @@ func TestUseIsOnRecord(t *testing.T) {
 			t.Errorf("%d uses on record", n)
 		}
 		w.house.Eventually("two ends on record", func() bool { return count(auth.ActionFinished) == 2 })
+		var counted struct{ Usage []admin.Usage }
+		w.house.Call(http.MethodGet, "/api/v1/usage?by=credential", nil, &counted)
+		if len(counted.Usage) != 1 || counted.Usage[0].CredentialName != "hub" || counted.Usage[0].Requests < 2 {
+			t.Errorf("usage is %+v", counted.Usage)
+		}
 	})
 }
 

@@ -1,0 +1,99 @@
+package audit
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// Cursor is a place in the record: behind a line. The zero value is its
+// beginning.
+type Cursor struct {
+	File   string `json:"file"`
+	Offset int64  `json:"offset"`
+}
+
+// From yields every durable line behind at, with the place behind it, until
+// yield returns false. Where the file of at was removed it goes on with the
+// next one.
+func (f *File) From(ctx context.Context, at Cursor, yield func(line []byte, behind Cursor) bool) error {
+	end := f.position()
+	names, err := files(f.dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if name < at.File || name > end.name {
+			continue
+		}
+		from, to := int64(0), int64(-1)
+		if name == at.File {
+			from = at.Offset
+		}
+		if name == end.name {
+			to = end.to
+		}
+		more, err := f.part(ctx, name, from, to, yield)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+// Changed is closed once something more is durable.
+func (f *File) Changed() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.changed
+}
+
+// End is behind the last durable line.
+func (f *File) End() Cursor {
+	p := f.position()
+	return Cursor{p.name, p.to}
+}
+
+// part yields the lines of one file between two offsets.
+func (f *File) part(ctx context.Context, name string, from, to int64, yield func([]byte, Cursor) bool) (more bool, err error) {
+	r, err := os.Open(f.path(name))
+	if err != nil {
+		return true, err
+	}
+	defer func() { _ = r.Close() }()
+	if to < 0 {
+		st, err := r.Stat()
+		if err != nil {
+			return true, err
+		}
+		to = st.Size()
+	}
+	in := bufio.NewReaderSize(io.NewSectionReader(r, from, max(to-from, 0)), 64<<10)
+	for at := from; ; {
+		line, err := in.ReadSlice('\n')
+		var long []byte
+		for errors.Is(err, bufio.ErrBufferFull) {
+			long = append(long, line...)
+			line, err = in.ReadSlice('\n')
+		}
+		if len(long) > 0 {
+			line = append(long, line...)
+		}
+		if errors.Is(err, io.EOF) {
+			return true, nil // what follows no newline is no line
+		}
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return false, err
+		}
+		at += int64(len(line))
+		if !yield(line, Cursor{name, at}) {
+			return false, nil
+		}
+	}
+}

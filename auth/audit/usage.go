@@ -1,0 +1,315 @@
+package audit
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/weighbridge/weighbridge/auth"
+)
+
+const (
+	// usageEvery is how often usage is written; a crash counts anew what was
+	// recorded since.
+	usageEvery = time.Minute
+	// maxUsageHosts is how many hosts one day tells apart, and maxUsageRows how
+	// many (credential, key, host). What is beyond counts as Other.
+	maxUsageHosts = 500
+	maxUsageRows  = 10_000
+
+	usagePrefix = "usage-"
+	usageSuffix = ".json"
+
+	// Other is the host, and in the end the key and the credential, of what is
+	// not told apart.
+	Other = "other"
+)
+
+// UsageRow is what came of one credential, key and host on one day (UTC).
+type UsageRow struct {
+	Day            string `json:"day"`
+	TeamID         string `json:"team_id,omitempty"`
+	CredentialID   string `json:"credential_id,omitempty"`
+	CredentialName string `json:"credential_name,omitempty"`
+	KeyID          string `json:"key_id,omitempty"`
+	KeyName        string `json:"key_name,omitempty"`
+	Host           string `json:"host,omitempty"`
+	// Requests that were let through, Bytes of body that workers got of them,
+	// Errors of them that did not end well, and Denied: requests that were
+	// refused.
+	Requests int64 `json:"requests"`
+	Bytes    int64 `json:"bytes"`
+	Errors   int64 `json:"errors"`
+	Denied   int64 `json:"denied"`
+}
+
+// usageID is what rows are told apart by.
+type usageID struct{ team, credential, key, host string }
+
+// usageDay is one file: the rows of a day, and up to where the record is
+// counted in them. Both are written at once, so that nothing counts twice.
+type usageDay struct {
+	Day    string     `json:"day"`
+	Cursor Cursor     `json:"cursor"`
+	Rows   []UsageRow `json:"rows"`
+}
+
+// Usage counts what the record tells, by day, in small files that outlive it.
+// It reads the record behind its writer and holds nobody up. All methods are
+// safe for concurrent use.
+type Usage struct {
+	record *File
+	dir    string
+	report func(error)
+
+	stop    context.CancelFunc
+	stopped sync.WaitGroup
+
+	mu     sync.Mutex
+	day    string
+	cursor Cursor
+	rows   map[usageID]*UsageRow
+	hosts  map[string]bool
+	dirty  bool
+}
+
+// OpenUsage goes on counting where the newest file in dir ends. report is told
+// of errors; it must not block.
+func OpenUsage(record *File, dir string, report func(error)) (*Usage, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	u := &Usage{record: record, dir: dir, report: report}
+	u.begin("")
+	days, err := u.days()
+	if err != nil {
+		return nil, err
+	}
+	if len(days) > 0 {
+		d, err := u.read(days[len(days)-1])
+		if err != nil {
+			return nil, err
+		}
+		u.begin(d.Day)
+		u.cursor = d.Cursor
+		// A record that was restored may end before what was counted of it.
+		if end := record.End(); u.cursor.File > end.File || u.cursor.File == end.File && u.cursor.Offset > end.Offset {
+			u.cursor = end
+		}
+		for i := range d.Rows {
+			r := d.Rows[i]
+			u.rows[usageID{r.TeamID, r.CredentialID, r.KeyID, r.Host}] = &r
+			u.hosts[r.Host] = true
+		}
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	u.stop = stop
+	u.stopped.Go(func() { u.run(ctx) })
+	return u, nil
+}
+
+func (u *Usage) begin(day string) {
+	u.day, u.rows, u.hosts = day, map[usageID]*UsageRow{}, map[string]bool{}
+}
+
+func (u *Usage) run(ctx context.Context) {
+	tick := time.NewTicker(usageEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := u.catchUp(ctx, true); err != nil && ctx.Err() == nil {
+				u.report(err)
+			}
+		}
+	}
+}
+
+// Close counts and writes what is on record, and ends. It comes before the
+// record's own Close.
+func (u *Usage) Close() error {
+	u.stop()
+	u.stopped.Wait()
+	return u.catchUp(context.Background(), true)
+}
+
+// catchUp counts what is durable, and writes it where write says so.
+func (u *Usage) catchUp(ctx context.Context, write bool) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	var failed error
+	err := u.record.From(ctx, u.cursor, func(line []byte, behind Cursor) bool {
+		failed = u.count(line)
+		if failed == nil {
+			u.cursor, u.dirty = behind, true
+		}
+		return failed == nil
+	})
+	if err = errors.Join(err, failed); err != nil || !write || !u.dirty || u.day == "" {
+		return err
+	}
+	return u.write()
+}
+
+var counted = [][]byte{
+	[]byte(`"action":"` + auth.ActionFinished + `"`), []byte(`"action":"` + auth.ActionSummary + `"`), []byte(`"action":"` + auth.ActionDenied + `"`),
+}
+
+// count adds a line; most are of no interest, and not decoded. An error is one
+// of writing the day that is over.
+func (u *Usage) count(line []byte) error {
+	head := line[:min(len(line), 128)] // the action comes third
+	if !slices.ContainsFunc(counted, func(a []byte) bool { return bytes.Contains(head, a) }) {
+		return nil
+	}
+	var e auth.Event
+	if json.Unmarshal(line, &e) != nil {
+		return nil // for verify to tell
+	}
+	// An event that is late counts for the day on which it was written.
+	if day := e.Time.UTC().Format(time.DateOnly); day > u.day {
+		if u.day != "" {
+			if err := u.write(); err != nil {
+				return err
+			}
+		}
+		u.begin(day)
+	}
+	r := u.row(&e)
+	r.Bytes += e.Bytes
+	n := max(e.Count, 1)
+	switch {
+	case e.Action == auth.ActionDenied:
+		r.Denied += n
+	case e.Outcome == auth.OutcomeFailed:
+		r.Requests += n
+		r.Errors += n
+	default:
+		r.Requests += n
+	}
+	return nil
+}
+
+func (u *Usage) row(e *auth.Event) *UsageRow {
+	row := UsageRow{Day: u.day, TeamID: e.TeamID, CredentialID: e.CredentialID, CredentialName: e.CredentialName, KeyID: e.KeyID, KeyName: e.KeyName, Host: e.Host}
+	if !u.hosts[row.Host] && len(u.hosts) >= maxUsageHosts {
+		row.Host = Other
+	}
+	id := usageID{row.TeamID, row.CredentialID, row.KeyID, row.Host}
+	if u.rows[id] == nil && len(u.rows) >= maxUsageRows {
+		id = usageID{credential: Other, key: Other, host: Other}
+		row = UsageRow{Day: u.day, CredentialID: Other, CredentialName: Other, KeyID: Other, KeyName: Other, Host: Other}
+	}
+	r := u.rows[id]
+	if r == nil {
+		r = &row
+		u.rows[id] = r
+		u.hosts[row.Host] = true
+	}
+	return r
+}
+
+// write replaces the day's file whole; u.mu is held.
+func (u *Usage) write() error {
+	b, err := json.Marshal(usageDay{u.day, u.cursor, u.sorted()})
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(u.dir, ".usage-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), u.path(u.day)); err != nil {
+		return err
+	}
+	u.dirty = false
+	return syncDir(u.dir)
+}
+
+func (u *Usage) sorted() []UsageRow {
+	rows := make([]UsageRow, 0, len(u.rows))
+	for _, r := range u.rows {
+		rows = append(rows, *r)
+	}
+	slices.SortFunc(rows, func(a, b UsageRow) int {
+		return cmp.Or(cmp.Compare(a.TeamID, b.TeamID), cmp.Compare(a.CredentialID, b.CredentialID), cmp.Compare(a.KeyID, b.KeyID), cmp.Compare(a.Host, b.Host))
+	})
+	return rows
+}
+
+func (u *Usage) path(day string) string { return filepath.Join(u.dir, usagePrefix+day+usageSuffix) }
+
+// days lists the files, oldest first.
+func (u *Usage) days() ([]string, error) {
+	entries, err := os.ReadDir(u.dir)
+	if err != nil {
+		return nil, err
+	}
+	var days []string
+	for _, e := range entries {
+		day, ok := strings.CutPrefix(e.Name(), usagePrefix)
+		day, whole := strings.CutSuffix(day, usageSuffix)
+		if _, err := time.Parse(time.DateOnly, day); ok && whole && err == nil {
+			days = append(days, day)
+		}
+	}
+	slices.Sort(days)
+	return days, nil
+}
+
+func (u *Usage) read(day string) (d usageDay, err error) {
+	b, err := os.ReadFile(u.path(day))
+	if err == nil {
+		err = json.Unmarshal(b, &d)
+	}
+	return d, err
+}
+
+// Rows are those of the days from since's on, up to now.
+func (u *Usage) Rows(ctx context.Context, since time.Time) ([]UsageRow, error) {
+	if err := u.catchUp(ctx, false); err != nil {
+		return nil, err
+	}
+	u.mu.Lock()
+	today, rows := u.day, u.sorted()
+	u.mu.Unlock()
+	first := since.UTC().Format(time.DateOnly)
+	days, err := u.days()
+	if err != nil {
+		return nil, err
+	}
+	out := []UsageRow{}
+	for _, day := range days {
+		if day < first || day >= today {
+			continue
+		}
+		d, err := u.read(day)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, d.Rows...)
+	}
+	if today >= first {
+		out = append(out, rows...)
+	}
+	return out, nil
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weighbridge/weighbridge/admin"
+)
+
+const usageLong = `Sums up the requests that were let through, the bytes that workers got of them, those that did not
+end well and those that were refused, by credential, by API key, by host or by day (UTC). It is
+counted from the record and kept when retention removes that.`
+
+func (a *app) usageCommand() *cobra.Command {
+	var by, since string
+	c := &cobra.Command{
+		Use: "usage", Short: "Requests, bytes and errors by credential, key, host or day", Args: noArgs, Long: usageLong,
+		Example: "  weighbridge usage --by key --since 30d",
+		RunE: func(c *cobra.Command, _ []string) error {
+			of := map[string]func(u *admin.Usage) string{
+				"credential": func(u *admin.Usage) string { return nameOr(u.CredentialName, u.CredentialID) },
+				"key":        func(u *admin.Usage) string { return nameOr(u.KeyName, u.KeyID) },
+				"host":       func(u *admin.Usage) string { return nameOr(u.Host, "") },
+				"day":        func(u *admin.Usage) string { return u.Day },
+			}[by]
+			if of == nil {
+				return usage("--by %q: one of credential, key, host, day", by)
+			}
+			d, err := parseSpan(since)
+			if err != nil || d < 0 {
+				return usage("--since %q: give a span such as 24h or 7d", since)
+			}
+			q := url.Values{"by": {by}, "since": {a.now().Add(-d).UTC().Format(time.RFC3339Nano)}}
+			var out struct {
+				Usage []admin.Usage `json:"usage"`
+			}
+			if err := a.client().Call(c.Context(), http.MethodGet, "/api/v1/usage?"+q.Encode(), nil, &out); err != nil {
+				return err
+			}
+			return a.print(out, func(w io.Writer) {
+				rows := make([][]string, len(out.Usage))
+				for i := range out.Usage {
+					u := &out.Usage[i]
+					rows[i] = []string{of(u), fmt.Sprint(u.Requests), size(u.Bytes), fmt.Sprint(u.Errors), fmt.Sprint(u.Denied)}
+				}
+				table(w, []string{strings.ToUpper(by), "REQUESTS", "BYTES", "ERRORS", "DENIED"}, rows)
+			})
+		},
+	}
+	c.Flags().StringVar(&by, "by", "credential", "credential, key, host or day")
+	c.Flags().StringVar(&since, "since", "7d", "how far back, in whole days (UTC)")
+	must(c.RegisterFlagCompletionFunc("by", cobra.FixedCompletions([]string{"credential", "key", "host", "day"}, cobra.ShellCompDirectiveNoFileComp)))
+	return c
+}
+
+// nameOr is what a thing is called, or its id, or a dash where there is none.
+func nameOr(name, id string) string {
+	switch {
+	case name != "":
+		return name
+	case id != "":
+		return id
+	default:
+		return "-"
+	}
+}
