@@ -9,15 +9,16 @@ FUZZTIME ?= 10s
 # How often the randomised tests repeat in `make soak`.
 SOAK    ?= 1
 
-.PHONY: all build test setup unit clients lint vet staticcheck format fuzz soak bench docs clean
+.PHONY: all build test setup unit clients manifests lint vet staticcheck format fuzz soak bench docs clean
 
 all: lint test
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN) ./cmd/weighbridge
 
-# Every test under the race detector, then real clients against the whole house.
-test: setup unit clients
+# Every test under the race detector, then real clients against the whole house,
+# then what lies in deploy/.
+test: setup unit clients manifests
 
 # Installs what the tests need (pinned Python and Node packages and S3 servers in
 # .cache, Debian packages where it may) and says so; it fails where something is missing, and
@@ -27,6 +28,7 @@ setup:
 	bash testdata/s3/setup.sh
 	bash testdata/clouds/setup.sh
 	bash testdata/keyservices/setup.sh
+	bash testdata/deploy/setup.sh
 
 unit:
 	CGO_ENABLED=1 $(GO) test -race -timeout 9m ./...
@@ -34,6 +36,10 @@ unit:
 # Clients wait more than they compute: more at a time than cores.
 clients: setup
 	$(GO) test -tags realclients -count=1 -timeout 30m -parallel 4 ./internal/house/realclients/... ./internal/house/realclouds/... ./internal/house/s3servers/... ./internal/house/realkeys/...
+
+# The chart, the manifests, the webhook, the image and the unit.
+manifests:
+	cd testdata/deploy && $(GO) test -count=1 ./...
 
 lint: format vet staticcheck
 
@@ -44,6 +50,7 @@ vet:
 	$(GO) vet ./...
 	$(GO) vet -tags realclients ./internal/house/realclients/... ./internal/house/realclouds/... ./internal/house/s3servers/... ./internal/house/realkeys/...
 	cd bench && $(GO) vet ./...
+	cd testdata/deploy && $(GO) vet ./...
 
 staticcheck:
 	$(GO) tool staticcheck ./...
@@ -70,6 +77,7 @@ bench:
 # Regenerate the pages that are made from the code.
 docs:
 	$(GO) test ./... -run 'TestDocs|TestReference|TestSample' -update
+	cd testdata/deploy && $(GO) test . -run TestPods -update
 
 clean:
 	rm -rf $(BIN) dist .cache

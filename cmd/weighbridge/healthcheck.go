@@ -26,8 +26,9 @@ import (
 const maxHealthAnswer = 1 << 20
 
 func (a *app) healthcheckCommand() *cobra.Command {
-	var proxyURL, caFile, connect, key string
+	var proxyURL, caFile, serverName, connect, key string
 	var timeout time.Duration
+	var live bool
 	c := &cobra.Command{
 		Use: "healthcheck", Short: "Ask the proxy listener whether it works, as probes do", Args: noArgs,
 		Long: "Asks the listener for its readiness, and with --connect opens a tunnel through it as a\n" +
@@ -48,12 +49,16 @@ func (a *app) healthcheckCommand() *cobra.Command {
 				}
 				h.key = auth.NewSecret(v)
 			}
-			if err := h.locate(cmp.Or(proxyURL, a.env("WEIGHBRIDGE_LISTEN"), "127.0.0.1:8080"), caFile); err != nil {
+			if err := h.locate(cmp.Or(proxyURL, a.env("WEIGHBRIDGE_LISTEN"), "127.0.0.1:8080"), caFile, serverName); err != nil {
 				return err
 			}
 			ctx, cancel := context.WithTimeout(c.Context(), timeout)
 			defer cancel()
-			if err := h.ready(ctx); err != nil {
+			endpoint := "readyz"
+			if live {
+				endpoint = "healthz"
+			}
+			if _, err := h.own(ctx, endpoint); err != nil {
 				return err
 			}
 			if connect == "" {
@@ -64,6 +69,8 @@ func (a *app) healthcheckCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&proxyURL, "proxy-url", "", "the listener: scheme://host:port, host:port or unix:PATH")
 	c.Flags().StringVar(&caFile, "ca-file", "", "roots (PEM) for the certificate of a listener with TLS")
+	c.Flags().StringVar(&serverName, "server-name", "", "name in the certificate of a listener with TLS, where it is not that of the URL")
+	c.Flags().BoolVar(&live, "live", false, "ask only whether it lives: a full disk, which a restart does not mend, is no failure then")
 	c.Flags().StringVar(&connect, "connect", "", "host, or host:port, to open a tunnel to")
 	c.Flags().StringVar(&key, "key", "", "API key for the tunnel: @FILE, env:VAR or - (standard input)")
 	c.Flags().DurationVar(&timeout, "timeout", 3*time.Second, "how long all of it may take")
@@ -80,7 +87,7 @@ type health struct {
 }
 
 // locate takes a URL, host:port or unix:PATH; "every address" is loopback.
-func (h *health) locate(at, caFile string) error {
+func (h *health) locate(at, caFile, serverName string) error {
 	if path, ok := strings.CutPrefix(at, "unix:"); ok {
 		h.network, h.address = "unix", path
 		return nil
@@ -100,7 +107,7 @@ func (h *health) locate(at, caFile string) error {
 	if u.Scheme == "http" {
 		return nil
 	}
-	h.tls = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host}
+	h.tls = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: cmp.Or(serverName, host)}
 	if caFile == "" {
 		return nil
 	}
@@ -171,11 +178,6 @@ func (h *health) own(ctx context.Context, name string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %s: %s", name, resp.Status, strings.TrimSpace(string(body)))
 	}
 	return body, nil
-}
-
-func (h *health) ready(ctx context.Context) error {
-	_, err := h.own(ctx, "readyz")
-	return err
 }
 
 // tunnel asks for a tunnel and, where it is given one, for our certificate.

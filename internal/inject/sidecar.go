@@ -120,9 +120,9 @@ func (i *Injector) initStep() object {
 // sidecar is an init container that goes on running (restartPolicy: Always):
 // it serves before the pod's other init containers start, and ends last.
 func (i *Injector) sidecar() object {
-	check := object{"exec": object{"command": []string{"/weighbridge", "healthcheck"}}}
+	check := object{"command": []string{"/weighbridge", "healthcheck", "--live"}}
 	probe := func(period, failures int) object {
-		return object{"exec": check["exec"], "periodSeconds": period, "timeoutSeconds": 5, "failureThreshold": failures}
+		return object{"exec": check, "periodSeconds": period, "timeoutSeconds": 5, "failureThreshold": failures}
 	}
 	return object{
 		"name": sidecarName, "image": i.o.Image, "restartPolicy": "Always",
