@@ -222,6 +222,7 @@ func (a *API) updateCredential(ctx context.Context, ref string, in CredentialPat
 		report = a.ask(ctx, next, all, in.NoValidate)
 	}
 	seen := c.Version
+	moved := false
 	c, err = a.o.Store.UpdateCredential(ctx, a.o.TeamID, c.ID, func(row *auth.Credential) error {
 		if secrets != nil && row.Version != seen {
 			return problem(http.StatusConflict, "conflict", fmt.Sprintf("credential %q was changed by somebody else meanwhile", row.Name), "Look at it, and change it again.")
@@ -262,11 +263,18 @@ func (a *API) updateCredential(ctx context.Context, ref string, in CredentialPat
 		if row.Status == auth.StatusExpired && in.ExpiresAt != nil && a.o.Validator != nil {
 			// Its end was moved: the upstream says whether it still works.
 			row.Status, row.Reason, row.Report = auth.StatusPending, "its end was moved", nil
+			moved = true
 		}
 		return nil
 	}, secrets, a.event(ctx, auth.ActionCredentialUpdate))
 	if err != nil {
 		return nil, a.public(err)
+	}
+	if moved {
+		// What does not come of it now comes later: the update stands.
+		if _, _, err := a.o.Validator.Validate(ctx, c.ID, "", a.event(ctx, auth.ActionCredentialValidate)); err != nil {
+			_ = a.public(err) // for the log
+		}
 	}
 	return a.credential(ctx, c.ID)
 }

@@ -95,3 +95,61 @@ func TestNewID(t *testing.T) {
 		t.Error("two ids of one moment are equal")
 	}
 }
+
+// TestR29_GuessesFindNothing: neither keys made at random nor those that differ
+// from a right one in a single character, in any of its forms.
+func TestR29_GuessesFindNothing(t *testing.T) {
+	right, url := NewAPIKey(), NewURLKey()
+	state := State{
+		Teams: []Team{{ID: "t"}},
+		Keys:  []Key{{ID: "k", TeamID: "t", Name: "worker", Hash: hashOf(t, HashAPIKey, right), URLKeyHash: hashOf(t, HashURLKey, url)}},
+	}
+	s, err := Compile(state, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	unknown := func(guess string, hash func(string) (KeyHash, bool), identify func(KeyHash, time.Time) (Identity, error)) {
+		t.Helper()
+		h, ok := hash(guess)
+		if !ok {
+			return // not even looked up
+		}
+		id, err := identify(h, now)
+		if AsError(err).Code != CodeKeyInvalid || id != (Identity{}) {
+			t.Fatalf("a guess is %+v, %v", id, err)
+		}
+		if text := err.Error(); strings.Contains(text, "worker") || strings.Contains(text, guess[len(guess)-8:]) {
+			t.Fatalf("it says too much: %s", text)
+		}
+	}
+	for range 100_000 {
+		guess := NewAPIKey().Reveal()
+		unknown(guess, HashAPIKey, s.Identify)
+	}
+	for i, c := range right.Reveal() {
+		near := []byte(right.Reveal())
+		near[i] = 'x'
+		if c == 'x' {
+			near[i] = 'y'
+		}
+		unknown(string(near), HashAPIKey, s.Identify)
+		unknown(string(near[:i]), HashAPIKey, s.Identify)
+		unknown(right.Reveal()+string(near[i]), HashAPIKey, s.Identify)
+	}
+	// One kind of key is not the other.
+	unknown(KeyPrefix+strings.TrimPrefix(url.Reveal(), URLKeyPrefix), HashAPIKey, s.Identify)
+	unknown(URLKeyPrefix+strings.TrimPrefix(right.Reveal(), KeyPrefix), HashURLKey, s.IdentifyURLKey)
+	if id, err := s.Identify(hashOf(t, HashAPIKey, right), now); err != nil || id.KeyID != "k" {
+		t.Errorf("the right one: %+v, %v", id, err)
+	}
+}
+
+func hashOf(t *testing.T, hash func(string) (KeyHash, bool), s Secret) KeyHash {
+	t.Helper()
+	h, ok := hash(s.Reveal())
+	if !ok {
+		t.Fatal("not a key")
+	}
+	return h
+}

@@ -266,12 +266,12 @@ func (b *Bridge) openProxy(ctx context.Context, cfg *config.Config) error {
 		transfers: func() float64 { return float64(len(b.proxy.Transfers())) },
 		tunnels:   func() float64 { return float64(b.proxy.Tunnels()) },
 		lent:      func() float64 { return float64(b.proxy.Lent()) },
-		statuses: func() map[string]float64 {
+		credentials: func() (auth.State, time.Time) {
 			st, err := b.store.State(context.Background())
 			if err != nil {
-				return nil
+				return auth.State{}, time.Time{} // the store is closed
 			}
-			return statuses(st, b.o.Now())
+			return st, b.o.Now()
 		},
 		auditDown: func() float64 {
 			if b.record.Err() != nil {

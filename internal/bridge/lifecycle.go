@@ -104,17 +104,46 @@ func statuses(st auth.State, now time.Time) map[string]float64 {
 	return out
 }
 
-// statusCollector shows statuses when /metrics is asked.
-type statusCollector struct{ read func() map[string]float64 }
+// ends is for how many seconds the valid credential of each provider that ends
+// first is still good; providers of which none has an end are not in it.
+func ends(st auth.State, now time.Time) map[string]float64 {
+	out := map[string]float64{}
+	for i := range st.Credentials {
+		c := &st.Credentials[i]
+		if !c.Usable(now) || c.ExpiresAt.IsZero() {
+			continue
+		}
+		left := c.ExpiresAt.Sub(now).Seconds()
+		if least, ok := out[c.Provider]; !ok || left < least {
+			out[c.Provider] = left
+		}
+	}
+	return out
+}
 
-var statusDesc = prometheus.NewDesc("weighbridge_credentials", "Credentials by status; expiring are the valid ones that end within seven days.", []string{"status"}, nil)
+// credentialCollector shows statuses and ends when /metrics is asked.
+type credentialCollector struct {
+	read func() (auth.State, time.Time)
+}
+
+var (
+	statusDesc = prometheus.NewDesc("weighbridge_credentials", "Credentials by status; expiring are the valid ones that end within seven days.", []string{"status"}, nil)
+	endDesc    = prometheus.NewDesc("weighbridge_credential_expires_seconds", "Time until the first of the valid credentials of a provider ends, of those whose end is known.", []string{"provider"}, nil)
+)
 
 // Describe implements prometheus.Collector.
-func (c *statusCollector) Describe(ch chan<- *prometheus.Desc) { ch <- statusDesc }
+func (c *credentialCollector) Describe(ch chan<- *prometheus.Desc) { ch <- statusDesc; ch <- endDesc }
 
 // Collect implements prometheus.Collector.
-func (c *statusCollector) Collect(ch chan<- prometheus.Metric) {
-	for status, n := range c.read() {
+func (c *credentialCollector) Collect(ch chan<- prometheus.Metric) {
+	st, now := c.read()
+	if now.IsZero() {
+		return
+	}
+	for status, n := range statuses(st, now) {
 		ch <- prometheus.MustNewConstMetric(statusDesc, prometheus.GaugeValue, n, status)
+	}
+	for provider, left := range ends(st, now) {
+		ch <- prometheus.MustNewConstMetric(endDesc, prometheus.GaugeValue, left, provider)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -49,8 +50,8 @@ var _ proxy.Metrics = (*metrics)(nil)
 type gauges struct {
 	transfers, tunnels, lent func() float64
 	auditDown                func() float64
-	// statuses are the credentials by status; see statuses.
-	statuses func() map[string]float64
+	// credentials are those that there are, and the time; see statuses and ends.
+	credentials func() (auth.State, time.Time)
 }
 
 func newMetrics(version string, g gauges) *metrics {
@@ -75,7 +76,7 @@ func newMetrics(version string, g gauges) *metrics {
 	m.validations = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "weighbridge_validations_total", Help: "Validations of credentials by provider and verdict.",
 	}, []string{"provider", "verdict"})
-	m.registry.MustRegister(m.validations, &statusCollector{g.statuses})
+	m.registry.MustRegister(m.validations, &credentialCollector{g.credentials})
 	m.registry.MustRegister(m.requests, m.bytes, m.resumed, m.firstByte, m.duration,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	gauge := func(name, help string, f func() float64) {

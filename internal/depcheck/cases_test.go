@@ -24,11 +24,14 @@ func cases() []string {
 	span("T", 40, 40)
 	span("T", 43, 47)
 	span("T", 50, 55)
-	span("T", 58, 58)
+	span("T", 57, 58)
 	span("T", 71, 75)
+	span("R", 9, 9)
 	span("R", 12, 16)
 	span("R", 18, 18)
 	span("R", 20, 23)
+	span("R", 27, 27)
+	span("R", 29, 29)
 	return out
 }
 

@@ -54,6 +54,28 @@ func notUsable(t *testing.T, r reply, words ...string) {
 	}
 }
 
+// TestLife_AnEndThatIsMovedIsValidatedAtOnce: who moves the end of what has
+// expired is answered with what came of it.
+func TestLife_AnEndThatIsMovedIsValidatedAtOnce(t *testing.T) {
+	t.Parallel()
+	var now clock
+	h := house.New(t, house.Options{Empty: true, Now: now.now})
+	bearer(h, "c", guarded+"/*")
+	move := func(by time.Duration) (c admin.Credential) {
+		h.Call(http.MethodPatch, "/api/v1/credentials/c", admin.CredentialPatch{ExpiresAt: ptr(now.now().Add(by))}, &c)
+		return c
+	}
+	move(time.Hour)
+	now.jump(2 * time.Hour)
+	h.Eventually("its end is stored", func() bool {
+		c, err := h.Bridge.Store().Credential(t.Context(), h.Bridge.Team().ID, "c")
+		return err == nil && c.Status == auth.StatusExpired
+	})
+	if c := move(1000 * time.Hour); c.Status != string(auth.StatusValid) || c.Report == nil {
+		t.Errorf("%s: %s, %+v", c.Status, c.Reason, c.Report)
+	}
+}
+
 // TestLife_OnlyWhatIsValidIsUsed: refuted when it is created, confirmed by a
 // rotation, refused by the Hub later on.
 func TestLife_OnlyWhatIsValidIsUsed(t *testing.T) {
