@@ -141,3 +141,32 @@ func TestTheGatewayIsTheOnlyWayOut(t *testing.T) {
 		t.Error("nothing denies by default")
 	}
 }
+
+// Compose's file holds to what the image has: a health check to wait for, and
+// workers whose network is internal.
+func TestComposeWaitsForHealth(t *testing.T) {
+	var file struct {
+		Services map[string]struct {
+			Image     string                       `json:"image"`
+			Networks  []string                     `json:"networks"`
+			DependsOn map[string]map[string]string `json:"depends_on"`
+			ReadOnly  bool                         `json:"read_only"`
+			CapDrop   []string                     `json:"cap_drop"`
+		} `json:"services"`
+		Networks map[string]struct {
+			Internal bool `json:"internal"`
+		} `json:"networks"`
+	}
+	if err := yaml.Unmarshal(read(t, root+"/deploy/compose.yaml"), &file); err != nil {
+		t.Fatal(err)
+	}
+	if us := file.Services["weighbridge"]; !us.ReadOnly || len(us.CapDrop) != 1 || us.CapDrop[0] != "ALL" || !file.Networks["inside"].Internal {
+		t.Errorf("%+v", us)
+	}
+	for _, name := range []string{"worker", "comfyui"} {
+		s := file.Services[name]
+		if s.DependsOn["weighbridge"]["condition"] != "service_healthy" || s.Networks[0] != "inside" || strings.Contains(strings.Join(s.Networks, " "), "outside") || strings.HasSuffix(s.Image, "latest") {
+			t.Errorf("%s: %+v", name, s)
+		}
+	}
+}
