@@ -63,6 +63,7 @@ fuzz:
 # its figures; then hours, large bodies, many rounds.
 soak:
 	WEIGHBRIDGE_SOAK=$(SOAK) $(GO) test -count=1 -v -timeout 6h -run '^TestSoak$$' ./internal/house/soak
+	$(GO) test -run '^$$' -bench S3FrontProgram -benchtime 1x ./internal/house/soak
 	WEIGHBRIDGE_SOAK=$(SOAK) $(GO) test -race -count=1 -timeout 6h -skip '^TestSoak$$' ./...
 	$(MAKE) fuzz FUZZTIME=10m
 

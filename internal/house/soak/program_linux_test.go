@@ -27,13 +27,15 @@ const patience = 2 * time.Minute
 // what the test does.
 type program struct {
 	Yard
-	t           *testing.T
+	t           testing.TB
 	dir, config string
-	token       string
-	cmd         *exec.Cmd
-	done        chan error
-	out         output
-	admin       string
+	// more are credentials beside those of every program.
+	more  string
+	token string
+	cmd   *exec.Cmd
+	done  chan error
+	out   output
+	admin string
 }
 
 // output keeps the end of what a program writes.
@@ -62,7 +64,8 @@ func (o *output) String() string {
 var servingLine = regexp.MustCompile(`"proxy":"(http://[^"]+)","admin":"(http://[^"]+)"`)
 
 // startProgram builds and starts it in front of a Hub and the hosts of files.
-func startProgram(t *testing.T) *program {
+// more adds to what it stands in front of.
+func startProgram(t testing.TB, more ...func(*program)) *program {
 	t.Helper()
 	dir := t.TempDir()
 	p := &program{t: t, dir: filepath.Join(dir, "data"), config: filepath.Join(dir, "weighbridge.yaml"), token: "tok_of_the_files_0123456789", done: make(chan error, 1)}
@@ -81,6 +84,9 @@ func startProgram(t *testing.T) *program {
 	for _, host := range []string{SecureHost, PlainHost} {
 		must(p.Server.Handle(host, Files(p.token)))
 	}
+	for _, add := range more {
+		add(p)
+	}
 	must(os.WriteFile(filepath.Join(dir, "roots.pem"), p.Server.RootPEM(), 0o600))
 	p.Key = auth.NewAPIKey().Reveal()
 	p.configure(0)
@@ -93,7 +99,7 @@ func startProgram(t *testing.T) *program {
 	p.cmd = exec.Command(path, "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--config", p.config)
 	p.cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "WEIGHBRIDGE_DATA_DIR=" + p.dir, "WEIGHBRIDGE_LOG_FORMAT=json", "WEIGHBRIDGE_LOG_LEVEL=info",
-		"SOAK_KEY=" + p.Key, "SOAK_TOKEN=" + p.token, "SOAK_HUB=hf_of_the_hub_0123456789", "SSL_CERT_FILE=" + filepath.Join(dir, "roots.pem"),
+		"SOAK_KEY=" + p.Key, "SOAK_ID=AKIASOAK", "SOAK_TOKEN=" + p.token, "SOAK_HUB=hf_of_the_hub_0123456789", "SSL_CERT_FILE=" + filepath.Join(dir, "roots.pem"),
 	}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
 	must(p.cmd.Start())
@@ -132,7 +138,7 @@ func (p *program) configure(n int) {
 	b.WriteString("credentials:\n" +
 		"  - {name: files, provider: http_bearer, fields: {token: {env: SOAK_TOKEN}}, patterns: [\"" + SecureHost + "/*\", \"http://" + PlainHost + "/*\"]}\n" +
 		"  - {name: hub, provider: huggingface, fields: {token: {env: SOAK_HUB}}}\n" +
-		"keys:\n  - {name: w, value: {env: SOAK_KEY}, credentials: [files, hub]}\n")
+		p.more + "keys:\n  - {name: w, value: {env: SOAK_KEY}, credentials: [files, hub]}\n")
 	if err := os.WriteFile(p.config, []byte(b.String()), 0o600); err != nil {
 		p.t.Fatal(err)
 	}
