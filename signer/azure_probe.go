@@ -55,18 +55,11 @@ func (azureBlob) sensitive(f auth.Fields) []auth.Secret {
 
 // places are a blob of each pattern that names a container. An account's key
 // reaches every container: of a pattern for the whole account one is made up.
-func (p azureBlob) places(q *auth.Inquiry) (out []place) {
+func (p azureBlob) places(q *auth.Inquiry) []place {
 	c := &q.Credential
 	account := c.Params["accountName"]
-	add := func(to place) {
-		if len(out) < maxTrials && may(p, c, to.url) {
-			to.fields = []auth.HeaderField{firstByte}
-			out = append(out, to)
-		}
-	}
-	if strings.HasPrefix(q.Resource, "https://") {
-		add(place{url: q.Resource, name: q.Resource, exact: true, wanted: true})
-	}
+	list := placeList{of: p, c: c}
+	list.want(q.Resource)
 	for _, pattern := range injecting(p, c) {
 		text := pattern.String()
 		if rest, wild := strings.CutPrefix(text, "*."); wild && account != "" {
@@ -87,9 +80,9 @@ func (p azureBlob) places(q *auth.Inquiry) (out []place) {
 		} else if !container && !exact {
 			continue
 		}
-		add(place{url: to, name: strings.TrimPrefix(strings.TrimPrefix(pattern.String(), "https://"), "http://"), exact: exact})
+		list.add(place{url: to, name: strings.TrimPrefix(strings.TrimPrefix(pattern.String(), "https://"), "http://"), exact: exact})
 	}
-	return out
+	return list.out
 }
 
 func (p azureBlob) probe(ctx context.Context, c *probing) auth.Report {

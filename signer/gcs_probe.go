@@ -36,18 +36,10 @@ func (gcs) sensitive(f auth.Fields) []auth.Secret {
 	return out
 }
 
-func (p gcs) places(q *auth.Inquiry) (out []place) {
-	c := &q.Credential
-	add := func(to place) {
-		if len(out) < maxTrials && may(p, c, to.url) {
-			to.fields = []auth.HeaderField{firstByte}
-			out = append(out, to)
-		}
-	}
-	if strings.HasPrefix(q.Resource, "https://") {
-		add(place{url: q.Resource, name: q.Resource, exact: true, wanted: true})
-	}
-	for _, text := range c.Patterns {
+func (p gcs) places(q *auth.Inquiry) []place {
+	list := placeList{of: p, c: &q.Credential}
+	list.want(q.Resource)
+	for _, text := range q.Credential.Patterns {
 		pattern, err := auth.ParsePattern(text)
 		if err != nil {
 			continue
@@ -61,10 +53,10 @@ func (p gcs) places(q *auth.Inquiry) (out []place) {
 		}
 		to, exact := somewhere(pattern)
 		if to != "" {
-			add(place{url: to, name: strings.TrimPrefix(pattern.String(), gcsHost+"/"), exact: exact})
+			list.add(place{url: to, name: strings.TrimPrefix(pattern.String(), gcsHost+"/"), exact: exact})
 		}
 	}
-	return out
+	return list.out
 }
 
 const gcsRenew = "Make a new key of type JSON for the service account (IAM, Service accounts, Keys), and rotate it in."

@@ -203,6 +203,28 @@ type place struct {
 	fields []auth.HeaderField
 }
 
+// placeList collects what a probe asks for: one byte at URLs that the credential
+// is put on at.
+type placeList struct {
+	of  provider
+	c   *auth.Credential
+	out []place
+}
+
+func (l *placeList) add(at place) {
+	if len(l.out) < maxTrials && may(l.of, l.c, at.url) {
+		at.fields = []auth.HeaderField{firstByte}
+		l.out = append(l.out, at)
+	}
+}
+
+// want adds what somebody asks about, where it is a URL.
+func (l *placeList) want(resource string) {
+	if strings.HasPrefix(resource, "https://") {
+		l.add(place{url: resource, name: resource, exact: true, wanted: true})
+	}
+}
+
 // asked is what was asked, without its query.
 func (p *place) asked() string {
 	t, err := auth.ParseURL(p.url)

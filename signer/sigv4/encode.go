@@ -64,3 +64,21 @@ func nibble(c byte) (byte, bool) {
 
 // isControl reports the bytes that no text of ours holds.
 func isControl(c byte) bool { return c < ' ' || c == 0x7f }
+
+// decode decodes s, whose escapes were checked, once. In a query a plus is a
+// space.
+func decode(s string, query bool) string {
+	b := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case c == '+' && query:
+			c = ' '
+		case c == '%':
+			c, _ = unhex(s[i+1], s[i+2])
+			i += 2
+		}
+		b = append(b, c)
+	}
+	return string(b)
+}

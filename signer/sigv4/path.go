@@ -154,17 +154,7 @@ func decodePath(raw string) (decoded, reason string) {
 	if escapes == 0 {
 		return raw, ""
 	}
-	var b strings.Builder
-	b.Grow(len(raw) - 2*escapes)
-	for i := 0; i < len(raw); i++ {
-		c := raw[i]
-		if c == '%' {
-			c, _ = unhex(raw[i+1], raw[i+2])
-			i += 2
-		}
-		b.WriteByte(c)
-	}
-	return b.String(), ""
+	return decode(raw, false), ""
 }
 
 // checkSegments looks at a decoded path for what a server that resolves paths

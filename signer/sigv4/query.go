@@ -150,20 +150,7 @@ func decodeQuery(s string, isName, semicolons bool) (decoded, reason string) {
 	if coded == 0 {
 		return s, ""
 	}
-	var b strings.Builder
-	b.Grow(len(s))
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		switch c {
-		case '+':
-			c = ' '
-		case '%':
-			c, _ = unhex(s[i+1], s[i+2])
-			i += 2
-		}
-		b.WriteByte(c)
-	}
-	return b.String(), ""
+	return decode(s, true), ""
 }
 
 // getFold is Get with the name compared without case, as those of signatures

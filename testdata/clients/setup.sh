@@ -4,26 +4,16 @@
 # (python0.txt, python1.txt, python2.txt, xet.txt, comfy.txt beside this file)
 # and Node packages (package-lock.json), all pinned.
 #
-# The directory is .cache/clients-<hash of those files, Python and Node> inside
-# the checkout (git-ignored); it is made once, which takes a minute. Everything
-# that is done is said on standard error; the last line on standard output is
-# the directory's path. In it:
+# It takes a minute, once; how, ../ready.sh says. In the directory:
 #
 #   python0  python1  python2       without hf_xet
 #   python1-xet  python2-xet        the same packages and hf_xet
 #   node_modules
-#
-# Whatever cannot be had is an error, never something to pass over.
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-root=$(cd "$here/../.." && pwd)
-
-say() { printf 'clients: %s\n' "$*" >&2; }
-fail() {
-	say "$*"
-	exit 1
-}
+suite=clients
+# shellcheck source=../ready.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../ready.sh"
 
 missing=()
 for pair in git:git git-lfs:git-lfs curl:curl wget:wget aria2c:aria2 python3:python3 node:nodejs npm:npm \
@@ -47,22 +37,7 @@ python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "Python 3.
 node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' ||
 	fail "Node 20.19 or later is needed; this is $(node --version)."
 
-pins=("$here"/python[012].txt "$here"/xet.txt "$here"/comfy.txt "$here"/package.json "$here"/package-lock.json "${BASH_SOURCE[0]}")
-versions=$(python3 -c 'import sys; print("%s %s" % (sys.executable, sys.version))'; node --version)
-hash=$(printf '%s' "$versions" | cat - "${pins[@]}" | sha256sum | cut -c1-16)
-dir="$root/.cache/clients-$hash"
-mkdir -p "$root/.cache"
-exec 9>"$root/.cache/clients.lock" # two suites may start at once
-flock 9
-if [ -e "$dir/ready" ]; then
-	say "ready: $dir"
-	printf '%s\n' "$dir"
-	exit 0
-fi
-
-say "installing into $dir"
-rm -rf "$dir"
-mkdir -p "$dir"
+begin "$here"/python[012].txt "$here"/xet.txt "$here"/comfy.txt "$here"/package.json "$here"/package-lock.json
 python3 -m venv "$dir/python1"
 for name in python0 python2 python1-xet python2-xet; do
 	python3 -m venv --without-pip "$dir/$name"
@@ -88,9 +63,7 @@ jobs+=($!)
 	install python0 "$here/python0.txt"
 	install python1-xet "$here/xet.txt"
 	install python2-xet "$here/xet.txt"
-	say "Node packages of package-lock.json"
-	cp "$here/package.json" "$here/package-lock.json" "$dir"
-	npm ci --prefix "$dir" --ignore-scripts --no-audit --no-fund --loglevel=error >&2
+	node_packages
 ) &
 jobs+=($!)
 for job in "${jobs[@]}"; do
@@ -102,8 +75,4 @@ done
 "$dir/python0/bin/python" -c 'import hf_transfer, huggingface_hub' >&2
 NODE_PATH="$dir/node_modules" node -e 'require("undici"); require("@huggingface/hub")' >&2
 
-# What other pins left behind.
-find "$root/.cache" -maxdepth 1 -name 'clients-*' ! -path "$dir" -exec rm -rf {} +
-touch "$dir/ready"
-say "ready: $dir"
-printf '%s\n' "$dir"
+finish

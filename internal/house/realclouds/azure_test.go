@@ -148,9 +148,7 @@ func TestAzureClientsDownloadWithoutASecret(t *testing.T) {
 					if mode == workerenv.Reverse {
 						base = strings.TrimSuffix(h.URLKeyURL(key.URLKey, base+"/"), "/")
 					} else {
-						for _, v := range h.WorkerEnv(mode, key.Key) {
-							env = append(env, v.Name+"="+v.Value)
-						}
+						env = environ(h, mode, key.Key)
 					}
 					file := filepath.Join(t.TempDir(), "out.bin")
 					command := make([]string, len(c.command))

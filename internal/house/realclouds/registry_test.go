@@ -176,6 +176,15 @@ func TestRegistryWithTokens(t *testing.T) {
 		if status, body := get(t, client, "GET", base+"/blobs/"+digest, "bytes=8-15"); status != 206 || body != "weights " {
 			t.Errorf("%s: %d, %q", mode, status, body)
 		}
+		if mode == workerenv.Forward {
+			// A client of the ORAS project's library, which verifies what it pulls.
+			env := environ(h, mode, key)
+			out, err := run(t, env, filepath.Join(cloudDir, "oras"), registryHost+"/"+repository, "latest")
+			h.Watch.See("output of oras", []byte(out))
+			if want := fmt.Sprintln(digest, len(weights)); err != nil || out != want {
+				t.Errorf("oras: %v, %q, want %q", err, out, want)
+			}
+		}
 		if got := tokens.scopes.Load(); got != "repository:"+repository+":pull" {
 			t.Errorf("%s: asked for %v", mode, got)
 		}

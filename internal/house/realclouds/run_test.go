@@ -16,6 +16,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/weighbridge/weighbridge/internal/house"
+	"github.com/weighbridge/weighbridge/internal/workerenv"
 )
 
 // patience bounds a client or the start of a server; reaching it is a failure.
@@ -51,6 +54,15 @@ func run(t *testing.T, env []string, command ...string) (string, error) {
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "LANG=C.UTF-8", "NODE_PATH=" + filepath.Join(cloudDir, "node_modules")}, env...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
+}
+
+// environ is what a worker is told to set.
+func environ(h *house.House, mode workerenv.Mode, key string) []string {
+	var env []string
+	for _, v := range h.WorkerEnv(mode, key) {
+		env = append(env, v.Name+"="+v.Value)
+	}
+	return env
 }
 
 // serve starts a server that listens on addr, waits until it does, and ends it

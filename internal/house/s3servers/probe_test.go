@@ -12,10 +12,7 @@ import (
 
 // What a probe says of keys, before servers that verify them.
 func TestS3ProbesBeforeRealServers(t *testing.T) {
-	for name, start := range map[string]func(testing.TB) *Server{
-		"versitygw": func(t testing.TB) *Server { return Versity(t, "us-west-2") },
-		"gofakes3":  Fake,
-	} {
+	for name, start := range servers {
 		t.Run(name, func(t *testing.T) {
 			s := start(t)
 			s.Put(t, "models", "sd/a b+c.bin", []byte("weights"))

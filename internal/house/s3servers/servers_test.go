@@ -130,13 +130,16 @@ func (y *yard) get(mode workerenv.Mode, pathAndQuery string, header ...string) (
 
 var modes = []workerenv.Mode{workerenv.Forward, workerenv.Reverse}
 
+// servers are the two that were written apart from each other.
+var servers = map[string]func(testing.TB) *Server{
+	"versitygw": func(t testing.TB) *Server { return Versity(t, "us-west-2") },
+	"gofakes3":  Fake,
+}
+
 // Every awkward key is fetched byte-exact, in each spelling, from both
 // servers in both modes.
 func TestS3KeysFromRealServers(t *testing.T) {
-	for name, start := range map[string]func(testing.TB) *Server{
-		"versitygw": func(t testing.TB) *Server { return Versity(t, "us-west-2") },
-		"gofakes3":  Fake,
-	} {
+	for name, start := range servers {
 		t.Run(name, func(t *testing.T) {
 			s := start(t)
 			for _, k := range awkward() {
