@@ -2,6 +2,7 @@ package signer
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/weighbridge/weighbridge/auth"
 )
@@ -71,8 +72,14 @@ func expandsTo(p provider, written string, rule auth.Pattern, params map[string]
 	return false
 }
 
-// refuses returns why t is not for this audience, or nothing.
-func (a *audience) refuses(method string, t *auth.Target) string {
+// holds reports whether the rule is about something in the container t.
+func (a *audience) holds(t auth.Target) bool {
+	return a.pattern.MatchesHost(t.Host, t.Port) && strings.HasPrefix(a.pattern.Path(), strings.TrimSuffix(t.Path, "/")+"/")
+}
+
+// refuses returns why t is not for this audience, or nothing. decided is that of
+// auth.Outgoing.
+func (a *audience) refuses(method string, t *auth.Target, decided bool) string {
 	const unmatched = "the URL is not one that the rule matches"
 	if a.named != nil && t.Scheme == a.pattern.Scheme() {
 		c, ok := a.named(method, *t)
@@ -81,7 +88,10 @@ func (a *audience) refuses(method string, t *auth.Target) string {
 			return unmatched
 		case c.Refused != "":
 			return c.Refused
-		case !slices.ContainsFunc(c.Match, func(t auth.Target) bool { return c.Admits(&t, a.matches) }):
+		case slices.ContainsFunc(c.Match, func(t auth.Target) bool { return c.Admits(&t, a.matches) }):
+		case decided && method == "POST" && c.Below && slices.ContainsFunc(c.Match, a.holds):
+			// What it is about stands in its body, and was decided name by name.
+		default:
 			return unmatched
 		}
 		return ""

@@ -342,7 +342,7 @@ func TestT11_CompanionsNeverGetTheCredential(t *testing.T) {
 			// Nor by the check of the target itself.
 			a := &audience{provider: p.(provider), pattern: pattern(t, host+"/*"), companions: p.Companions()}
 			to := target(t, "https://"+host+"/x")
-			if why := a.refuses("GET", &to); !strings.Contains(why, "never") {
+			if why := a.refuses("GET", &to, false); !strings.Contains(why, "never") {
 				t.Errorf("%s: %q", host, why)
 			}
 		}

@@ -114,6 +114,25 @@ func TestS3RoleForABatchOfDeletionsMayDelete(t *testing.T) {
 	if policy := f.last.Load().Get("Policy"); !strings.Contains(policy, `"s3:DeleteObject"`) {
 		t.Error(policy)
 	}
+	// So it is where the pattern is about a part of the bucket, and only then.
+	y = newS3Yard(t, s3Cred{id: "c", patterns: []string{"s3://bkt/models/*"}})
+	for _, c := range []struct {
+		method, url string
+		decided, ok bool
+	}{
+		{"POST", "/bkt?delete=", true, true}, {"POST", "/bkt?delete=", false, false}, {"GET", "/bkt?list-type=2", true, false},
+		{"POST", "/bk?delete=", true, false}, {"POST", "/other?delete=", true, false},
+	} {
+		d := y.decide("DELETE", "https://s3.eu-west-1.amazonaws.com/bkt/models/x")
+		out := &auth.Outgoing{Method: c.method, Target: target(t, "https://s3.eu-west-1.amazonaws.com"+c.url), Header: &headerLines{}, Decided: c.decided}
+		err := y.set.Aim(&d, out)
+		if err == nil {
+			_, err = y.set.Sign(t.Context(), d, out)
+		}
+		if (err == nil) != c.ok {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
 }
 
 func TestS3KeysOfTheMachineAndThePod(t *testing.T) {

@@ -98,7 +98,7 @@ func (s *Set) Sign(ctx context.Context, d auth.Decision, out *auth.Outgoing) (au
 	}
 	a, why := s.audience(&d)
 	if why == "" {
-		why = a.refuses(out.Method, &out.Target)
+		why = a.refuses(out.Method, &out.Target, out.Decided)
 	}
 	if why != "" {
 		return auth.Applied{}, refusal(&d, why, nil)

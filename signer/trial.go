@@ -57,7 +57,7 @@ func deciding(of provider, c *auth.Credential, to auth.Target) (d auth.Decision,
 				continue
 			}
 			a, why := newAudience(of, text, r.Pattern.String(), c.Params)
-			if why != "" || a.refuses("GET", &to) != "" {
+			if why != "" || a.refuses("GET", &to, false) != "" {
 				continue
 			}
 			return auth.Decision{

@@ -375,6 +375,9 @@ func TestS3FrontWrites(t *testing.T) {
 	if r := w.ask("POST", "/other?delete", "<Delete><Object><Key>pub/o</Key></Object><Object><Key>priv/o</Key></Object></Delete>"); r.code() != auth.CodeNoCredentialMatched || s3.get("other/pub/o") == nil {
 		t.Errorf("%s", r)
 	}
+	if r := w.ask("POST", "/other?delete", "<Delete><Object><Key>pub/o</Key></Object></Delete>"); r.status != 200 || s3.get("other/pub/o") != nil {
+		t.Errorf("a pattern for a part of the bucket: %s", r)
+	}
 	// Content that is cut short.
 	c := dial(t, h)
 	r := w.signedAs("PUT", "/models/up/cut", big, sigv4.UnsignedPayload)
