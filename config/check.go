@@ -22,6 +22,7 @@ func (l *loader) check() {
 	l.checkLimits()
 	l.checkUpstream()
 	l.checkRoutes()
+	l.checkFollowers()
 	l.checkKeys()
 	l.checkCredentials()
 	l.checkReferences()

@@ -82,7 +82,20 @@ type Store struct {
 type Audit struct {
 	Retention time.Duration `yaml:"retention" env:"RETENTION" default:"90d" doc:"How long the record is kept. Whole months are deleted once their last day is older. 0 keeps everything."`
 	MaxSize   Size          `yaml:"max_size" env:"MAX_SIZE" default:"0" doc:"How much the record of use may take on disk, about, before its oldest files are removed; files then end at an eighth of it or with the month. At least 16MiB; 0 is no bound."`
+	Followers []Follower    `yaml:"followers" env:"FOLLOWERS" doc:"Where each event is sent too, at least once and in order, whenever that works: nothing waits for it."`
 	TeamQuota Size          `yaml:"team_quota" env:"TEAM_QUOTA" default:"64MiB" doc:"How much one team may write into the record in a minute, with ten minutes' worth in hand, so that it cannot fill the disk for all. Beyond it its requests are refused with audit_unavailable. A request takes about 1 KiB. 0 is no quota."`
+}
+
+// Follower is where the record is sent beside its own files.
+type Follower struct {
+	Name    string `yaml:"name" env:"NAME" example:"siem" doc:"Name, unique among followers: letters, digits, - and _. Under it is kept up to where it has everything."`
+	Type    string `yaml:"type" env:"TYPE" default:"file" oneof:"file stdout webhook" doc:"file appends to a file of its own, stdout writes to the standard output, webhook posts lines of JSON (application/x-ndjson)."`
+	Path    string `yaml:"path" env:"PATH" example:"/var/log/weighbridge/record.jsonl" doc:"The file, for type file."`
+	MaxSize Size   `yaml:"max_size" env:"MAX_SIZE" default:"64MiB" doc:"How large the file may be before it is moved to PATH.1, that to PATH.2, and so on. 0 never moves it."`
+	Keep    int    `yaml:"keep" env:"KEEP" default:"5" doc:"How many moved files are kept."`
+	URL     string `yaml:"url" env:"URL" example:"https://siem.example.com/weighbridge" doc:"Where to, for type webhook: https, or http on this machine. Redirects are not followed; the *_PROXY variables lead nowhere."`
+	Token   Source `yaml:"token" env:"TOKEN" example:"{file: /run/secrets/siem}" doc:"What the webhook wants as a Bearer token, read anew for each request: {env: NAME} or {file: PATH}."`
+	MaxLag  Size   `yaml:"max_lag" env:"MAX_LAG" default:"256MiB" doc:"How much of the record may wait for it. What is beyond is dropped for it, counted and logged, and stays on record."`
 }
 
 // Validation says when upstreams are asked about credentials.

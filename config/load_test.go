@@ -58,7 +58,10 @@ func TestEveryFieldIsAVariable(t *testing.T) {
 		"DATA_DIR=/d", "LISTEN=unix:/s", "TLS_CERT_FILE=" + tmp + "/leaf.crt", "TLS_KEY_FILE=" + tmp + "/leaf.key", "TLS_OWN_CA=false",
 		"ADMIN_LISTEN=127.0.0.1:9", "PUBLIC_URL=https://w.example.com", "ALLOWED_HOSTS=a.internal, w.example.com", "LOG_LEVEL=warn", "LOG_FORMAT=json",
 		"UNMATCHED_FORWARD=deny", "UNMATCHED_REVERSE=pass", "DEFAULT_KEY=trainer", "CA_CERT_FILE=" + tmp + "/ca.crt", "CA_KEY_FILE=" + tmp + "/ca.key",
-		"KEK=env:X", "KEK_CACHE=90s", "STORE_DRIVER=memory", "AUDIT_RETENTION=30d", "AUDIT_MAX_SIZE=1GiB", "AUDIT_TEAM_QUOTA=1MiB", "DRAIN=5m", "VALIDATION_EVERY=3h",
+		"KEK=env:X", "KEK_CACHE=90s", "STORE_DRIVER=memory", "AUDIT_RETENTION=30d", "AUDIT_MAX_SIZE=1GiB",
+		"AUDIT_FOLLOWERS_0_NAME=siem", "AUDIT_FOLLOWERS_0_TYPE=webhook", "AUDIT_FOLLOWERS_0_URL=https://siem.example.com/in", "AUDIT_FOLLOWERS_0_TOKEN_ENV=SIEM",
+		"AUDIT_FOLLOWERS_0_PATH=x", "AUDIT_FOLLOWERS_0_MAX_SIZE=1MiB", "AUDIT_FOLLOWERS_0_KEEP=2", "AUDIT_FOLLOWERS_0_MAX_LAG=32MiB",
+		"AUDIT_TEAM_QUOTA=1MiB", "DRAIN=5m", "VALIDATION_EVERY=3h",
 		"UPSTREAM_CA_FILE=" + tmp + "/ca.crt", "UPSTREAM_RESOLVE=huggingface.co:443=127.0.0.1:9443,hf.co:443=[::1]:9443", "UPSTREAM_PROXY=http://p:1",
 		"UPSTREAM_PROXY_RESOLVES=true", "UPSTREAM_ALLOW_PRIVATE=10.0.0.0/8,fd00::/8", "UPSTREAM_CONNECT_PORTS=443,8443", "UPSTREAM_IDLE_TIMEOUT=30s",
 		"ROUTES=comfyui=https://cloud.comfy.org", "S3_DOMAINS=s3.example.com,s3.internal.example",
@@ -73,12 +76,14 @@ func TestEveryFieldIsAVariable(t *testing.T) {
 	for i := range environ {
 		environ[i] = envPrefix + environ[i]
 	}
-	l := mustLoad(t, options(append(environ, "URLKEY="+testURLKey)...), "")
+	l := mustLoad(t, options(append(environ, "URLKEY="+testURLKey, "SIEM=CANARY")...), "")
 	want := Config{
 		DataDir: "/d", Listen: "unix:/s", TLS: TLS{CertFile: tmp + "/leaf.crt", KeyFile: tmp + "/leaf.key"}, AdminListen: "127.0.0.1:9",
 		PublicURL: "https://w.example.com", AllowedHosts: []string{"a.internal", "w.example.com"}, Log: Log{"warn", "json"},
 		Unmatched: Unmatched{"deny", "pass"}, DefaultKey: "trainer", CA: CA{tmp + "/ca.crt", tmp + "/ca.key"}, KEK: "env:X", KEKCache: 90 * time.Second,
-		Store: Store{"memory"}, Audit: Audit{30 * 24 * time.Hour, 1 << 30, 1 << 20}, Validation: Validation{3 * time.Hour}, Drain: 5 * time.Minute,
+		Store: Store{"memory"}, Audit: Audit{30 * 24 * time.Hour, 1 << 30, []Follower{
+			{Name: "siem", Type: "webhook", MaxSize: 1 << 20, Keep: 2, URL: "https://siem.example.com/in", Token: Source{Env: "SIEM"}, Path: "x", MaxLag: 32 << 20},
+		}, 1 << 20}, Validation: Validation{3 * time.Hour}, Drain: 5 * time.Minute,
 		Upstream: Upstream{
 			CAFile: tmp + "/ca.crt", Resolve: map[string]string{"huggingface.co:443": "127.0.0.1:9443", "hf.co:443": "[::1]:9443"}, Proxy: "http://p:1",
 			ProxyResolves: true, AllowPrivate: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")},

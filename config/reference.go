@@ -176,13 +176,13 @@ func sample(b *strings.Builder, t reflect.Type, indent string, commented bool) {
 			fmt.Fprintf(b, "%s%s:\n", indent, name)
 			sample(b, f.Type, indent+"  ", commented)
 		case objects:
-			fmt.Fprintf(b, "%s: []\n", name)
+			fmt.Fprintf(b, "%s%s: []\n", indent, name)
 			var e strings.Builder
 			sample(&e, f.Type.Elem(), "    ", true)
 			text := "  - " + strings.TrimPrefix(uncomment(e.String()), "    ")
-			b.WriteString("# For example:\n# " + name + ":\n")
+			b.WriteString(indent + "# For example:\n" + indent + "# " + name + ":\n")
 			for line := range strings.Lines(text) {
-				b.WriteString("# " + line)
+				b.WriteString(indent + "# " + line)
 			}
 		default:
 			b.WriteString(indent + sampleLine(f, name, commented) + "\n")

@@ -28,7 +28,7 @@ func TestGeneratedPagesAreCurrent(t *testing.T) {
 
 func TestSampleIsTheDefaults(t *testing.T) {
 	sample := mustLoad(t, LoadOptions{}, Sample()).Config
-	sample.Credentials, sample.Keys = nil, nil // [] there, nothing here
+	sample.Credentials, sample.Keys, sample.Audit.Followers = nil, nil, nil // [] there, nothing here
 	if defaults := mustLoad(t, LoadOptions{}, "").Config; !reflect.DeepEqual(sample, defaults) {
 		t.Errorf("got %+v, want %+v", sample, defaults)
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -124,12 +125,18 @@ func (c *core) SignHead(ctx context.Context) error {
 
 // Lines implements Store.
 func (c *core) Lines(ctx context.Context, since time.Time, yield func(n int, line []byte) bool) error {
-	return c.eachLine(ctx, eventMicros(since), 1<<64-1, yield)
+	n := 0
+	return c.eachLine(ctx, eventMicros(since), 1<<64-1, func(_ uint64, line []byte) bool { n++; return yield(n, line) })
+}
+
+// LinesAfter implements Store.
+func (c *core) LinesAfter(ctx context.Context, after uint64, yield func(at uint64, line []byte) bool) error {
+	return c.eachLine(ctx, after+1, 1<<64-1, yield)
 }
 
 // eachLine yields the lines between two keys.
-func (c *core) eachLine(ctx context.Context, first, last uint64, yield func(n int, line []byte) bool) error {
-	for from, n := eventKey(first), 0; ; {
+func (c *core) eachLine(ctx context.Context, first, last uint64, yield func(at uint64, line []byte) bool) error {
+	for from := eventKey(first); ; {
 		var rows []op
 		err := c.view(ctx, func(*model) (err error) {
 			rows, err = c.drv.scan(bucketEvents, from, eventChunk)
@@ -139,8 +146,7 @@ func (c *core) eachLine(ctx context.Context, first, last uint64, yield func(n in
 			return err
 		}
 		for _, r := range rows {
-			n++
-			if r.key > eventKey(last) || !yield(n, r.value[:max(0, len(r.value)-tagSize)]) {
+			if r.key > eventKey(last) || len(r.key) < 8 || !yield(binary.BigEndian.Uint64([]byte(r.key)), r.value[:max(0, len(r.value)-tagSize)]) {
 				return nil
 			}
 		}
@@ -166,7 +172,9 @@ func (c *core) Verify(ctx context.Context, v *chain.Verifier) error {
 		return err
 	}
 	v.Section(tableName, true)
-	if err := c.eachLine(ctx, 0, h.LastEvent, v.Line); err != nil {
+	n := 0
+	err = c.eachLine(ctx, 0, h.LastEvent, func(_ uint64, line []byte) bool { n++; return v.Line(n, line) })
+	if err != nil {
 		return err
 	}
 	v.Reached(h.Writer, at, true)

@@ -130,6 +130,10 @@ type Store interface {
 	// zero. Nothing is checked: a [chain.Verifier] does that. The bytes are
 	// yield's.
 	Lines(ctx context.Context, since time.Time, yield func(n int, line []byte) bool) error
+	// LinesAfter is Lines for who goes on behind an event, of which it was told
+	// the place; places only grow, and none is less than the microseconds from
+	// 1970 to when it was recorded.
+	LinesAfter(ctx context.Context, after uint64, yield func(at uint64, line []byte) bool) error
 	// Verify has v read all events, and compares where they end with where the
 	// chains stand.
 	Verify(ctx context.Context, v *chain.Verifier) error

@@ -36,7 +36,7 @@ func (f *File) From(ctx context.Context, at Cursor, yield func(line []byte, behi
 		if name == end.name {
 			to = end.to
 		}
-		more, err := f.part(ctx, name, from, to, yield)
+		more, err := eachLine(ctx, f.path(name), from, to, func(line []byte, behind int64) bool { return yield(line, Cursor{name, behind}) })
 		if err != nil && !errors.Is(err, fs.ErrNotExist) || !more {
 			return err
 		}
@@ -57,9 +57,19 @@ func (f *File) End() Cursor {
 	return Cursor{p.name, p.to}
 }
 
-// part yields the lines of one file between two offsets.
-func (f *File) part(ctx context.Context, name string, from, to int64, yield func([]byte, Cursor) bool) (more bool, err error) {
-	r, err := os.Open(f.path(name))
+// within is at, or the end where the record ends before: one that was restored
+// may.
+func (f *File) within(at Cursor) Cursor {
+	if end := f.End(); at.File > end.File || at.File == end.File && at.Offset > end.Offset {
+		return end
+	}
+	return at
+}
+
+// eachLine yields the lines of one file between two offsets, to the end of the
+// file where to is negative, with the offset behind each.
+func eachLine(ctx context.Context, path string, from, to int64, yield func(line []byte, behind int64) bool) (more bool, err error) {
+	r, err := os.Open(path)
 	if err != nil {
 		return true, err
 	}
@@ -82,18 +92,18 @@ func (f *File) part(ctx context.Context, name string, from, to int64, yield func
 		if len(long) > 0 {
 			line = append(long, line...)
 		}
-		if errors.Is(err, io.EOF) {
-			return true, nil // what follows no newline is no line
-		}
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
+		if err != nil && !errors.Is(err, io.EOF) {
 			return false, err
 		}
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
 		at += int64(len(line))
-		if !yield(line, Cursor{name, at}) {
+		if len(line) > 0 && !yield(line, at) {
 			return false, nil
+		}
+		if err != nil {
+			return true, nil
 		}
 	}
 }

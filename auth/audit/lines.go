@@ -1,20 +1,14 @@
 package audit
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"io"
 	"io/fs"
-	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/weighbridge/weighbridge/auth/chain"
 )
-
-// maxLine bounds a line of the record. The longest are checkpoints with many
-// open requests.
-const maxLine = 256 << 20
 
 // Lines yields what is durable as it stands in the files, with the file's name
 // and the number of the line, until yield returns false. It begins with the
@@ -74,33 +68,11 @@ func lines(ctx context.Context, dir string, since time.Time, end *segment, yield
 		if end != nil && name == end.name {
 			limit = end.to
 		}
-		more, err := fileLines(ctx, dir, name, limit, yield)
+		n := 0
+		more, err := eachLine(ctx, filepath.Join(dir, name), 0, limit, func(line []byte, _ int64) bool { n++; return yield(name, n, line) })
 		if err != nil && !errors.Is(err, fs.ErrNotExist) || !more {
 			return false, err
 		}
 	}
 	return true, nil
-}
-
-func fileLines(ctx context.Context, dir, name string, limit int64, yield func(string, int, []byte) bool) (more bool, err error) {
-	r, err := os.Open(dir + string(os.PathSeparator) + name)
-	if err != nil {
-		return true, err
-	}
-	defer func() { _ = r.Close() }()
-	var src io.Reader = r
-	if limit >= 0 {
-		src = io.LimitReader(r, limit)
-	}
-	in := bufio.NewScanner(src)
-	in.Buffer(make([]byte, 256<<10), maxLine)
-	for n := 1; in.Scan(); n++ {
-		if err := ctx.Err(); err != nil {
-			return false, err
-		}
-		if !yield(name, n, in.Bytes()) {
-			return false, nil
-		}
-	}
-	return true, in.Err()
 }

@@ -100,11 +100,7 @@ func OpenUsage(record *File, dir string, report func(error)) (*Usage, error) {
 			return nil, err
 		}
 		u.begin(d.Day)
-		u.cursor = d.Cursor
-		// A record that was restored may end before what was counted of it.
-		if end := record.End(); u.cursor.File > end.File || u.cursor.File == end.File && u.cursor.Offset > end.Offset {
-			u.cursor = end
-		}
+		u.cursor = record.within(d.Cursor)
 		for i := range d.Rows {
 			r := d.Rows[i]
 			u.rows[usageID{r.TeamID, r.CredentialID, r.KeyID, r.Host}] = &r

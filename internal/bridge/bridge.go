@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"net/url"
@@ -48,6 +49,9 @@ type Options struct {
 	// CommitLimit is the longest that a commit of the record may take before
 	// nothing is served; zero is a second.
 	CommitLimit time.Duration
+	// Stdout is where a follower of that type writes; it defaults to that of the
+	// process.
+	Stdout io.Writer
 	// Resolver defaults to the system's.
 	Resolver guard.Resolver
 }
@@ -79,7 +83,8 @@ type Bridge struct {
 	live      *live
 	record    record
 	usage     *audit.Usage // nil where the record is in memory
-	authority *authority   // nil where interception is off
+	followers audit.Followers
+	authority *authority // nil where interception is off
 	dialer    *dialer
 	front     *s3front.Front
 	proxy     *proxy.Proxy
@@ -174,6 +179,9 @@ func Open(ctx context.Context, loaded *config.Loaded, o Options) (b *Bridge, err
 		return b, err
 	}
 	b.openAPI()
+	if err = b.openFollowers(cfg); err != nil {
+		return b, err
+	}
 	return b, nil
 }
 

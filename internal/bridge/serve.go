@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"reflect"
 	"time"
 
 	"github.com/weighbridge/weighbridge/auth"
@@ -95,6 +96,7 @@ func (b *Bridge) Close() error {
 	if b.keks != nil {
 		b.keks.close()
 	}
+	errs = append(errs, b.followers.Close())
 	if b.usage != nil {
 		errs = append(errs, b.usage.Close())
 	}
@@ -175,7 +177,7 @@ func needRestart(was, is *config.Config, named func(kek string) bool) []string {
 		{"kek_cache", was.KEKCache != is.KEKCache},
 		{"store", was.Store != is.Store},
 		{"validation", was.Validation != is.Validation},
-		{"audit", was.Audit != is.Audit},
+		{"audit", !reflect.DeepEqual(was.Audit, is.Audit)},
 		{"limits.connections", was.Limits.Connections != is.Limits.Connections},
 		{"upstream.idle_timeout", was.Upstream.IdleTimeout != is.Upstream.IdleTimeout},
 	} {

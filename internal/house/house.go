@@ -120,6 +120,7 @@ func New(t testing.TB, o Options) *House {
 		Logger: zerolog.New(h.Log).Level(zerolog.DebugLevel).With().Timestamp().Logger(), Version: "test", Now: o.Now, Resolver: o.Resolver,
 		// A machine that is busy with other tests may take seconds to sync.
 		CommitLimit: time.Minute,
+		Stdout:      h.Watch.Tee("standard output", io.Discard),
 		// The fakes' root plays the public roots: a worker needs it in its
 		// bundle for the hosts that are not intercepted.
 		Environ: []string{"SSL_CERT_FILE=" + roots},

@@ -46,6 +46,7 @@ func Run(t *testing.T, open Opener) {
 		"Sealed":                     sealed,
 		"Events":                     events,
 		"EventsWhileChanging":        eventsWhileChanging,
+		"Chains":                     chains,
 		"FailureChangesNothing":      failureChangesNothing,
 		"Revisions":                  revisions,
 		"OldStatesStay":              oldStatesStay,

@@ -1,0 +1,74 @@
+package config
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// checkFollowers holds each follower to what its type needs.
+func (l *loader) checkFollowers() {
+	all := l.config.Audit.Followers
+	if len(all) > 0 && l.config.Store.Driver == "memory" {
+		l.warn("audit.followers", "they get nothing with store.driver memory, which keeps no record on disk", "take store.driver bbolt")
+	}
+	names := map[string]string{}
+	for i := range all {
+		f, path := &all[i], item("audit.followers", i)
+		wrong := func(field, message, hint string) {
+			if !l.failed(path + "." + field) {
+				l.wrong(path+"."+field, message, hint)
+			}
+		}
+		switch was, twice := names[f.Name]; {
+		case f.Name == "" || len(f.Name) > 64 || strings.ContainsFunc(f.Name, notInRoute):
+			wrong("name", "consists of up to 64 letters, digits, - and _", "its place in the record is kept under it")
+		case twice:
+			wrong("name", "is that of "+was+" too", "take another one")
+		}
+		names[f.Name] = path
+		for field, v := range map[string]int64{"max_size": int64(f.MaxSize), "max_lag": int64(f.MaxLag), "keep": int64(f.Keep)} {
+			if v < 0 {
+				wrong(field, "is negative", "")
+			}
+		}
+		switch f.Type {
+		case "file":
+			if f.Path == "" {
+				wrong("path", "is missing", "say which file the events are appended to")
+			}
+		case "webhook":
+			if message := checkWebhook(f.URL); message != "" {
+				wrong("url", message, "write https://host/path; a token goes into token")
+			}
+			if !f.Token.IsZero() {
+				l.secret(path+".token", f.Token, true)
+			}
+		}
+	}
+}
+
+// checkWebhook quotes nothing of the URL, which may hold a secret.
+func checkWebhook(raw string) string {
+	u, err := url.Parse(raw)
+	switch {
+	case raw == "":
+		return "is missing"
+	case err != nil || u.Host == "" || u.Opaque != "":
+		return "is not a URL"
+	case u.User != nil:
+		return "holds a user or password"
+	case u.Scheme == "https", u.Scheme == "http" && onThisMachine(u.Hostname()):
+		return ""
+	default:
+		return "is not https"
+	}
+}
+
+func onThisMachine(host string) bool {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return a.IsLoopback()
+	}
+	return net.ParseIP(host) == nil && strings.EqualFold(host, "localhost")
+}
