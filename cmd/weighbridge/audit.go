@@ -96,6 +96,9 @@ func eventRow(e *auth.Event) []string {
 		result = fmt.Sprintf("%d requests, %s", e.Count, size(e.Bytes))
 	case auth.ActionDenied:
 		result = string(e.Code) + ": " + e.Reason
+		if e.Count > 1 {
+			result += fmt.Sprintf(" (%d times)", e.Count)
+		}
 	}
 	return []string{e.Time.Local().Format("2006-01-02 15:04:05.000"), e.Action, e.KeyName, e.CredentialName, what, result}
 }
