@@ -227,7 +227,7 @@ func TestAFrontAsksForTheSourceBeforeItSaysAnything(t *testing.T) {
 func TestWhatAKeyMovesIsPaced(t *testing.T) {
 	t.Parallel()
 	const size, bandwidth = 100_000, 500_000
-	r := newRig(t, rigOptions{options: func(o *Options) { o.IdleTimeout = 60 * time.Millisecond }, state: func(s *auth.State) {
+	r := newRig(t, rigOptions{state: func(s *auth.State) {
 		s.Keys[0].Limits.Bandwidth = bandwidth
 		s.Keys[0].Scope = auth.ScopeWrite
 	}})
