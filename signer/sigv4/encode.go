@@ -65,6 +65,30 @@ func nibble(c byte) (byte, bool) {
 // isControl reports the bytes that no text of ours holds.
 func isControl(c byte) bool { return c < ' ' || c == 0x7f }
 
+const badEscape = "a % that is not followed by two hexadecimal digits"
+
+// escapeAt reads the escape that begins at i.
+func escapeAt(s string, i int) (b byte, ok bool) {
+	if i+2 >= len(s) {
+		return 0, false
+	}
+	return unhex(s[i+1], s[i+2])
+}
+
+// neverRaw says why c may not stand as it is where a path or query is, of
+// something, or nothing.
+func neverRaw(c byte, where, of string) (reason string) {
+	switch {
+	case isControl(c):
+		return "the " + where + " holds a control character"
+	case c == ' ':
+		return "the " + where + " holds a space; send it as %20"
+	case c == '#':
+		return "the URL holds a fragment (#); send a # of " + of + " as %23"
+	}
+	return ""
+}
+
 // decode decodes s, whose escapes were checked, once. In a query a plus is a
 // space.
 func decode(s string, query bool) string {

@@ -127,28 +127,23 @@ func decodePath(raw string) (decoded, reason string) {
 	for i := 0; i < len(raw); i++ {
 		switch c := raw[i]; {
 		case c == '%':
-			if i+2 >= len(raw) {
-				return "", "the path has a % that is not followed by two hexadecimal digits"
-			}
-			b, ok := unhex(raw[i+1], raw[i+2])
+			b, ok := escapeAt(raw, i)
 			if !ok {
-				return "", "the path has a % that is not followed by two hexadecimal digits"
+				return "", "the path has " + badEscape
 			}
 			if isControl(b) {
 				return "", "the path holds an encoded control character"
 			}
 			escapes++
 			i += 2
-		case isControl(c):
-			return "", "the path holds a control character"
-		case c == ' ':
-			return "", "the path holds a space; send it as %20"
 		case c == '\\':
 			return "", "the path holds a backslash; send it as %5C"
-		case c == '#':
-			return "", "the URL holds a fragment (#); send a # of the key as %23"
 		case c == '?':
 			return "", "the path holds a question mark; send it as %3F"
+		default:
+			if reason := neverRaw(c, "path", "the key"); reason != "" {
+				return "", reason
+			}
 		}
 	}
 	if escapes == 0 {

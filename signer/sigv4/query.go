@@ -125,12 +125,9 @@ func decodeQuery(s string, isName, semicolons bool) (decoded, reason string) {
 		case c == '+':
 			coded++
 		case c == '%':
-			if i+2 >= len(s) {
-				return "", "the query has a % that is not followed by two hexadecimal digits"
-			}
-			b, ok := unhex(s[i+1], s[i+2])
+			b, ok := escapeAt(s, i)
 			if !ok {
-				return "", "the query has a % that is not followed by two hexadecimal digits"
+				return "", "the query has " + badEscape
 			}
 			if isName && isControl(b) {
 				return "", "the name of a query parameter holds a control character"
@@ -139,12 +136,10 @@ func decodeQuery(s string, isName, semicolons bool) (decoded, reason string) {
 			i += 2
 		case c == ';' && !semicolons:
 			return "", "the query holds a semicolon; send it as %3B, or separate parameters by &"
-		case isControl(c):
-			return "", "the query holds a control character"
-		case c == ' ':
-			return "", "the query holds a space; send it as %20"
-		case c == '#':
-			return "", "the URL holds a fragment (#); send a # of a value as %23"
+		default:
+			if reason := neverRaw(c, "query", "a value"); reason != "" {
+				return "", reason
+			}
 		}
 	}
 	if coded == 0 {
