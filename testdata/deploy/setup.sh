@@ -6,13 +6,18 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 go=${GO:-go}
 
-if ! command -v systemd-analyze >/dev/null 2>&1; then
+missing=()
+# ip and setpriv are for the pod in a namespace (internal/house/realclients).
+for pair in systemd-analyze:systemd ip:iproute2 setpriv:util-linux; do
+	PATH="$PATH:/usr/sbin" command -v "${pair%%:*}" >/dev/null 2>&1 || missing+=("${pair##*:}")
+done
+if [ "${#missing[@]}" -gt 0 ]; then
 	if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
-		echo "deploy: systemd-analyze is missing. Install it and run this again (Debian: apt-get install systemd)." >&2
+		echo "deploy: missing: ${missing[*]}. Install them and run this again (Debian: apt-get install ${missing[*]})." >&2
 		exit 1
 	fi
-	echo "deploy: installing the Debian package systemd, for systemd-analyze" >&2
+	echo "deploy: installing Debian packages: ${missing[*]}" >&2
 	apt-get update -qq >&2
-	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends systemd >&2
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
 fi
 GOWORK=off "$go" test -c -o /dev/null .
