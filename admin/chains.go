@@ -13,6 +13,7 @@ import (
 
 	"github.com/weighbridge/weighbridge/auth"
 	"github.com/weighbridge/weighbridge/auth/chain"
+	"github.com/weighbridge/weighbridge/store"
 )
 
 // maxExportLine bounds a line of an exported record; a head with many teams is
@@ -46,14 +47,11 @@ func (a *API) chains() {
 		OperationID: "verify-events", Method: http.MethodGet, Path: "/api/v1/audit/verify",
 		Summary: "Verify the chains of the record", Tags: tags,
 	}, func(ctx context.Context, _ *struct{}) (*verifyOutput, error) {
-		v := chain.NewVerifier(a.o.Store.AuditKeys())
-		if err := a.o.Store.Verify(ctx, v); err != nil {
+		r, err := VerifyRecord(ctx, a.o.Store, a.o.Record.Verify)
+		if err != nil {
 			return nil, a.public(err)
 		}
-		if err := a.o.Record.Verify(ctx, v); err != nil {
-			return nil, a.public(err)
-		}
-		return &verifyOutput{v.Verdict(true)}, nil
+		return &verifyOutput{r}, nil
 	})
 	huma.Register(a.doc, huma.Operation{
 		OperationID: "verify-export", Method: http.MethodPost, Path: "/api/v1/audit/verify",
@@ -100,6 +98,23 @@ func (a *API) export(ctx context.Context, w io.Writer, in *exportInput) error {
 	use := exporter()
 	err = a.o.Record.Lines(ctx, in.Since, func(_ string, _ int, line []byte) bool { return use.Line(line) })
 	return errors.Join(err, use.Close(), out.Flush())
+}
+
+// VerifyRecord verifies the acts in st and the use that read has a verifier
+// read, which must reach to where the store knows that it had come.
+func VerifyRecord(ctx context.Context, st store.Store, read func(context.Context, *chain.Verifier) error) (chain.Verdict, error) {
+	writer, at, err := st.Anchored(ctx) // before it goes on
+	if err != nil {
+		return chain.Verdict{}, err
+	}
+	v := chain.NewVerifier(st.AuditKeys())
+	if err := errors.Join(st.Verify(ctx, v), read(ctx, v)); err != nil {
+		return chain.Verdict{}, err
+	}
+	if writer != "" {
+		v.Reached(writer, map[string]chain.State{"": at}, false)
+	}
+	return v.Verdict(true), nil
 }
 
 // VerifyExport verifies an exported record, which name is called in the report.

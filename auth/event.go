@@ -37,6 +37,9 @@ const (
 	ActionSummary = "summary"
 	// ActionAuditExport hands out the record.
 	ActionAuditExport = "audit.export"
+	// ActionAuditMissing tells that a start found less of the record of use than
+	// there had been.
+	ActionAuditMissing = "audit.missing"
 	// ActionAuditHead says where the chains of a writer stand, signed.
 	ActionAuditHead = "audit.head"
 )

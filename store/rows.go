@@ -78,6 +78,8 @@ type head struct {
 	Rows      map[string]int `json:"rows"`
 	// Writer is the name of what writes the record of acts, from the first on.
 	Writer string `json:"writer,omitempty"`
+	// Anchor is where the record of use stood; see core.Anchor.
+	Anchor *anchor `json:"anchor,omitempty"`
 	// Digest is that of the ledger of all rows.
 	Digest []byte `json:"digest"`
 	// Rotation is the one of the KEK that is on its way.

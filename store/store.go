@@ -125,6 +125,11 @@ type Store interface {
 	// SignHead puts a signed head on record, which covers the events before it,
 	// where anything was recorded since the last.
 	SignHead(ctx context.Context) error
+	// Anchor notes where the record of use stands, by the chain of its events of
+	// no team, which its heads are in: so that it cannot be cut short unnoticed.
+	Anchor(ctx context.Context, writer string, at chain.State) error
+	// Anchored is what was noted last; an empty writer where nothing was.
+	Anchored(ctx context.Context) (writer string, at chain.State, err error)
 	// Lines yields the events of all teams as lines of their chains, from those
 	// at since on, heads among them, with the number of the line where since is
 	// zero. Nothing is checked: a [chain.Verifier] does that. The bytes are

@@ -22,11 +22,13 @@ type tx struct {
 	kek    *kekChange
 	// sign says that a signed head goes on record.
 	sign bool
+	// anchor is the new one.
+	anchor *anchor
 }
 
 func (t *tx) empty() bool {
 	b := t.b
-	return t.kek == nil && !t.sign && len(t.events)+len(b.teams)+len(b.creds)+len(b.keys)+len(b.links)+len(b.sealed)+len(b.deks)+
+	return t.kek == nil && !t.sign && t.anchor == nil && len(t.events)+len(b.teams)+len(b.creds)+len(b.keys)+len(b.links)+len(b.sealed)+len(b.deks)+
 		len(b.delCreds)+len(b.delKeys)+len(b.delLinks)+len(b.delPlace) == 0
 }
 
@@ -70,6 +72,7 @@ func (t *tx) ops() ([]op, *ledger, error) {
 		Stamp:     t.at,
 		LastEvent: t.m.head.LastEvent,
 		Writer:    t.m.head.Writer,
+		Anchor:    cmp.Or(t.anchor, t.m.head.Anchor),
 		Rotation:  t.m.head.Rotation,
 	}
 	if t.kek != nil {

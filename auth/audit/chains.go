@@ -152,6 +152,17 @@ func (c *chains) adopt(lines []byte) {
 	c.confirm()
 }
 
+// Head is the name of the writer and where the chain stands that its heads are
+// in.
+func (f *File) Head() (writer string, at chain.State) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if l := f.chains.links[""]; l != nil {
+		at = l.durable
+	}
+	return f.chains.writer, at
+}
+
 // states is where the durable part of each chain ends.
 func (c *chains) states() map[string]chain.State {
 	out := make(map[string]chain.State, len(c.links))

@@ -246,7 +246,7 @@ func (v *Verifier) chained(n int, raw []byte, l *Line) {
 	case ActionPruned:
 		v.pruned[l.Writer] = true
 		v.note("%s: retention removed the files up to %s", l.Time.Format(time.RFC3339), l.Path)
-	case ActionClock:
+	case auth.ActionAuditMissing, ActionClock:
 		v.note("%s: %s", l.Time.Format(time.RFC3339), l.Reason)
 	}
 }

@@ -237,6 +237,9 @@ func (b *Bridge) openRecord(cfg *config.Config) error {
 		return err
 	}
 	b.record = f
+	if err := b.compareAnchor(context.Background(), f); err != nil {
+		return err
+	}
 	b.usage, err = audit.OpenUsage(f, f.Dir(), func(err error) {
 		b.log.Error().Err(err).Msg("usage could not be written; it is counted again from the record")
 	})

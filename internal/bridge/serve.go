@@ -109,7 +109,7 @@ func (b *Bridge) Close() error {
 		}
 	}
 	if b.store != nil {
-		b.signHead(context.Background())
+		b.signHead(context.Background()) // the record is closed, and its end durable
 		errs = append(errs, b.store.Close())
 	}
 	return errors.Join(errs...)

@@ -45,12 +45,9 @@ func VerifyRecord(ctx context.Context, cfg *config.Config, environment []string,
 			r, err = admin.VerifyExport(ctx, s.AuditKeys(), name, in)
 			return err
 		}
-		v := chain.NewVerifier(s.AuditKeys())
-		if err := s.Verify(ctx, v); err != nil {
-			return err
-		}
-		err = audit.VerifyDir(ctx, filepath.Join(cfg.DataDir, auditDir), v)
-		r = v.Verdict(true)
+		r, err = admin.VerifyRecord(ctx, s, func(ctx context.Context, v *chain.Verifier) error {
+			return audit.VerifyDir(ctx, filepath.Join(cfg.DataDir, auditDir), v)
+		})
 		return err
 	})
 	if err == nil && !read {

@@ -45,6 +45,17 @@ func chains(t *testing.T, open Opener) {
 	rest := 0
 	check(t, h.LinesAfter(h.ctx, last, func(uint64, []byte) bool { rest++; return true }))
 	equal(t, "lines behind the last but one", rest, 1)
+	writer, _, err := h.Anchored(h.ctx)
+	check(t, err)
+	equal(t, "writer where nothing was noted", writer, "")
+	for _, seq := range []uint64{7, 7, 9} {
+		want := chain.State{Seq: seq, MAC: [32]byte{1, byte(seq)}}
+		check(t, h.Anchor(h.ctx, "use-1", want))
+		writer, got, err := h.Anchored(h.ctx)
+		check(t, err)
+		equal(t, "writer", writer, "use-1")
+		equal(t, "anchor", got, want)
+	}
 	for _, e := range h.events("", time.Time{}) {
 		if e.Writer == "" || e.Writer == "forged" || e.Seq == 0 || e.Seq == 99 || e.Outcome != auth.OutcomeOK {
 			t.Errorf("event %+v", e)
