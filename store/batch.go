@@ -16,6 +16,7 @@ type batch struct {
 	delKeys  map[string]bool
 	delLinks map[linkKey]bool
 	delPlace map[string]bool // of sealed and deks
+	delDEKs  map[string]bool // of deks alone
 	head     head
 	// findings says that creds differ in nothing that a decision is made of.
 	findings bool
@@ -25,7 +26,7 @@ func newBatch() *batch {
 	return &batch{
 		teams: map[string]auth.Team{}, creds: map[string]auth.Credential{}, keys: map[string]auth.Key{},
 		links: map[linkKey]linkRow{}, sealed: map[string]sealedRow{}, deks: map[string]dekRow{}, chains: map[string]chainRow{},
-		delCreds: map[string]bool{}, delKeys: map[string]bool{}, delLinks: map[linkKey]bool{}, delPlace: map[string]bool{},
+		delCreds: map[string]bool{}, delKeys: map[string]bool{}, delLinks: map[linkKey]bool{}, delPlace: map[string]bool{}, delDEKs: map[string]bool{},
 	}
 }
 
@@ -60,6 +61,11 @@ func (m *model) countsAfter(b *batch) map[string]int {
 		if _, ok := m.sealed[place]; ok {
 			n[bucketSealed]--
 		}
+		if _, ok := m.deks[place]; ok {
+			n[bucketDEKs]--
+		}
+	}
+	for place := range b.delDEKs {
 		if _, ok := m.deks[place]; ok {
 			n[bucketDEKs]--
 		}

@@ -104,8 +104,24 @@ func (c *core) view(ctx context.Context, fn func(m *model) error) error {
 }
 
 // change runs fn and commits what it put into the transaction. Where fn or the
-// commit fails nothing has changed, neither in memory nor in the driver.
+// commit fails nothing has changed, neither in memory nor in the driver. fn is
+// run more than once where a KEK has to be asked, and must not build on what an
+// earlier run has left; no lock is held while one is asked.
 func (c *core) change(ctx context.Context, fn func(t *tx) error) error {
+	asked := newAnswers()
+	defer asked.wipe()
+	for range maxAsking {
+		if err := c.try(ctx, asked, fn); !errors.Is(err, errAsk) {
+			return err
+		}
+		asked.askAll(ctx)
+	}
+	return &Error{Kind: KindConflict, What: "change", Detail: "what it is about was changed again and again meanwhile", Next: "try again"}
+}
+
+// try is change with the answers of KEKs that there are. The error is errAsk
+// where there are to be more.
+func (c *core) try(ctx context.Context, asked *answers, fn func(t *tx) error) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	if err := ctx.Err(); err != nil {
@@ -117,9 +133,12 @@ func (c *core) change(ctx context.Context, fn func(t *tx) error) error {
 	if c.tripped != nil {
 		return c.tripped
 	}
-	t := &tx{c: c, m: c.m, at: c.stamp(), b: newBatch()}
+	t := &tx{c: c, m: c.m, at: c.stamp(), b: newBatch(), answers: asked}
 	if err := fn(t); err != nil {
 		return err
+	}
+	if len(asked.asking) > 0 {
+		return errAsk
 	}
 	if t.empty() {
 		return nil

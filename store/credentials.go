@@ -26,12 +26,14 @@ func (c *core) Credential(ctx context.Context, teamID, ref string) (out auth.Cre
 
 // CreateCredential implements Store.
 func (c *core) CreateCredential(ctx context.Context, cred auth.Credential, secrets auth.Fields, keys []string, ev auth.Event) (auth.Credential, error) {
+	asGiven := cred
 	err := c.change(ctx, func(t *tx) error {
+		cred = asGiven
 		if cred.Declarative {
 			return readOnly(whatCredential, cred.Name)
 		}
 		var err error
-		if cred, err = t.newCredential(ctx, cred, secrets); err != nil {
+		if cred, err = t.newCredential(cred, secrets); err != nil {
 			return err
 		}
 		t.record(aboutCredential(ev, auth.ActionCredentialCreate, &cred))
@@ -51,7 +53,7 @@ func (c *core) CreateCredential(ctx context.Context, cred auth.Credential, secre
 }
 
 // newCredential puts a new credential and its sealed fields.
-func (t *tx) newCredential(ctx context.Context, c auth.Credential, secrets auth.Fields) (auth.Credential, error) {
+func (t *tx) newCredential(c auth.Credential, secrets auth.Fields) (auth.Credential, error) {
 	if err := t.m.findTeam(c.TeamID); err != nil {
 		return c, err
 	}
@@ -62,26 +64,32 @@ func (t *tx) newCredential(ctx context.Context, c auth.Credential, secrets auth.
 		return c, taken(whatCredential, c.Name)
 	}
 	c = normalCredential(c)
-	c.ID, c.Version, c.CreatedAt, c.UpdatedAt = auth.NewID(auth.PrefixCredential, t.at), 1, t.at, t.at
-	return c, t.putCredential(ctx, c, secrets)
+	c.ID, c.Version, c.CreatedAt, c.UpdatedAt = t.id(auth.PrefixCredential, c.Name), 1, t.at, t.at
+	return c, t.putCredential(c, secrets)
 }
 
 // putCredential puts the record, and its sealed fields under a new DEK.
-func (t *tx) putCredential(ctx context.Context, c auth.Credential, secrets auth.Fields) error {
+func (t *tx) putCredential(c auth.Credential, secrets auth.Fields) error {
 	plain := plainFields(secrets)
 	defer wipe(plain)
-	e, err := seal(ctx, t.c.kek, credentialOwner(c.TeamID, c.ID, c.Version), plain)
+	t.b.creds[c.ID] = c
+	if len(plain) == 0 {
+		t.putNothing(c.ID, c.Version)
+		return nil
+	}
+	e, err := t.seal(credentialOwner(c.TeamID, c.ID, c.Version), plain)
 	if err != nil {
 		return err
 	}
 	t.putEnvelope(c.ID, e)
-	t.b.creds[c.ID] = c
 	return nil
 }
 
 // UpdateCredential implements Store.
 func (c *core) UpdateCredential(ctx context.Context, teamID, ref string, change func(*auth.Credential) error, secrets auth.Fields, ev auth.Event) (out auth.Credential, err error) {
+	asGiven := secrets
 	err = c.change(ctx, func(t *tx) error {
+		secrets := asGiven
 		old, err := t.m.findCredential(teamID, ref)
 		if err != nil {
 			return err
@@ -120,7 +128,7 @@ func (c *core) UpdateCredential(ctx context.Context, teamID, ref string, change 
 			t.b.creds[out.ID] = out
 		} else {
 			out.Version++
-			if err := t.putCredential(ctx, out, secrets); err != nil {
+			if err := t.putCredential(out, secrets); err != nil {
 				return err
 			}
 		}

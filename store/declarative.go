@@ -76,7 +76,7 @@ func (s *declaring) credential(ctx context.Context, d *DeclaredCredential) error
 	next.TeamID, next.Declarative = s.teamID, true
 	id, ok := s.t.m.credNames[nameKey{s.teamID, name}]
 	if !ok {
-		next, err := s.t.newCredential(ctx, next, d.Secrets)
+		next, err := s.t.newCredential(next, d.Secrets)
 		if err != nil {
 			return err
 		}
@@ -94,6 +94,9 @@ func (s *declaring) credential(ctx context.Context, d *DeclaredCredential) error
 	}
 	next.ID, next.Version, next.CreatedAt, next.UpdatedAt = old.ID, old.Version, old.CreatedAt, old.UpdatedAt
 	stored, err := s.t.openAll(ctx, old)
+	if errors.Is(err, errAsk) {
+		return nil // the sync is made anew, then knowing
+	}
 	damaged := errors.Is(err, ErrDamaged) // then what is declared repairs it
 	if err != nil && !damaged {
 		return err
@@ -106,7 +109,7 @@ func (s *declaring) credential(ctx context.Context, d *DeclaredCredential) error
 	case fresh:
 		next.Version++
 		next.UpdatedAt = s.t.at
-		if err := s.t.putCredential(ctx, next, d.Secrets); err != nil {
+		if err := s.t.putCredential(next, d.Secrets); err != nil {
 			return err
 		}
 	case !sameRow(old, &next):

@@ -63,7 +63,7 @@ func openFields(ctx context.Context, kek KEK, owner sealOwner, params map[string
 func (m *model) envelope(place string) *envelope {
 	fields, ok := m.sealed[place]
 	dek, ok2 := m.deks[place]
-	if !ok || !ok2 {
+	if !ok || !ok2 && len(fields.Fields) > 0 {
 		return nil
 	}
 	return &envelope{fields: fields, dek: dek}
@@ -72,7 +72,7 @@ func (m *model) envelope(place string) *envelope {
 // openAll opens every sealed field of a credential and none of its params.
 func (t *tx) openAll(ctx context.Context, c *auth.Credential) (auth.Fields, error) {
 	e := t.m.envelope(c.ID)
-	return openFields(ctx, t.c.kekOf(e), credentialOwner(c.TeamID, c.ID, c.Version), nil, e, nil)
+	return openFields(ctx, answeredKEK{t.c.kekOf(e), t.answers}, credentialOwner(c.TeamID, c.ID, c.Version), nil, e, nil)
 }
 
 // plainFields are the fields to seal. A field that holds nothing is not

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"os"
@@ -136,4 +137,15 @@ func equal[T comparable](t testing.TB, what string, got, want T) {
 	if got != want {
 		t.Fatalf("%s is %v, want %v", what, got, want)
 	}
+}
+
+// seal seals fields under a new DEK that kek wraps.
+func seal(ctx context.Context, kek KEK, o sealOwner, fields map[string][]byte) (*envelope, error) {
+	dek := make([]byte, kekSize)
+	_, _ = rand.Read(dek)
+	wrapped, err := kek.Wrap(ctx, dek, o.dekAAD())
+	if err != nil {
+		return nil, cannotWrap(kek, err)
+	}
+	return sealUnder(dek, dekRow{Version: o.version, KEK: kek.ID(), Wrapped: wrapped}, o, fields)
 }

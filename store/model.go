@@ -133,6 +133,9 @@ func (m *model) install(b *batch, state auth.State) {
 		delete(m.sealed, place)
 		delete(m.deks, place)
 	}
+	for place := range b.delDEKs {
+		delete(m.deks, place)
+	}
 	maps.Copy(m.sealed, b.sealed)
 	maps.Copy(m.deks, b.deks)
 	maps.Copy(m.chains, b.chains)

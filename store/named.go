@@ -46,7 +46,7 @@ func (c *core) PutSealed(ctx context.Context, name string, value []byte) error {
 		return err
 	}
 	return c.change(ctx, func(t *tx) error {
-		e, err := seal(ctx, c.kek, namedOwner(name), map[string][]byte{namedField: value})
+		e, err := t.seal(namedOwner(name), map[string][]byte{namedField: value})
 		if err != nil {
 			return err
 		}

@@ -12,7 +12,9 @@ const s3SecretField = "secretAccessKey"
 
 // CreateS3Key implements Store.
 func (c *core) CreateS3Key(ctx context.Context, k auth.Key, secret auth.Secret, credentials []string, ev auth.Event) (auth.Key, error) {
+	asGiven := k
 	err := c.change(ctx, func(t *tx) error {
+		k = asGiven
 		if k.S3 == nil || k.Declarative {
 			return invalid(whatS3Key, k.Name, "it is not an S3 access key that can be made here")
 		}
@@ -25,7 +27,7 @@ func (c *core) CreateS3Key(ctx context.Context, k auth.Key, secret auth.Secret, 
 		if err := t.checkHashes(&k); err != nil {
 			return err
 		}
-		if err := t.putS3Secret(ctx, &k, secret); err != nil {
+		if err := t.putS3Secret(&k, secret); err != nil {
 			return err
 		}
 		return t.created(&k, credentials, ev)
@@ -56,7 +58,7 @@ func (c *core) RegenerateS3Key(ctx context.Context, teamID, ref string, secret a
 			ev.Action = auth.ActionKeyRegenerate
 		}
 		t.record(aboutKey(ev, auth.ActionKeyRegenerate, &out))
-		return t.putS3Secret(ctx, &out, secret)
+		return t.putS3Secret(&out, secret)
 	})
 	if err != nil {
 		return auth.Key{}, err
@@ -99,13 +101,13 @@ func (c *core) S3Secret(ctx context.Context, keyID string, version uint64) (auth
 }
 
 // putS3Secret seals the secret of k, which replaces any that it had.
-func (t *tx) putS3Secret(ctx context.Context, k *auth.Key, secret auth.Secret) error {
+func (t *tx) putS3Secret(k *auth.Key, secret auth.Secret) error {
 	if secret.IsZero() {
 		return invalid(whatS3Key, k.Name, "it has no secret")
 	}
 	plain := map[string][]byte{s3SecretField: []byte(secret.Reveal())}
 	defer wipe(plain)
-	e, err := seal(ctx, t.c.kek, s3KeyOwner(k), plain)
+	e, err := t.seal(s3KeyOwner(k), plain)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/binary"
 	"fmt"
 
@@ -98,25 +97,15 @@ type dekRow struct {
 	Wrapped []byte `json:"wrapped"`
 }
 
-// seal seals each field on its own under a new DEK and wraps the DEK.
-func seal(ctx context.Context, kek KEK, o sealOwner, fields map[string][]byte) (*envelope, error) {
-	dek := make([]byte, kekSize)
-	defer clear(dek)
-	_, _ = rand.Read(dek) // never fails since Go 1.24
+// sealUnder seals each field on its own under dek, which row holds wrapped.
+func sealUnder(dek []byte, row dekRow, o sealOwner, fields map[string][]byte) (*envelope, error) {
 	aead, err := newAEAD(dek)
 	if err != nil {
 		return nil, err
 	}
-	e := &envelope{
-		fields: sealedRow{Version: o.version, Fields: make(map[string][]byte, len(fields))},
-		dek:    dekRow{Version: o.version, KEK: kek.ID()},
-	}
+	e := &envelope{fields: sealedRow{Version: o.version, Fields: make(map[string][]byte, len(fields))}, dek: row}
 	for name, value := range fields {
 		e.fields.Fields[name] = aead.Seal(nil, nil, value, o.fieldAAD(name))
-	}
-	e.dek.Wrapped, err = kek.Wrap(ctx, dek, o.dekAAD())
-	if err != nil {
-		return nil, cannotWrap(kek, err)
 	}
 	return e, nil
 }
@@ -125,6 +114,9 @@ func seal(ctx context.Context, kek KEK, o sealOwner, fields map[string][]byte) (
 // to yield, which must not keep the bytes: they are wiped. A field that is not
 // there is passed over.
 func (e *envelope) open(ctx context.Context, kek KEK, o sealOwner, names []string, yield func(name string, value []byte)) error {
+	if e.fields.Version == o.version && len(e.fields.Fields) == 0 && e.dek.KEK == "" {
+		return nil // nothing is sealed
+	}
 	if e.fields.Version != o.version || e.dek.Version != o.version {
 		return damagedSeal(o, fmt.Sprintf("its sealed fields are of version %d, its DEK of version %d, the record of version %d",
 			e.fields.Version, e.dek.Version, o.version), nil)

@@ -46,7 +46,7 @@ type Store interface {
 	// ErrExists where the name is taken. Declarative must not be set.
 	CreateCredential(ctx context.Context, c auth.Credential, secrets auth.Fields, keys []string, ev auth.Event) (auth.Credential, error)
 	// UpdateCredential applies change (nil: none) to a copy of the record and
-	// stores it; what change does to ID, TeamID, Version, CreatedAt, UpdatedAt
+	// stores it; change may be called again, on a fresh copy; what change does to ID, TeamID, Version, CreatedAt, UpdatedAt
 	// and Declarative is ignored. Where secrets is not nil it replaces every
 	// sealed field: Version grows by one and the old fields are destroyed.
 	// Where secrets is nil and change alters Provider or Params, Version grows

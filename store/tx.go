@@ -20,6 +20,8 @@ type tx struct {
 	b      *batch
 	events []auth.Event
 	kek    *kekChange
+	// answers are what KEKs were asked for this change.
+	answers *answers
 	// sign says that a signed head goes on record.
 	sign bool
 	// anchor is the new one.
@@ -29,11 +31,17 @@ type tx struct {
 func (t *tx) empty() bool {
 	b := t.b
 	return t.kek == nil && !t.sign && t.anchor == nil && len(t.events)+len(b.teams)+len(b.creds)+len(b.keys)+len(b.links)+len(b.sealed)+len(b.deks)+
-		len(b.delCreds)+len(b.delKeys)+len(b.delLinks)+len(b.delPlace) == 0
+		len(b.delCreds)+len(b.delKeys)+len(b.delLinks)+len(b.delPlace)+len(b.delDEKs) == 0
 }
 
 func (t *tx) putEnvelope(place string, e *envelope) {
 	t.b.sealed[place], t.b.deks[place] = e.fields, e.dek
+}
+
+// putNothing stores that nothing is sealed at place any more, for which no KEK
+// is needed: what is destroyed can be destroyed while none can be reached.
+func (t *tx) putNothing(place string, version uint64) {
+	t.b.sealed[place], t.b.delDEKs[place] = sealedRow{Version: version}, true
 }
 
 // deleteLinks deletes every link for which gone holds.
@@ -107,6 +115,7 @@ func (t *tx) ops() ([]op, *ledger, error) {
 	del(bucketKeys, b.delKeys)
 	del(bucketSealed, b.delPlace)
 	del(bucketDEKs, b.delPlace)
+	del(bucketDEKs, b.delDEKs)
 	for k := range b.delLinks {
 		ops = append(ops, op{bucketLinks, k.row(), nil})
 	}

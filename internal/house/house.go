@@ -41,6 +41,8 @@ type Options struct {
 	DataDir string
 	// Resolver answers weighbridge's DNS queries; nil means the system's.
 	Resolver guard.Resolver
+	// Environ is added to the environment that weighbridge sees.
+	Environ []string
 	// Empty leaves the Hub without sample repositories, which takes a good part
 	// of the time that a start takes.
 	Empty bool
@@ -123,7 +125,7 @@ func New(t testing.TB, o Options) *House {
 		Stdout:      h.Watch.Tee("standard output", io.Discard),
 		// The fakes' root plays the public roots: a worker needs it in its
 		// bundle for the hosts that are not intercepted.
-		Environ: []string{"SSL_CERT_FILE=" + roots},
+		Environ: append([]string{"SSL_CERT_FILE=" + roots}, o.Environ...),
 	})
 	h.must(err)
 	h.must(h.Bridge.Listen(t.Context()))
@@ -212,6 +214,12 @@ func (h *House) lookAround() {
 			h.t.Errorf("the record does not verify: %s", body)
 		}
 	}
+	var copied []byte
+	if err := h.api.Call(ctx, http.MethodPost, "/api/v1/backup", admin.BackupOptions{}, &copied); err != nil {
+		copied = []byte(err.Error())
+	}
+	h.Watch.See("backup", copied)
+	h.keys.See("backup", copied)
 }
 
 // Log keeps log lines for a test to read.
