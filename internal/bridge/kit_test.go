@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +34,7 @@ func shortDir(t *testing.T) string {
 }
 
 // load is a configuration on loopback, changed by change.
-func load(t *testing.T, change func(*config.Config)) *config.Loaded {
+func load(t testing.TB, change func(*config.Config)) *config.Loaded {
 	t.Helper()
 	loaded, err := config.Load(config.LoadOptions{Providers: signer.Providers(), Override: func(c *config.Config) {
 		c.Listen, c.AdminListen = "127.0.0.1:0", ""

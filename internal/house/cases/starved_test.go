@@ -36,7 +36,7 @@ func (p *process) limit(resource int, soft uint64) {
 func TestR01_AFullDiskRefusesAndHeals(t *testing.T) {
 	t.Parallel()
 	x := provision(t, map[string]http.Handler{guarded: files(origin.Text("weights"))}, "")
-	p := start(t, filepath.Join(t.TempDir(), "data"), x.env, "--config", x.file)
+	p := start(t, shortDir(t), x.env, "--config", x.file)
 	proxy, admin := p.serving()
 	url := proxy + "/" + guarded + "/x"
 	const rounds = 3
@@ -58,6 +58,10 @@ func TestR01_AFullDiskRefusesAndHeals(t *testing.T) {
 		if n := x.origin.Record.Total(); n != 0 {
 			t.Errorf("%d requests went out that cannot be on record", n)
 		}
+		// Acts are refused as well, in words, and leave nothing behind.
+		if code, out := command(t, p.dir, "key", "create", "--name", "refused"); code == 0 || !strings.Contains(out, "the disk is full") {
+			t.Errorf("an act on a full disk: exit code %d: %s", code, out)
+		}
 		for _, ready := range []string{admin + "/readyz", proxy + "/.weighbridge/readyz"} {
 			if r := web(t, ready, ""); r.status != 503 || !strings.Contains(string(r.body), "audit_unavailable") {
 				t.Errorf("%s on a full disk: %s", ready, r)
@@ -69,6 +73,10 @@ func TestR01_AFullDiskRefusesAndHeals(t *testing.T) {
 		p.limit(unix.RLIMIT_FSIZE, unix.RLIM_INFINITY)
 		p.until("it is served again", func() bool { return web(t, url, x.key).status == 200 })
 		served++
+	}
+	must(t, p.dir, "key", "create", "--name", "taken")
+	if out := must(t, p.dir, "key", "list"); strings.Contains(out, "refused") || !strings.Contains(out, "taken") {
+		t.Errorf("what was refused is there, or what was taken is not: %s", out)
 	}
 	p.signal(unix.SIGTERM)
 	if code := p.wait(); code != 0 {
