@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"path/filepath"
-
-	"go.etcd.io/bbolt"
 )
 
 // Snapshot is a copy of a store as it stood at one moment, sealed as the store
@@ -49,29 +46,25 @@ func (c *core) Snapshot(ctx context.Context) (*Snapshot, error) {
 	return s, nil
 }
 
-// snapshot implements driver. The copy is made on the disk, in one read
-// transaction, and handed on from there: a reader of bbolt that takes its time
-// holds up whoever has to enlarge the file. What a killed process leaves of it
-// goes with the next start (removeLeftovers).
+// snapshot implements driver. The copy is made on the disk, of one moment, and
+// handed on from there: a reader of bbolt that takes its time holds up whoever
+// has to enlarge the file. It holds nothing that was deleted. What a killed
+// process leaves of it goes with the next start (removeLeftovers).
 func (d *boltDriver) snapshot() (*os.File, error) {
-	pattern := newFilePattern(d.path)
-	f, err := os.CreateTemp(filepath.Dir(pattern), filepath.Base(pattern)) // mode 0600
+	temp, err := d.compacted()
 	if err != nil {
-		return nil, boltError(d.path, err)
+		return nil, err
 	}
-	var size int64
-	err = d.guard(func() error {
-		return d.db.View(func(tx *bbolt.Tx) (err error) {
-			size, err = tx.WriteTo(f)
-			return err
-		})
-	})
+	f, err := os.Open(temp)
+	if err != nil {
+		return nil, errors.Join(boltError(d.path, err), os.Remove(temp))
+	}
+	size, err := sizeOf(temp)
 	if err == nil {
-		// What is handed on opens again.
-		err = boltError(d.path, vetBolt(f, size))
+		err = vetBolt(f, size) // what is handed on opens again
 	}
 	if err != nil {
-		return nil, errors.Join(err, f.Close(), os.Remove(f.Name()))
+		return nil, errors.Join(boltError(d.path, err), f.Close(), os.Remove(temp))
 	}
 	return f, nil
 }

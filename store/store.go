@@ -63,8 +63,8 @@ type Store interface {
 	JudgeCredential(ctx context.Context, credentialID string, version uint64, judge func(*auth.Credential), ev auth.Event) (auth.Credential, error)
 	// DeleteCredential removes the record, its links, its sealed fields and
 	// its DEK. (The pages of a bbolt file that held them are reused in time
-	// and gone for certain once the file is compacted; what stands there is
-	// ciphertext.)
+	// and gone for certain after CompactBolt; what stands there is ciphertext.
+	// A Snapshot holds none of it.)
 	DeleteCredential(ctx context.Context, teamID, ref string, ev auth.Event) error
 	// OpenFields opens the named fields (all of them where none is named) of
 	// one version: secret fields unsealed, Params as they are. A field that

@@ -125,7 +125,7 @@ func (a *app) command() *cobra.Command {
 	root.AddCommand(
 		a.serveCommand(), a.checkCommand(), a.credentialCommand(), a.keyCommand(), a.s3KeyCommand(),
 		a.linkCommand(), a.unlinkCommand(), a.explainCommand(), a.envCommand(), a.caCommand(), a.kekCommand(),
-		a.auditCommand(), a.usageCommand(), a.backupCommand(), a.restoreCommand(), a.transfersCommand(), a.healthcheckCommand(), a.injectCommand(),
+		a.auditCommand(), a.usageCommand(), a.backupCommand(), a.restoreCommand(), a.storeCommand(), a.transfersCommand(), a.healthcheckCommand(), a.injectCommand(),
 		a.demoCommand(), a.versionCommand(),
 	)
 	return root

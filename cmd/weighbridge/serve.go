@@ -76,6 +76,7 @@ func (a *app) load(c *cobra.Command, f *serveFlags) (*config.Loaded, error) {
 
 // serve runs until a signal or ctx ends it.
 func (a *app) serve(ctx context.Context, firstKey string, load func() (*config.Loaded, error)) error {
+	confined := confine() // before there is a secret to be kept
 	loaded, err := load()
 	if err != nil {
 		return err
@@ -85,6 +86,9 @@ func (a *app) serve(ctx context.Context, firstKey string, load func() (*config.L
 	defer flush()
 	for _, w := range loaded.Warnings {
 		log.Warn().Msg(w.Error())
+	}
+	if confined != nil {
+		log.Warn().Err(confined).Msg("other processes of this user may read the memory of weighbridge")
 	}
 	// Signals are taken from here on, so that none is lost while opening.
 	signals := make(chan os.Signal, 4)

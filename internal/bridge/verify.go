@@ -56,9 +56,36 @@ func VerifyRecord(ctx context.Context, cfg *config.Config, environment []string,
 	return r, err
 }
 
+// CompactStore writes the store of a data directory in which no weighbridge
+// runs anew, without what was deleted, and returns how many bytes it had and
+// has. The error is store.ErrInUse where one runs.
+func CompactStore(ctx context.Context, cfg *config.Config, environment []string) (before, after int64, err error) {
+	found := false
+	err = withStore(ctx, cfg, environment, func(path string, o store.Options) (err error) {
+		found = true
+		before, after, err = store.CompactBolt(ctx, path, o)
+		return err
+	})
+	if err == nil && !found {
+		err = fmt.Errorf("there is no store in %s", cfg.DataDir)
+	}
+	return before, after, err
+}
+
 // readStore opens the store, where there is one that nobody uses, for fn to
 // read; nil looks whether it opens.
 func readStore(ctx context.Context, cfg *config.Config, environment []string, fn func(store.Store) error) error {
+	return withStore(ctx, cfg, environment, func(path string, o store.Options) error {
+		if fn == nil {
+			return store.VerifyBolt(ctx, path, o)
+		}
+		return store.ReadBolt(ctx, path, o, fn)
+	})
+}
+
+// withStore gives fn the store's file, where there is one, and the KEK that the
+// configuration names.
+func withStore(ctx context.Context, cfg *config.Config, environment []string, fn func(path string, o store.Options) error) error {
 	dir, err := filepath.Abs(cfg.DataDir)
 	if err != nil {
 		return err
@@ -79,8 +106,5 @@ func readStore(ctx context.Context, cfg *config.Config, environment []string, fn
 	if err != nil || none {
 		return err
 	}
-	if fn == nil {
-		return store.VerifyBolt(ctx, path, store.Options{KEK: kek})
-	}
-	return store.ReadBolt(ctx, path, store.Options{KEK: kek}, fn)
+	return fn(path, store.Options{KEK: kek})
 }
