@@ -343,6 +343,6 @@ func (a *API) show(c *auth.Credential, st *auth.State) Credential {
 func (a *API) event(_ context.Context, action string) auth.Event {
 	return auth.Event{
 		Time: a.o.Now().UTC(), Action: action, TeamID: a.o.TeamID, Actor: "cli", Address: localAddress,
-		RequestID: auth.NewID(auth.PrefixRequest, a.o.Now()),
+		RequestID: auth.NewID(a.o.Now()),
 	}
 }

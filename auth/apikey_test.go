@@ -79,11 +79,11 @@ func TestKeyHashText(t *testing.T) {
 }
 
 func TestNewID(t *testing.T) {
-	form := regexp.MustCompile(`^key_[0-9a-hjkmnp-tv-z]{26}$`)
+	form := regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
 	var last string
 	for i := range 100 {
-		id := NewID(PrefixKey, testNow.Add(time.Duration(i)*time.Millisecond))
-		if !form.MatchString(id) {
+		id := NewID(testNow.Add(time.Duration(i) * time.Millisecond))
+		if !form.MatchString(id) || !IsID(id) || IsID(id[1:]) || IsID("g"+id[1:]) || IsID(id[:8]+"0"+id[9:]) {
 			t.Fatalf("form of %q", id)
 		}
 		if id <= last {
@@ -91,7 +91,7 @@ func TestNewID(t *testing.T) {
 		}
 		last = id
 	}
-	if one, other := NewID(PrefixKey, testNow), NewID(PrefixKey, testNow); one == other {
+	if one, other := NewID(testNow), NewID(testNow); one == other {
 		t.Error("two ids of one moment are equal")
 	}
 }

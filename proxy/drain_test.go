@@ -36,7 +36,7 @@ func TestTheTransferIsShownAndCanBeCut(t *testing.T) {
 			t.Fatalf("%+v", live)
 		}
 	}
-	if x := live[0]; x.Total != 1000000 || x.KeyName != "worker" || x.Credential != "hub-prod" || x.URL != "https://"+hubHost+"/a" || x.Mode != "reverse" || x.Method != "GET" || x.Worker != "127.0.0.1" || !strings.HasPrefix(x.ID, "req_") || x.Started.IsZero() {
+	if x := live[0]; x.Total != 1000000 || x.KeyName != "worker" || x.Credential != "hub-prod" || x.URL != "https://"+hubHost+"/a" || x.Mode != "reverse" || x.Method != "GET" || x.Worker != "127.0.0.1" || !auth.IsID(x.ID) || x.Started.IsZero() {
 		t.Errorf("%+v", x)
 	}
 	if c := r.proxy.Live(); c.Transfers != 1 || c.Conns != 1 {

@@ -63,7 +63,7 @@ func (x *exchange) again(sent int64, failure *auth.Error) {
 	m.reason = "resumes " + m.first + " at byte " + strconv.FormatInt(sent, 10) + ": "
 	x.admitted = false
 	x.policy = x.p.policy.Load()
-	x.id = auth.NewID(auth.PrefixRequest, x.at)
+	x.id = auth.NewID(x.at)
 }
 
 // newsWait is how long is waited for the snapshot to show what the store, as

@@ -128,5 +128,5 @@ func (x *exchange) restart(failure *auth.Error) {
 	x.refresh()
 	x.recordEnd(0, failure, x.at)
 	x.admitted, x.status = false, 0
-	x.id = auth.NewID(auth.PrefixRequest, x.at)
+	x.id = auth.NewID(x.at)
 }

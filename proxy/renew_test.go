@@ -101,7 +101,7 @@ func TestT71_ASignedURLThatExpiresIsRenewed(t *testing.T) {
 	// The hub is asked with the credential, and that is on record; the CDN's
 	// are a companion's and summed up.
 	used := y.recorder.of(auth.ActionUsed)
-	if len(used) != 2 || used[1].Host != hubHost || used[1].CredentialName != "hub-prod" || !strings.HasPrefix(used[1].Reason, "resumes req_") {
+	if len(used) != 2 || used[1].Host != hubHost || used[1].CredentialName != "hub-prod" || !strings.HasPrefix(used[1].Reason, "resumes 0") {
 		t.Errorf("%+v", used)
 	}
 	if s := y.recorder.eventually(auth.ActionSummary, 3); len(s) != 3 || s[0].Bytes != 200_000 || s[1].Status != 403 || s[2].Bytes != 1<<20-200_000 {

@@ -228,7 +228,7 @@ func TestT71_TheRestIsDecidedAfresh(t *testing.T) {
 			switch name {
 			case "signer fails", "no record":
 			default:
-				if len(denied) != 1 || denied[0].Code != c.code || !strings.Contains(denied[0].Reason, "resumes req_") {
+				if len(denied) != 1 || denied[0].Code != c.code || !strings.Contains(denied[0].Reason, "resumes 0") {
 					t.Errorf("%+v", denied)
 				}
 			}

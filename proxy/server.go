@@ -266,7 +266,7 @@ func (p *Proxy) begin(ctx *fasthttp.RequestCtx, t *tunnel) *exchange {
 	}
 	x := &exchange{
 		p: p, line: line{ctx}, policy: p.policy.Load(), snap: p.o.Snapshot(), at: now,
-		id: auth.NewID(auth.PrefixRequest, now), started: now,
+		id: auth.NewID(now), started: now,
 		peer: peer, secure: ctx.IsTLS(), tunnel: t,
 		method: string(h.Method()), uri: string(h.RequestURI()),
 		authority: string(h.Host()), http10: !h.IsHTTP11(),

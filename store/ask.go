@@ -82,10 +82,10 @@ func (s *answers) wipe() {
 
 // id is what a new row gets: it is bound to what is sealed of it, and so stays
 // the same where the change is made anew.
-func (t *tx) id(prefix, name string) string {
-	key := prefix + name
+func (t *tx) id(what, name string) string {
+	key := what + "/" + name
 	if t.answers.ids[key] == "" {
-		t.answers.ids[key] = auth.NewID(prefix, t.at)
+		t.answers.ids[key] = auth.NewID(t.at)
 	}
 	return t.answers.ids[key]
 }

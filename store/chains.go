@@ -79,7 +79,7 @@ func (t *tx) lines() ([]eventLine, error) {
 	if !t.sign {
 		return out, nil
 	}
-	ev := auth.Event{ID: auth.NewID(auth.PrefixEvent, t.at), Time: t.c.now().UTC(), Action: auth.ActionAuditHead, Actor: "system"}
+	ev := auth.Event{ID: auth.NewID(t.at), Time: t.c.now().UTC(), Action: auth.ActionAuditHead, Actor: "system"}
 	body, err := eventBody(&ev)
 	if err != nil {
 		return nil, err

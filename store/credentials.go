@@ -64,7 +64,7 @@ func (t *tx) newCredential(c auth.Credential, secrets auth.Fields) (auth.Credent
 		return c, taken(whatCredential, c.Name)
 	}
 	c = normalCredential(c)
-	c.ID, c.Version, c.CreatedAt, c.UpdatedAt = t.id(auth.PrefixCredential, c.Name), 1, t.at, t.at
+	c.ID, c.Version, c.CreatedAt, c.UpdatedAt = t.id(whatCredential, c.Name), 1, t.at, t.at
 	return c, t.putCredential(c, secrets)
 }
 

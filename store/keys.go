@@ -69,7 +69,7 @@ func (t *tx) newKey(k auth.Key) (auth.Key, error) {
 		return k, taken(whatKey, k.Name)
 	}
 	k = normalKey(k)
-	k.ID, k.CreatedAt, k.UpdatedAt = t.id(auth.PrefixKey, k.Name), t.at, t.at
+	k.ID, k.CreatedAt, k.UpdatedAt = t.id(whatKey, k.Name), t.at, t.at
 	t.b.keys[k.ID] = k
 	return k, nil
 }

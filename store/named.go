@@ -30,7 +30,7 @@ func (c *core) EnsureTeam(ctx context.Context, name string) (team auth.Team, err
 			team = *t.m.team(id)
 			return nil
 		}
-		team = auth.Team{ID: auth.NewID(auth.PrefixTeam, t.at), Name: name, CreatedAt: t.at}
+		team = auth.Team{ID: auth.NewID(t.at), Name: name, CreatedAt: t.at}
 		t.b.teams[team.ID] = team
 		return nil
 	})

@@ -22,9 +22,6 @@ const (
 	whatStore      = "store"
 )
 
-// idLen is the number of characters of an id after its prefix; see auth.NewID.
-const idLen = 26
-
 // CheckName says whether name may be the name of a what ("credential", …):
 // 1 to 128 printable characters, no space at either end, and not the form of
 // an id, because a ref is either, nor of a key, which names are too public for.
@@ -44,11 +41,8 @@ func CheckName(what, name string) error {
 		return bad("holds characters that are not printable")
 	case name[0] == ' ' || name[len(name)-1] == ' ':
 		return bad("begins or ends with a space")
-	}
-	for _, prefix := range []string{auth.PrefixTeam, auth.PrefixCredential, auth.PrefixKey} {
-		if rest, ok := strings.CutPrefix(name, prefix); ok && len(rest) == idLen {
-			return bad("has the form of an id")
-		}
+	case auth.IsID(name):
+		return bad("has the form of an id")
 	}
 	return nil
 }

@@ -57,7 +57,7 @@ func (t *tx) deleteLinks(gone func(linkKey) bool) {
 // where they are empty.
 func (t *tx) record(ev auth.Event) {
 	if ev.ID == "" {
-		ev.ID = auth.NewID(auth.PrefixEvent, t.at)
+		ev.ID = auth.NewID(t.at)
 	}
 	if ev.Time.IsZero() {
 		ev.Time = t.c.now()

@@ -196,7 +196,7 @@ func withoutQueries(s string) string {
 // was not written by appendEvent.
 func lineTime(line []byte) string {
 	const lead = `,"time":"`
-	// An id is a short prefix and 26 characters; the time follows it.
+	// An id is at most 40 characters; the time follows it.
 	i := bytes.Index(line[:min(len(line), 96)], []byte(lead))
 	if i < 0 || len(line) < i+len(lead)+len(timeLayout) {
 		return ""

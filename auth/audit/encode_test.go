@@ -53,7 +53,7 @@ func TestEncodedEventsReadBack(t *testing.T) {
 			return !strings.ContainsAny(s, "?#@/")
 		})
 		e := auth.Event{
-			ID:     rapid.StringMatching(`evt_[0-9a-z]{26}`).Draw(t, "id"),
+			ID:     rapid.StringMatching(`[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}`).Draw(t, "id"),
 			Time:   time.UnixMicro(rapid.Int64Range(0, 1<<52).Draw(t, "time")).UTC(),
 			Action: rapid.SampledFrom([]string{auth.ActionUsed, auth.ActionFinished, auth.ActionDenied}).Draw(t, "action"),
 			TeamID: text.Draw(t, "team"), KeyName: text.Draw(t, "key"), Host: text.Draw(t, "host"), Path: text.Draw(t, "path"),

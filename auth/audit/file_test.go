@@ -32,7 +32,7 @@ func TestRecordIsDurableAndReadBack(t *testing.T) {
 		t.Fatalf("got %+v and %+v", events, other)
 	}
 	got := events[0]
-	if !strings.HasPrefix(got.ID, auth.PrefixEvent) || got.Time.IsZero() {
+	if !auth.IsID(got.ID) || got.Time.IsZero() {
 		t.Errorf("ID %q and Time %v were not filled in", got.ID, got.Time)
 	}
 	want := used("req_1")

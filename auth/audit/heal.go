@@ -63,13 +63,13 @@ func (f *File) heal(closing bool) error {
 	f.pending = f.newPending(nil)
 	own := newBatch(nil)
 	resumed := auth.Event{
-		ID: auth.NewID(auth.PrefixEvent, begun), Time: begun, Action: ActionResumed, Actor: "system",
+		ID: auth.NewID(begun), Time: begun, Action: ActionResumed, Actor: "system",
 		Duration: begun.Sub(f.trippedAt), Count: f.refused, Reason: f.tripped.Load().Reason,
 	}
 	own.add(appendEvent(nil, &resumed), "", "")
 	lost, refused := f.lost, f.refused
 	if lost > 0 {
-		e := auth.Event{ID: auth.NewID(auth.PrefixEvent, begun), Time: begun, Action: ActionLost, Actor: "system", Count: lost}
+		e := auth.Event{ID: auth.NewID(begun), Time: begun, Action: ActionLost, Actor: "system", Count: lost}
 		own.add(appendEvent(nil, &e), "", "")
 	}
 	head := f.checkpoint(begun)

@@ -53,7 +53,7 @@ func (m *Memory) Record(e auth.Event) auth.Ticket {
 		e.Time = m.now()
 	}
 	if e.ID == "" {
-		e.ID = auth.NewID(auth.PrefixEvent, e.Time)
+		e.ID = auth.NewID(e.Time)
 	}
 	if e.Outcome == "" {
 		e.Outcome = auth.OutcomeOf(&e)

@@ -42,7 +42,7 @@ func (f *File) Record(e auth.Event) auth.Ticket {
 		}
 	}
 	if e.ID == "" {
-		e.ID = auth.NewID(auth.PrefixEvent, now)
+		e.ID = auth.NewID(now)
 	}
 	p := f.bufs.Get().(*[]byte)
 	line := appendEvent((*p)[:0], &e)
@@ -150,7 +150,7 @@ func (f *File) enqueue(e *auth.Event, line []byte, admits bool, now time.Time) a
 // before the writer runs.
 func (f *File) report(e auth.Event) {
 	if e.ID == "" {
-		e.ID = auth.NewID(auth.PrefixEvent, e.Time)
+		e.ID = auth.NewID(e.Time)
 	}
 	line := appendEvent(nil, &e)
 	if len(f.pending.buf)+len(line) > 2*f.o.QueueBytes {

@@ -244,7 +244,7 @@ func (f *File) checkpoint(now time.Time) []byte {
 // bare is the beginning of a line of the sink's own.
 func bare(now time.Time, action string) []byte {
 	line := append([]byte(nil), `{"id":`...)
-	line = appendQuoted(line, auth.NewID(auth.PrefixEvent, now))
+	line = appendQuoted(line, auth.NewID(now))
 	line = append(line, `,"time":"`...)
 	line = now.UTC().AppendFormat(line, timeLayout)
 	return append(append(append(line, `","action":"`...), action...), '"')

@@ -92,7 +92,7 @@ func (e *Exporter) Close() error {
 
 // bound writes a signed line that says where the chains of a writer stand.
 func (e *Exporter) bound(action, writer string) {
-	ev := auth.Event{ID: auth.NewID(auth.PrefixEvent, e.Now), Time: e.Now.UTC(), Action: action, Actor: "system"}
+	ev := auth.Event{ID: auth.NewID(e.Now), Time: e.Now.UTC(), Action: action, Actor: "system"}
 	body, err := json.Marshal(&ev)
 	if err != nil {
 		e.err = err

@@ -46,7 +46,7 @@ body, beside the reason and the next step. Codes are never renamed or given anot
 
 ` + "```json" + `
 {"error": "API key \"worker\": no linked credential matches https://models.example.com/a.bin",
- "code": "no_credential_matched", "reason": "…", "next": "…", "request_id": "req_…"}
+ "code": "no_credential_matched", "reason": "…", "next": "…", "request_id": "0193…"}
 ` + "```" + `
 
 On hosts of the Hugging Face Hub the answer also carries ` + "`X-Error-Code` and `X-Error-Message`" + `, which its clients show. For a

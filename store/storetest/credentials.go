@@ -16,7 +16,7 @@ func names(t *testing.T, open Opener) {
 	h := newHouse(t, open)
 	for _, name := range []string{
 		"", " a", "a ", "a\tb", "a\nb", "a\x00b", "a\u200bb", "a\u202eb", "a\u00a0b", "\xff", strings.Repeat("n", 129),
-		auth.NewID(auth.PrefixCredential, start), auth.NewID(auth.PrefixKey, start),
+		auth.NewID(start), strings.ToUpper(auth.NewID(start)),
 	} {
 		_, err := h.CreateCredential(h.ctx, newCredential(h.team, name), fields("token", "t"), nil, actor())
 		if !errors.Is(err, store.ErrInvalid) {
@@ -130,7 +130,7 @@ func credentialCreate(t *testing.T, open Opener) {
 	in.ExpiresAt = time.Date(2027, 1, 1, 0, 0, 0, 1999, time.FixedZone("", 3600))
 	c, err := h.CreateCredential(h.ctx, in, fields("token", "hf_1"), []string{k1.ID, "k2", "k2"}, actor())
 	check(t, err)
-	if !strings.HasPrefix(c.ID, auth.PrefixCredential) || c.ID == in.ID {
+	if !auth.IsID(c.ID) || c.ID == in.ID {
 		t.Fatalf("id is %q", c.ID)
 	}
 	equal(t, "version", c.Version, 1)

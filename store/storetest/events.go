@@ -45,7 +45,7 @@ func events(t *testing.T, open Opener) {
 	equal(t, "since tomorrow", list("", start.AddDate(0, 0, 1)), "")
 	equal(t, "since before 1970", list("", time.Unix(-1e9, 0)), "1 2 3 4 5")
 	ev := h.events("", time.Time{})[0]
-	if !strings.HasPrefix(ev.ID, auth.PrefixEvent) || !ev.Time.Equal(start) {
+	if !auth.IsID(ev.ID) || !ev.Time.Equal(start) {
 		t.Fatalf("event is %+v", ev)
 	}
 	n := 0

@@ -17,7 +17,7 @@ func keyCreate(t *testing.T, open Opener) {
 	in.ID, in.CreatedAt, in.Routes = "key_chosen", time.Time{}, []string{"https://a.example/*"}
 	k, err := h.CreateKey(h.ctx, in, []string{"hf", c.ID}, actor())
 	check(t, err)
-	if !strings.HasPrefix(k.ID, auth.PrefixKey) || k.ID == in.ID || k.CreatedAt.Before(start) || !k.UpdatedAt.Equal(k.CreatedAt) {
+	if !auth.IsID(k.ID) || k.ID == in.ID || k.CreatedAt.Before(start) || !k.UpdatedAt.Equal(k.CreatedAt) {
 		t.Fatalf("key is %+v", k)
 	}
 	equal(t, "hash", k.Hash, in.Hash)
