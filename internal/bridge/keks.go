@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/weighbridge/weighbridge/admin"
@@ -23,8 +24,17 @@ type keks struct {
 
 	mu      sync.Mutex
 	closed  bool
-	running bool
-	failed  error // of the last rotation
+	running *rotating // nil where none runs
+	failed  error     // of the last rotation
+}
+
+// rotating is a rotation that runs.
+type rotating struct {
+	// begun says that the store holds it; a store that does not any more has
+	// ended it, whatever is left to do here.
+	begun atomic.Bool
+	// ended is closed once another one may run.
+	ended chan struct{}
 }
 
 var _ admin.KEK = (*keks)(nil)
@@ -63,8 +73,8 @@ func (k *keks) Status(ctx context.Context) (admin.KEKStatus, error) {
 	defer k.mu.Unlock()
 	if r := s.Rotation; r != nil {
 		out.Rotation = &admin.KEKRotation{From: r.From, FromURI: r.FromURI, To: r.To, ToURI: r.ToURI,
-			StartedAt: r.StartedAt, Done: r.Done, Total: r.Total, Running: k.running}
-		if k.failed != nil && !k.running {
+			StartedAt: r.StartedAt, Done: r.Done, Total: r.Total, Running: k.running != nil}
+		if k.failed != nil && k.running == nil {
 			out.Rotation.Error = k.failed.Error()
 		}
 	}
@@ -103,6 +113,9 @@ func (k *keks) Rotate(ctx context.Context, uri string, ev auth.Event) error {
 	if err != nil {
 		return err
 	}
+	if err := k.pass(ctx); err != nil {
+		return err
+	}
 	begun, err := k.start(to, uri, ev)
 	if err != nil {
 		return err
@@ -115,15 +128,37 @@ func (k *keks) Rotate(ctx context.Context, uri string, ev auth.Event) error {
 	}
 }
 
+// pass waits for a rotation that the store knows as ended to end here too: who
+// saw in the status that it did may ask for the next at once.
+func (k *keks) pass(ctx context.Context) error {
+	k.mu.Lock()
+	was := k.running
+	k.mu.Unlock()
+	if was == nil || !was.begun.Load() {
+		return nil
+	}
+	s, err := k.b.store.KEKs(ctx)
+	if err != nil || s.Rotation != nil {
+		return err
+	}
+	select {
+	case <-was.ended:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // start rotates in the background. The channel gives nil once the rotation has
 // begun, or what came of it where that is sooner.
 func (k *keks) start(to store.KEK, uri string, ev auth.Event) (<-chan error, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.running || k.closed {
+	if k.running != nil || k.closed {
 		return nil, &store.Error{Kind: store.KindConflict, What: "rotation of the KEK", Detail: "one is running"}
 	}
-	k.running, k.failed = true, nil
+	run := &rotating{ended: make(chan struct{})}
+	k.running, k.failed = run, nil
 	begun := make(chan error, 1)
 	tell := func(err error) {
 		select {
@@ -134,9 +169,13 @@ func (k *keks) start(to store.KEK, uri string, ev auth.Event) (<-chan error, err
 	k.jobs.Add(1)
 	go func() {
 		defer k.jobs.Done()
-		err := k.b.store.RotateKEK(k.ctx, to, uri, ev, func(int, int) { tell(nil) })
+		err := k.b.store.RotateKEK(k.ctx, to, uri, ev, func(int, int) {
+			run.begun.Store(true)
+			tell(nil)
+		})
 		k.mu.Lock()
-		k.running, k.failed = false, err
+		k.running, k.failed = nil, err
+		close(run.ended)
 		k.mu.Unlock()
 		switch {
 		case err == nil:

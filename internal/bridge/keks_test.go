@@ -100,3 +100,32 @@ func open(t *testing.T, loaded *config.Loaded) *Bridge {
 	check(t, err)
 	return b
 }
+
+// Who saw in the status that a rotation ended may ask for the next at once,
+// while the last one still tells of itself.
+func TestR08_TheNextRotationFollowsOneThatEnded(t *testing.T) {
+	dir := filepath.Join(shortDir(t), "data")
+	b := open(t, load(t, func(c *config.Config) { c.DataDir, c.KEK = dir, "file:kek" }))
+	_, err := store.CreateFileKEK(filepath.Join(dir, "kek2"))
+	check(t, err)
+	defer func() { check(t, b.Close()) }()
+
+	last := &rotating{ended: make(chan struct{})}
+	b.keks.running = last
+	if err := b.keks.Rotate(t.Context(), "file:kek2", auth.Event{Actor: "test"}); !errors.Is(err, store.ErrConflict) {
+		t.Fatalf("beside one that begins: %v", err)
+	}
+	last.begun.Store(true) // and the store knows of none
+	next := make(chan error, 1)
+	go func() { next <- b.keks.Rotate(t.Context(), "file:kek2", auth.Event{Actor: "test"}) }()
+	select {
+	case err := <-next:
+		t.Fatalf("it did not wait: %v", err)
+	case <-time.After(20 * time.Millisecond):
+	}
+	b.keks.mu.Lock()
+	b.keks.running = nil
+	close(last.ended)
+	b.keks.mu.Unlock()
+	check(t, <-next)
+}
