@@ -1,10 +1,28 @@
 package signer
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/weighbridge/weighbridge/auth"
+)
+
+// sameBeginning is from how many letters on two names that begin alike are
+// taken for each other, where none is nearer: parameter and paramName.
+const sameBeginning = 4
+
+// NearestField is the field of s that name was probably meant to be, or "".
+func NearestField(s *auth.Schema, name string) string {
+	known := make([]string, len(s.Fields))
+	for i := range s.Fields {
+		known[i] = s.Fields[i].Name
+	}
+	return nearest(name, known)
+}
 
 // nearest finds the candidate that name was probably meant to be, or "".
 // Another spelling of the same words (apiKey, api_key, API-KEY) always counts;
-// otherwise about one slip in three letters does.
+// otherwise about one slip in three letters does, and in the end the same
+// beginning.
 func nearest(name string, candidates []string) string {
 	best, bestDistance := "", -1
 	plain := plainSpelling(name)
@@ -18,7 +36,24 @@ func nearest(name string, candidates []string) string {
 			best, bestDistance = c, d
 		}
 	}
+	if best != "" {
+		return best
+	}
+	longest := sameBeginning - 1
+	for _, c := range candidates {
+		if n := commonPrefix(plain, plainSpelling(c)); n > longest {
+			best, longest = c, n
+		}
+	}
 	return best
+}
+
+func commonPrefix(a, b string) int {
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	return n
 }
 
 func plainSpelling(s string) string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sort"
 	"strings"
 
@@ -13,6 +14,7 @@ import (
 
 	"github.com/weighbridge/weighbridge/admin"
 	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/signer"
 )
 
 const credentialsPath = "/api/v1/credentials"
@@ -69,6 +71,11 @@ func (a *app) fields(ctx context.Context, provider string, f fieldFlags) (map[st
 		if err != nil {
 			return nil, err
 		}
+		if literal && !f.literal {
+			if err := knownField(schema, name); err != nil {
+				return nil, err
+			}
+		}
 		if literal && !f.literal && secretField(schema, name) {
 			return nil, usage("--set %s=…: a literal secret would show in `ps` and in the shell's history\n  Use --set %s=@FILE, --set %s=env:VAR or --set %s=- (or --insecure-literal)", name, name, name, name)
 		}
@@ -77,14 +84,35 @@ func (a *app) fields(ctx context.Context, provider string, f fieldFlags) (map[st
 	return out, nil
 }
 
-// secretField treats an unknown name as secret: it may be a misspelt one.
+// secretField reports whether a field of s is a secret.
 func secretField(s *auth.Schema, name string) bool {
-	for _, f := range s.Fields {
-		if f.Name == name {
-			return f.Secret
-		}
+	return slices.ContainsFunc(s.Fields, func(f auth.Field) bool { return f.Name == name && f.Secret })
+}
+
+// longestName is what is repeated of an unknown field's name, where it consists
+// of letters: the beginning of a secret with "=" in it may stand there.
+const longestName = 24
+
+// knownField says which fields there are where name is none: whoever misspells
+// one is not to read of secrets first.
+func knownField(s *auth.Schema, name string) error {
+	known := make([]string, len(s.Fields))
+	for i := range s.Fields {
+		known[i] = s.Fields[i].Name
 	}
-	return true
+	if slices.Contains(known, name) {
+		return nil
+	}
+	said, meant := "--set", ""
+	if len(name) <= longestName && !strings.ContainsFunc(name, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && r != '_' && r != '-'
+	}) {
+		said = "--set " + name
+	}
+	if near := signer.NearestField(s, name); near != "" {
+		meant = "; did you mean " + near + "?"
+	}
+	return usage("%s: %s has no such field%s\n  Its fields are %s", said, s.Name, meant, list(known))
 }
 
 func (a *app) schema(ctx context.Context, provider string) (*auth.Schema, error) {
