@@ -165,25 +165,9 @@ func (c *core) LinesAfter(ctx context.Context, after uint64, yield func(at uint6
 
 // eachLine yields the lines between two keys.
 func (c *core) eachLine(ctx context.Context, first, last uint64, yield func(at uint64, line []byte) bool) error {
-	for from := eventKey(first); ; {
-		var rows []op
-		err := c.view(ctx, func(*model) (err error) {
-			rows, err = c.drv.scan(bucketEvents, from, eventChunk)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		for _, r := range rows {
-			if r.key > eventKey(last) || len(r.key) < 8 || !yield(binary.BigEndian.Uint64([]byte(r.key)), r.value[:max(0, len(r.value)-tagSize)]) {
-				return nil
-			}
-		}
-		if len(rows) < eventChunk {
-			return nil
-		}
-		from = rows[len(rows)-1].key + "\x00" // the least key after it
-	}
+	return c.eachEvent(ctx, eventKey(first), func(r op) (more bool, err error) {
+		return r.key <= eventKey(last) && len(r.key) >= 8 && yield(binary.BigEndian.Uint64([]byte(r.key)), r.value[:max(0, len(r.value)-tagSize)]), nil
+	})
 }
 
 // Verify implements Store.

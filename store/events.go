@@ -25,8 +25,23 @@ func (c *core) Record(ctx context.Context, ev auth.Event) error {
 
 // Events implements Store.
 func (c *core) Events(ctx context.Context, teamID string, since time.Time, yield func(auth.Event) bool) error {
-	from := eventKey(eventMicros(since))
 	codec := c.codec.clone()
+	return c.eachEvent(ctx, eventKey(eventMicros(since)), func(r op) (more bool, err error) {
+		var line chain.Line
+		if err := codec.decode(bucketEvents, r.key, r.value, &line); err != nil {
+			return false, err
+		}
+		ev := line.Event
+		if ev.Action == auth.ActionAuditHead || ev.Time.Before(since) || teamID != "" && ev.TeamID != teamID {
+			return true, nil
+		}
+		return yield(ev), nil
+	})
+}
+
+// eachEvent yields the rows of events in order, beginning with the key from,
+// until yield returns false or an error, which is returned.
+func (c *core) eachEvent(ctx context.Context, from string, yield func(op) (more bool, err error)) error {
 	for {
 		var rows []op
 		err := c.view(ctx, func(*model) (err error) {
@@ -37,16 +52,8 @@ func (c *core) Events(ctx context.Context, teamID string, since time.Time, yield
 			return err
 		}
 		for _, r := range rows {
-			var line chain.Line
-			if err := codec.decode(bucketEvents, r.key, r.value, &line); err != nil {
+			if more, err := yield(r); err != nil || !more {
 				return err
-			}
-			ev := line.Event
-			if ev.Action == auth.ActionAuditHead || ev.Time.Before(since) || teamID != "" && ev.TeamID != teamID {
-				continue
-			}
-			if !yield(ev) {
-				return nil
 			}
 		}
 		if len(rows) < eventChunk {

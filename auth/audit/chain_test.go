@@ -59,7 +59,7 @@ func recordAll(t testing.TB, f *File, teams int, from, to int) {
 // rewrite changes the one file of a record.
 func rewrite(t testing.TB, dir string, change func(lines []string) []string) {
 	t.Helper()
-	names, err := files(dir)
+	names, err := files(osDisk{}, dir)
 	if err != nil || len(names) != 1 {
 		t.Fatal(names, err)
 	}
@@ -284,7 +284,7 @@ func TestTheChainAndTheClock(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if names, err := files(dir); err != nil || !slices.Equal(names, []string{"audit-2026-11.jsonl"}) {
+	if names, err := files(osDisk{}, dir); err != nil || !slices.Equal(names, []string{"audit-2026-11.jsonl"}) {
 		t.Errorf("files are %v, %v: the writer must not go back", names, err)
 	}
 	r := verifyDir(t, dir)
@@ -379,7 +379,7 @@ func TestRetentionBySize(t *testing.T) {
 		t.Fatal(err)
 	}
 	total := 0
-	names, err := files(dir)
+	names, err := files(osDisk{}, dir)
 	if err != nil {
 		t.Fatal(err)
 	}

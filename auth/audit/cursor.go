@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"os"
 )
 
 // Cursor is a place in the record: behind a line. The zero value is its
@@ -21,7 +20,7 @@ type Cursor struct {
 // next one.
 func (f *File) From(ctx context.Context, at Cursor, yield func(line []byte, behind Cursor) bool) error {
 	end := f.position()
-	names, err := files(f.dir)
+	names, err := files(f.o.Disk, f.dir)
 	if err != nil {
 		return err
 	}
@@ -36,7 +35,7 @@ func (f *File) From(ctx context.Context, at Cursor, yield func(line []byte, behi
 		if name == end.name {
 			to = end.to
 		}
-		more, err := eachLine(ctx, f.path(name), from, to, func(line []byte, behind int64) bool { return yield(line, Cursor{name, behind}) })
+		more, err := eachLine(ctx, f.o.Disk, f.path(name), from, to, func(line []byte, behind int64) bool { return yield(line, Cursor{name, behind}) })
 		if err != nil && !errors.Is(err, fs.ErrNotExist) || !more {
 			return err
 		}
@@ -68,18 +67,16 @@ func (f *File) within(at Cursor) Cursor {
 
 // eachLine yields the lines of one file between two offsets, to the end of the
 // file where to is negative, with the offset behind each.
-func eachLine(ctx context.Context, path string, from, to int64, yield func(line []byte, behind int64) bool) (more bool, err error) {
-	r, err := os.Open(path)
+func eachLine(ctx context.Context, d Disk, path string, from, to int64, yield func(line []byte, behind int64) bool) (more bool, err error) {
+	r, err := d.Open(path)
 	if err != nil {
 		return true, err
 	}
 	defer func() { _ = r.Close() }()
 	if to < 0 {
-		st, err := r.Stat()
-		if err != nil {
+		if to, err = r.Size(); err != nil {
 			return true, err
 		}
-		to = st.Size()
 	}
 	in := bufio.NewReaderSize(io.NewSectionReader(r, from, max(to-from, 0)), 64<<10)
 	for at := from; ; {

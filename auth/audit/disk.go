@@ -8,12 +8,28 @@ import (
 	"path/filepath"
 )
 
-// Disk is where the sink writes. The default is the operating system; tests
-// give one that fails.
+// Disk is where the sink writes, and reads what it wrote. The default is the
+// operating system; tests give one that fails.
 type Disk interface {
 	// Append opens the file for appending. Where there is none it is made with
 	// mode 0600 and its directory entry is durable on return.
 	Append(path string) (Handle, error)
+	// Open opens the file for reading; the error is fs.ErrNotExist where there
+	// is none.
+	Open(path string) (Reader, error)
+	// List is the names of the regular files in dir, in any order: none where
+	// there is no dir.
+	List(dir string) ([]string, error)
+	// Remove removes the file; the error is fs.ErrNotExist where there is none.
+	Remove(path string) error
+}
+
+// Reader is a file opened for reading.
+type Reader interface {
+	io.ReaderAt
+	io.Closer
+	// Size is how many bytes there are now: files only grow.
+	Size() (int64, error)
 }
 
 // Handle is a file opened for appending.
@@ -59,6 +75,59 @@ func (osDisk) Append(path string) (Handle, error) {
 		return nil, err
 	}
 	return newOSHandle(f, path)
+}
+
+// Open implements Disk.
+func (osDisk) Open(path string) (Reader, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return osReader{f}, nil
+}
+
+// List implements Disk.
+func (osDisk) List(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if e.Type().IsRegular() {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}
+
+// Remove implements Disk.
+func (osDisk) Remove(path string) error { return os.Remove(path) }
+
+type osReader struct{ *os.File }
+
+var _ Reader = osReader{}
+
+// Size implements Reader.
+func (r osReader) Size() (int64, error) {
+	st, err := r.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return st.Size(), nil
+}
+
+// sizeOf is how large a file is.
+func sizeOf(d Disk, path string) (int64, error) {
+	r, err := d.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	n, err := r.Size()
+	return n, errors.Join(err, r.Close())
 }
 
 func newOSHandle(f *os.File, path string) (Handle, error) {

@@ -201,7 +201,7 @@ func OpenFile(dir string, o FileOptions) (*File, error) {
 	if o.Keys == nil {
 		return nil, errors.New("the record needs the keys of its chains")
 	}
-	was, err := recoverTail(dir)
+	was, err := recoverTail(o.Disk, dir)
 	if err != nil {
 		return nil, err
 	}

@@ -245,7 +245,7 @@ func add(out *bytes.Buffer, line []byte) {
 // shed drops what is further behind than MaxLag, and tells what retention
 // took before it was sent.
 func (f *Follower) shed(ctx context.Context) error {
-	names, err := files(f.o.Record.dir)
+	names, err := files(f.o.Record.o.Disk, f.o.Record.dir)
 	if err != nil {
 		return err
 	}
@@ -280,7 +280,7 @@ func (f *Follower) shed(ctx context.Context) error {
 // behind is how many bytes are durable behind at.
 func (f *File) behind(at Cursor) (n int64, err error) {
 	end := f.position()
-	names, err := files(f.dir)
+	names, err := files(f.o.Disk, f.dir)
 	if err != nil {
 		return 0, err
 	}
@@ -290,14 +290,13 @@ func (f *File) behind(at Cursor) (n int64, err error) {
 		}
 		size := end.to
 		if name != end.name {
-			st, err := os.Stat(f.path(name))
+			size, err = sizeOf(f.o.Disk, f.path(name))
 			if errors.Is(err, fs.ErrNotExist) {
 				continue
 			}
 			if err != nil {
 				return 0, err
 			}
-			size = st.Size()
 		}
 		if name == at.File {
 			size -= at.Offset

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/weighbridge/weighbridge/auth"
@@ -135,7 +134,7 @@ func (f *File) repair() error {
 // adopt lets the chains go on behind what stands between two offsets of a file.
 func (f *File) adopt(name string, from, to int64) error {
 	lines := make([]byte, max(to-from, 0))
-	r, err := os.Open(f.path(name))
+	r, err := f.o.Disk.Open(f.path(name))
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func (f *File) Verify(ctx context.Context, v *chain.Verifier) error {
 
 // VerifyDir is File.Verify for a record that nobody writes.
 func VerifyDir(ctx context.Context, dir string, v *chain.Verifier) error {
-	_, err := lines(ctx, dir, time.Time{}, nil, verifying(v))
+	_, err := lines(ctx, osDisk{}, dir, time.Time{}, nil, verifying(v))
 	return err
 }
 
@@ -50,12 +50,12 @@ func verifying(v *chain.Verifier) func(string, int, []byte) bool {
 }
 
 func (f *File) lines(ctx context.Context, since time.Time, end segment, yield func(string, int, []byte) bool) (bool, error) {
-	return lines(ctx, f.dir, since, &end, yield)
+	return lines(ctx, f.o.Disk, f.dir, since, &end, yield)
 }
 
 // lines reads the files up to end.
-func lines(ctx context.Context, dir string, since time.Time, end *segment, yield func(string, int, []byte) bool) (more bool, err error) {
-	names, err := files(dir)
+func lines(ctx context.Context, d Disk, dir string, since time.Time, end *segment, yield func(string, int, []byte) bool) (more bool, err error) {
+	names, err := files(d, dir)
 	if err != nil {
 		return false, err
 	}
@@ -69,7 +69,7 @@ func lines(ctx context.Context, dir string, since time.Time, end *segment, yield
 			limit = end.to
 		}
 		n := 0
-		more, err := eachLine(ctx, filepath.Join(dir, name), 0, limit, func(line []byte, _ int64) bool { n++; return yield(name, n, line) })
+		more, err := eachLine(ctx, d, filepath.Join(dir, name), 0, limit, func(line []byte, _ int64) bool { n++; return yield(name, n, line) })
 		if err != nil && !errors.Is(err, fs.ErrNotExist) || !more {
 			return false, err
 		}

@@ -1,10 +1,7 @@
 package audit
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -60,20 +57,12 @@ func (f *File) target(now time.Time) string {
 
 // files lists the record's files in dir, oldest first. A directory that does
 // not exist has none.
-func files(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+func files(d Disk, dir string) ([]string, error) {
+	names, err := d.List(dir)
 	if err != nil {
 		return nil, err
 	}
-	var names []string
-	for _, e := range entries {
-		if _, _, ok := fileMonth(e.Name()); ok && e.Type().IsRegular() {
-			names = append(names, e.Name())
-		}
-	}
+	names = slices.DeleteFunc(names, func(name string) bool { _, _, ok := fileMonth(name); return !ok })
 	slices.Sort(names)
 	return names, nil
 }

@@ -1,14 +1,11 @@
 package audit
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -54,7 +51,7 @@ func (f *File) Follow(ctx context.Context, since time.Time, yield func(auth.Even
 		seg, last, changed := f.segments[at], at == len(f.segments)-1, f.changed
 		f.mu.Unlock()
 		if seg.to > pos {
-			more, err := scan(ctx, f.path(seg.name), pos, seg.to, "", yield)
+			more, err := scan(ctx, f.o.Disk, f.path(seg.name), pos, seg.to, "", yield)
 			if err != nil && !errors.Is(err, ErrDamaged) {
 				return unlessDone(ctx, err)
 			}
@@ -89,19 +86,19 @@ func unlessDone(ctx context.Context, err error) error {
 
 // history yields up to end. more is false where yield has had enough.
 func (f *File) history(ctx context.Context, since time.Time, end segment, yield func(auth.Event) bool) (more bool, err error) {
-	return read(ctx, f.dir, since, &end, yield)
+	return read(ctx, f.o.Disk, f.dir, since, &end, yield)
 }
 
 // ReadDir is File.Events for a record that nobody writes.
 func ReadDir(ctx context.Context, dir string, since time.Time, yield func(auth.Event) bool) error {
-	_, err := read(ctx, dir, since, nil, yield)
+	_, err := read(ctx, osDisk{}, dir, since, nil, yield)
 	return err
 }
 
 // read yields the events of all files, of the one that end names only up to
 // there.
-func read(ctx context.Context, dir string, since time.Time, end *segment, yield func(auth.Event) bool) (more bool, err error) {
-	names, err := files(dir)
+func read(ctx context.Context, d Disk, dir string, since time.Time, end *segment, yield func(auth.Event) bool) (more bool, err error) {
+	names, err := files(d, dir)
 	if err != nil {
 		return false, err
 	}
@@ -118,7 +115,7 @@ func read(ctx context.Context, dir string, since time.Time, end *segment, yield 
 		if end != nil && name == end.name {
 			limit = end.to
 		}
-		more, err := scan(ctx, filepath.Join(dir, name), 0, limit, stamp(since), yield)
+		more, err := scan(ctx, d, filepath.Join(dir, name), 0, limit, stamp(since), yield)
 		switch {
 		case errors.Is(err, ErrDamaged):
 			damaged = errors.Join(damaged, err)
@@ -135,61 +132,28 @@ func read(ctx context.Context, dir string, since time.Time, end *segment, yield 
 
 // scan yields the events of one file between two offsets, to the end of the
 // file where to is negative, that are not before since.
-func scan(ctx context.Context, path string, from, to int64, since string, yield func(auth.Event) bool) (more bool, err error) {
-	r, err := os.Open(path)
-	if err != nil {
-		return true, err
-	}
-	defer func() { _ = r.Close() }()
-	if to < 0 {
-		st, err := r.Stat()
-		if err != nil {
-			return true, err
+func scan(ctx context.Context, d Disk, path string, from, to int64, since string, yield func(auth.Event) bool) (more bool, err error) {
+	bad, firstBad, at := 0, int64(0), from
+	more, err = eachLine(ctx, d, path, from, to, func(line []byte, behind int64) bool {
+		begins := at
+		at = behind
+		if len(line) < 2 {
+			return true
 		}
-		to = st.Size()
-	}
-	in := bufio.NewReaderSize(io.NewSectionReader(r, from, to-from), 256<<10)
-	var long []byte
-	bad, firstBad := 0, int64(0)
-	report := func() error {
-		if bad == 0 {
-			return nil
-		}
-		return fmt.Errorf("%w: %s: %d, the first at byte %d", ErrDamaged, filepath.Base(path), bad, firstBad)
-	}
-	for at := from; ; {
-		if err := ctx.Err(); err != nil {
-			return true, err
-		}
-		line, err := in.ReadSlice('\n')
-		for long = long[:0]; errors.Is(err, bufio.ErrBufferFull); {
-			long = append(long, line...)
-			line, err = in.ReadSlice('\n')
-		}
-		if len(long) > 0 {
-			line = append(long, line...)
-			long = line
-		}
-		if err != nil && err != io.EOF {
-			return true, err
-		}
-		if len(line) > 1 {
-			e, ok := decode(line, since)
-			switch {
-			case !ok:
-				if bad == 0 {
-					firstBad = at
-				}
-				bad++
-			case e != nil && !yield(*e):
-				return false, report()
+		e, ok := decode(line, since)
+		if !ok {
+			if bad == 0 {
+				firstBad = begins
 			}
+			bad++
+			return true
 		}
-		at += int64(len(line))
-		if err == io.EOF {
-			return true, report()
-		}
+		return e == nil || yield(*e)
+	})
+	if err == nil && bad > 0 {
+		err = fmt.Errorf("%w: %s: %d, the first at byte %d", ErrDamaged, filepath.Base(path), bad, firstBad)
 	}
+	return more, err
 }
 
 // decode reads one line. It returns nil, true for lines that are not to be

@@ -221,7 +221,7 @@ func TestCheckpointsBoundTheStart(t *testing.T) {
 	if n < 3 {
 		t.Errorf("%d checkpoints in %d bytes", n, f.Stats().Bytes)
 	}
-	was, err := recoverTail(dir)
+	was, err := recoverTail(osDisk{}, dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/weighbridge/weighbridge/auth"
@@ -27,14 +25,14 @@ func (f *File) Prune(before time.Time) ([]string, error) {
 // Shrink deletes the oldest files as long as all have more than size bytes
 // together, as Prune does.
 func (f *File) Shrink(size int64) ([]string, error) {
-	names, err := files(f.dir)
+	names, err := files(f.o.Disk, f.dir)
 	if err != nil {
 		return nil, err
 	}
 	total := int64(0)
 	for _, name := range names {
-		if st, err := os.Stat(f.path(name)); err == nil {
-			total += st.Size()
+		if n, err := sizeOf(f.o.Disk, f.path(name)); err == nil {
+			total += n
 		}
 	}
 	return f.remove(func(_ string, n int64) bool {
@@ -50,15 +48,15 @@ func (f *File) Shrink(size int64) ([]string, error) {
 // with a checkpoint, which says what it follows, and holds the event that tells
 // of the removal.
 func (f *File) remove(gone func(name string, size int64) bool, why string) ([]string, error) {
-	names, err := files(f.dir)
+	names, err := files(f.o.Disk, f.dir)
 	if err != nil {
 		return nil, err
 	}
 	current := f.position().name
 	last := 0
 	for _, name := range names {
-		st, err := os.Stat(f.path(name))
-		if err != nil || name >= current || !gone(name, st.Size()) {
+		n, err := sizeOf(f.o.Disk, f.path(name))
+		if err != nil || name >= current || !gone(name, n) {
 			break
 		}
 		last++
@@ -77,7 +75,7 @@ func (f *File) remove(gone func(name string, size int64) bool, why string) ([]st
 		return nil, err
 	}
 	for i, name := range names {
-		if err := os.Remove(filepath.Join(f.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := f.o.Disk.Remove(f.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return names[:i], err
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,21 +15,12 @@ import (
 	"github.com/weighbridge/weighbridge/auth/chain"
 )
 
-// wholeLines returns how many of the first size bytes of a file are whole
-// lines: a crash can tear the last one.
-func wholeLines(path string, size int64) (int64, error) {
-	if size == 0 {
-		return 0, nil
-	}
-	r, err := os.Open(path)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = r.Close() }()
-	const block = 4096
-	buf := make([]byte, block)
+// WholeLines returns how many of the first size bytes of r are whole lines: a
+// crash, or a reader that comes between two writes, finds a torn one at the end.
+func WholeLines(r io.ReaderAt, size int64) (int64, error) {
+	buf := make([]byte, 4096) // a line is shorter, mostly
 	for end := size; end > 0; {
-		at := max(end-block, 0)
+		at := max(end-int64(len(buf)), 0)
 		part := buf[:end-at]
 		if _, err := r.ReadAt(part, at); err != nil {
 			return 0, err
@@ -53,16 +43,16 @@ type recovered struct {
 }
 
 // recoverTail reads the end of the record in dir, from its last checkpoint.
-func recoverTail(dir string) (recovered, error) {
+func recoverTail(d Disk, dir string) (recovered, error) {
 	var r recovered
-	names, err := files(dir)
+	names, err := files(d, dir)
 	if err != nil || len(names) == 0 {
 		return r, err
 	}
 	r.file = names[len(names)-1]
 	var tail []byte
 	for _, name := range slices.Backward(names) {
-		part, found, err := fromCheckpoint(filepath.Join(dir, name))
+		part, found, err := fromCheckpoint(d, filepath.Join(dir, name))
 		if err != nil {
 			return r, err
 		}
@@ -78,8 +68,8 @@ func recoverTail(dir string) (recovered, error) {
 
 // fromCheckpoint reads a file from its last checkpoint, the whole of it where
 // it has none.
-func fromCheckpoint(path string) (tail []byte, found bool, err error) {
-	r, err := os.Open(path)
+func fromCheckpoint(d Disk, path string) (tail []byte, found bool, err error) {
+	r, err := d.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, false, nil
 	}
@@ -87,14 +77,14 @@ func fromCheckpoint(path string) (tail []byte, found bool, err error) {
 		return nil, false, err
 	}
 	defer func() { _ = r.Close() }()
-	st, err := r.Stat()
+	size, err := r.Size()
 	if err != nil {
 		return nil, false, err
 	}
 	mark := []byte(`,"action":"` + chain.ActionCheckpoint + `"`)
 	for window := int64(1 << 20); ; window *= 4 {
-		at := max(st.Size()-window, 0)
-		tail = make([]byte, st.Size()-at)
+		at := max(size-window, 0)
+		tail = make([]byte, size-at)
 		if _, err := r.ReadAt(tail, at); err != nil && err != io.EOF {
 			return nil, false, err
 		}

@@ -22,6 +22,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // faultyDisk is the operating system's disk with a saboteur.
 type faultyDisk struct {
+	osDisk
+
 	mu       sync.Mutex
 	write    error         // what writes fail with, after half of the bytes
 	sync     error         // what syncs fail with

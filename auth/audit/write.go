@@ -165,13 +165,7 @@ func (f *File) open(name string) error {
 	if err != nil {
 		return err
 	}
-	size, err := h.Size()
-	if err == nil {
-		var whole int64
-		if whole, err = wholeLines(f.path(name), size); err == nil && whole < size {
-			size, err = cut(h, size, whole)
-		}
-	}
+	size, err := f.mended(h, name)
 	if err != nil {
 		_ = h.Close()
 		return err
@@ -179,6 +173,23 @@ func (f *File) open(name string) error {
 	f.out, f.name, f.size = h, name, size
 	f.from, f.moved = size, true
 	return nil
+}
+
+// mended is the size of the file that h appends to, without a torn last line.
+func (f *File) mended(h Handle, name string) (int64, error) {
+	size, err := h.Size()
+	if err != nil || size == 0 {
+		return size, err
+	}
+	r, err := f.o.Disk.Open(f.path(name))
+	if err != nil {
+		return 0, err
+	}
+	whole, err := WholeLines(r, size)
+	if err = errors.Join(err, r.Close()); err != nil || whole == size {
+		return size, err
+	}
+	return cut(h, size, whole)
 }
 
 // cut takes off what follows the first whole bytes of a file of size bytes.

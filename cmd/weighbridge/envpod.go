@@ -43,12 +43,9 @@ func (a *app) podEnv(p podFlags, o workerenv.Options, key, shell string) error {
 	if o.ProxyURL == "" || o.Bundle == "" {
 		return usage("--ca-file: no running weighbridge is asked, so say --proxy-url and --bundle too")
 	}
-	v, literal, err := a.envKey(key, p.noKey)
+	v, err := keyValue(a.envKey(key, p.noKey))
 	if err != nil {
 		return err
-	}
-	if literal {
-		return usage("--key: use --key @FILE, --key env:VAR or --key -, because a literal key would show in `ps`")
 	}
 	o.Key, o.NoKey, o.Direct, o.Placeholder = auth.NewSecret(v), p.noKey, p.direct, signer.PlaceholderToken
 	vars, err := workerenv.Variables(o)

@@ -40,12 +40,9 @@ func (a *app) healthcheckCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			h := health{}
 			if key != "" {
-				v, literal, err := a.value("--key", key)
+				v, err := keyValue(a.value("--key", key))
 				if err != nil {
 					return err
-				}
-				if literal {
-					return usage("--key: use --key @FILE, --key env:VAR or --key -, because a literal key would show in `ps`")
 				}
 				h.key = auth.NewSecret(v)
 			}

@@ -28,27 +28,21 @@ func (a *app) apiKeys() resource[admin.Key] {
 
 func (a *app) keyCreate() *cobra.Command {
 	var in admin.NewKey
-	var expires string
-	var limits limitFlags
+	var bounds newFlags
 	c := &cobra.Command{
 		Use: "create --name N", Short: "Create an API key; it is shown once", Args: noArgs,
 		Example: "  weighbridge key create --name trainer --expires 90d --credential hub --transfers 8 --bandwidth 100MiB --source 10.20.0.0/16",
 		RunE: func(c *cobra.Command, _ []string) error {
 			var err error
-			if in.ExpiresAt, err = a.end(expires); err != nil {
+			if in.ExpiresAt, in.Limits, in.Sources, err = bounds.fresh(a); err != nil {
 				return err
 			}
-			if in.Limits, err = limits.fresh(); err != nil {
-				return err
-			}
-			in.Sources = limits.sources
 			return a.apiKeys().call(c.Context(), http.MethodPost, keysPath, in)
 		},
 	}
 	c.Flags().StringVar(&in.Name, "name", "", "name, unique among API keys")
 	c.Flags().StringVar(&in.Scope, "scope", "read", "read, or write where something must be uploaded")
-	c.Flags().StringVar(&expires, "expires", "", "when it ends, in 1 to 365 days: 90d, or a date (never where not given)")
-	limits.register(c.Flags())
+	bounds.register(c.Flags())
 	c.Flags().StringArrayVar(&in.Routes, "route", nil, "URL pattern that the key is restricted to (repeatable)")
 	c.Flags().StringVar(&in.Unmatched, "unmatched", "", "pass or deny URLs that no credential matches; can only be stricter than the listener")
 	c.Flags().StringVar(&in.Xet, "xet", "", "pass or hide xet; can only be stricter than the credential")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -15,6 +16,26 @@ type limitFlags struct {
 	burst, transfers int
 	bandwidth        string
 	sources          []string
+}
+
+// newFlags are those of a new key of either kind.
+type newFlags struct {
+	limitFlags
+	expires string
+}
+
+func (n *newFlags) register(f *pflag.FlagSet) {
+	f.StringVar(&n.expires, "expires", "", "when it ends, in 1 to 365 days: 90d, or a date (never where not given)")
+	n.limitFlags.register(f)
+}
+
+// fresh is when a new key ends, what it may take and from where.
+func (n *newFlags) fresh(a *app) (end *time.Time, limits *admin.Limits, sources []string, err error) {
+	if end, err = a.end(n.expires); err != nil {
+		return nil, nil, nil, err
+	}
+	limits, err = n.limitFlags.fresh()
+	return end, limits, n.sources, err
 }
 
 func (l *limitFlags) register(f *pflag.FlagSet) {

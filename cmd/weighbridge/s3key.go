@@ -33,21 +33,16 @@ func (a *app) s3Keys() resource[admin.S3Key] {
 
 func (a *app) s3KeyCreate() *cobra.Command {
 	var in admin.NewS3Key
-	var expires string
 	var aliases []string
-	var limits limitFlags
+	var bounds newFlags
 	c := &cobra.Command{
 		Use: "create --name N --credential C", Short: "Create an S3 access key; its secret is shown once", Args: noArgs,
 		Example: "  weighbridge s3-key create --name trainer --credential models --bucket acme-models --prefix sd/ --expires 90d",
 		RunE: func(c *cobra.Command, _ []string) error {
 			var err error
-			if in.ExpiresAt, err = a.end(expires); err != nil {
+			if in.ExpiresAt, in.Limits, in.Sources, err = bounds.fresh(a); err != nil {
 				return err
 			}
-			if in.Limits, err = limits.fresh(); err != nil {
-				return err
-			}
-			in.Sources = limits.sources
 			for _, s := range aliases {
 				name, to, ok := strings.Cut(s, "=")
 				if !ok {
@@ -66,8 +61,7 @@ func (a *app) s3KeyCreate() *cobra.Command {
 	c.Flags().StringArrayVar(&in.Buckets, "bucket", nil, "bucket that it may touch (repeatable; all that its credentials cover where not given)")
 	c.Flags().StringArrayVar(&in.Prefixes, "prefix", nil, "what the key of an object must begin with (repeatable)")
 	c.Flags().StringArrayVar(&aliases, "alias", nil, "NAME=BUCKET or NAME=BUCKET/PREFIX/: what workers call it (repeatable)")
-	c.Flags().StringVar(&expires, "expires", "", "when it ends, in 1 to 365 days: 90d, or a date (never where not given)")
-	limits.register(c.Flags())
+	bounds.register(c.Flags())
 	c.Flags().StringArrayVar(&in.Credentials, "credential", nil, "credential to link it to, by id or name (repeatable)")
 	must(c.MarkFlagRequired("name"), c.MarkFlagRequired("credential"), c.RegisterFlagCompletionFunc("credential", a.completeCredentialFlag))
 	return c

@@ -34,6 +34,14 @@ func (a *app) value(what, source string) (v string, literal bool, err error) {
 	return v, false, err
 }
 
+// keyValue is value for --key, which is never taken literally.
+func keyValue(v string, literal bool, err error) (string, error) {
+	if err == nil && literal {
+		err = usage("--key: use --key @FILE, --key env:VAR or --key -, because a literal key would show in `ps`")
+	}
+	return v, err
+}
+
 func readSecretFile(what, path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -15,16 +15,7 @@ const headEvery = time.Minute
 // signActs signs the record of acts until ctx ends. The record of use signs
 // itself.
 func (b *Bridge) signActs(ctx context.Context) {
-	tick := time.NewTicker(headEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			b.signHead(ctx)
-		}
-	}
+	every(ctx, headEvery, func() { b.signHead(ctx) })
 }
 
 // signHead signs what there is to sign, and notes where the record of use

@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -12,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/weighbridge/weighbridge/admin"
+	"github.com/weighbridge/weighbridge/auth/audit"
 	"github.com/weighbridge/weighbridge/store"
 	"github.com/weighbridge/weighbridge/store/backup"
 )
@@ -118,26 +118,9 @@ func addFile(out *backup.Writer, name, path string) error {
 	}
 	size := info.Size()
 	if strings.HasSuffix(name, ".jsonl") {
-		if size, err = wholeLines(f, size); err != nil {
+		if size, err = audit.WholeLines(f, size); err != nil {
 			return err
 		}
 	}
 	return out.Add(name, size, f)
-}
-
-// wholeLines is how many of the first size bytes of f are whole lines.
-func wholeLines(f io.ReaderAt, size int64) (int64, error) {
-	buf := make([]byte, 64<<10)
-	for size > 0 {
-		part := buf[:min(int64(len(buf)), size)]
-		at := size - int64(len(part))
-		if _, err := f.ReadAt(part, at); err != nil {
-			return 0, err
-		}
-		if i := bytes.LastIndexByte(part, '\n'); i >= 0 {
-			return at + int64(i) + 1, nil
-		}
-		size = at
-	}
-	return 0, nil
 }

@@ -163,16 +163,9 @@ func (u *lastUsed) write(st *auth.State) {
 
 // run writes once a minute until ctx ends.
 func (u *lastUsed) run(ctx context.Context, state func() (auth.State, error)) {
-	tick := time.NewTicker(coarse)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	every(ctx, coarse, func() {
 		if st, err := state(); err == nil {
 			u.write(&st)
 		}
-	}
+	})
 }

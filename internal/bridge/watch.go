@@ -36,18 +36,11 @@ func (b *Bridge) beginWatch() {
 // watchFiles takes the files that the configuration names when their content
 // changes, until ctx ends.
 func (b *Bridge) watchFiles(ctx context.Context) {
-	tick := time.NewTicker(b.watchEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	every(ctx, b.watchEvery, func() {
 		for i := range b.watched {
 			b.look(ctx, &b.watched[i])
 		}
-	}
+	})
 }
 
 // watches are the groups of files. A declared secret, the extra roots and the

@@ -12,79 +12,70 @@ import (
 // https://cert-manager.io/docs/trust/trust-manager/api-reference/,
 // https://prometheus-operator.dev/docs/api-reference/api/.
 
-type ServiceMonitor struct {
+// custom is an object of one of them.
+type custom[S any] struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata"`
-	Spec              struct {
-		Selector  metav1.LabelSelector `json:"selector"`
-		Endpoints []struct {
-			Port     string `json:"port"`
-			Path     string `json:"path"`
-			Interval string `json:"interval"`
-		} `json:"endpoints"`
-	} `json:"spec"`
+	Spec              S `json:"spec"`
 }
 
-type Issuer struct {
-	metav1.TypeMeta   `json:",inline"`
-	metav1.ObjectMeta `json:"metadata"`
-	Spec              struct {
-		SelfSigned *struct{} `json:"selfSigned"`
-	} `json:"spec"`
+// DeepCopyObject implements runtime.Object.
+func (o *custom[S]) DeepCopyObject() runtime.Object { c := *o; return &c }
+
+type serviceMonitorSpec struct {
+	Selector  metav1.LabelSelector `json:"selector"`
+	Endpoints []struct {
+		Port     string `json:"port"`
+		Path     string `json:"path"`
+		Interval string `json:"interval"`
+	} `json:"endpoints"`
 }
 
-type ClusterIssuer Issuer
+type issuerSpec struct {
+	SelfSigned *struct{} `json:"selfSigned"`
+}
 
-type Certificate struct {
-	metav1.TypeMeta   `json:",inline"`
-	metav1.ObjectMeta `json:"metadata"`
-	Spec              struct {
-		IsCA       bool             `json:"isCA"`
-		CommonName string           `json:"commonName"`
-		DNSNames   []string         `json:"dnsNames"`
-		SecretName string           `json:"secretName"`
-		Duration   *metav1.Duration `json:"duration"`
-		PrivateKey struct {
-			Algorithm      string `json:"algorithm"`
-			Size           int    `json:"size"`
-			RotationPolicy string `json:"rotationPolicy"`
-		} `json:"privateKey"`
-		IssuerRef struct {
+type certificateSpec struct {
+	IsCA       bool             `json:"isCA"`
+	CommonName string           `json:"commonName"`
+	DNSNames   []string         `json:"dnsNames"`
+	SecretName string           `json:"secretName"`
+	Duration   *metav1.Duration `json:"duration"`
+	PrivateKey struct {
+		Algorithm      string `json:"algorithm"`
+		Size           int    `json:"size"`
+		RotationPolicy string `json:"rotationPolicy"`
+	} `json:"privateKey"`
+	IssuerRef struct {
+		Name string `json:"name"`
+		Kind string `json:"kind"`
+	} `json:"issuerRef"`
+}
+
+type bundleSpec struct {
+	Sources []struct {
+		UseDefaultCAs *bool `json:"useDefaultCAs"`
+		ConfigMap     *struct {
 			Name string `json:"name"`
-			Kind string `json:"kind"`
-		} `json:"issuerRef"`
-	} `json:"spec"`
+			Key  string `json:"key"`
+		} `json:"configMap"`
+	} `json:"sources"`
+	Target struct {
+		ConfigMap *struct {
+			Key string `json:"key"`
+		} `json:"configMap"`
+		NamespaceSelector metav1.LabelSelector `json:"namespaceSelector"`
+	} `json:"target"`
 }
-
-type Bundle struct {
-	metav1.TypeMeta   `json:",inline"`
-	metav1.ObjectMeta `json:"metadata"`
-	Spec              struct {
-		Sources []struct {
-			UseDefaultCAs *bool `json:"useDefaultCAs"`
-			ConfigMap     *struct {
-				Name string `json:"name"`
-				Key  string `json:"key"`
-			} `json:"configMap"`
-		} `json:"sources"`
-		Target struct {
-			ConfigMap *struct {
-				Key string `json:"key"`
-			} `json:"configMap"`
-			NamespaceSelector metav1.LabelSelector `json:"namespaceSelector"`
-		} `json:"target"`
-	} `json:"spec"`
-}
-
-func (o *ServiceMonitor) DeepCopyObject() runtime.Object { c := *o; return &c }
-func (o *Issuer) DeepCopyObject() runtime.Object         { c := *o; return &c }
-func (o *ClusterIssuer) DeepCopyObject() runtime.Object  { c := *o; return &c }
-func (o *Certificate) DeepCopyObject() runtime.Object    { c := *o; return &c }
-func (o *Bundle) DeepCopyObject() runtime.Object         { c := *o; return &c }
 
 func addCustom(s *runtime.Scheme) error {
-	s.AddKnownTypes(schema.GroupVersion{Group: "monitoring.coreos.com", Version: "v1"}, &ServiceMonitor{})
-	s.AddKnownTypes(schema.GroupVersion{Group: "cert-manager.io", Version: "v1"}, &Issuer{}, &ClusterIssuer{}, &Certificate{})
-	s.AddKnownTypes(schema.GroupVersion{Group: "trust.cert-manager.io", Version: "v1alpha1"}, &Bundle{})
+	monitoring := schema.GroupVersion{Group: "monitoring.coreos.com", Version: "v1"}
+	certs := schema.GroupVersion{Group: "cert-manager.io", Version: "v1"}
+	trust := schema.GroupVersion{Group: "trust.cert-manager.io", Version: "v1alpha1"}
+	s.AddKnownTypeWithName(monitoring.WithKind("ServiceMonitor"), &custom[serviceMonitorSpec]{})
+	s.AddKnownTypeWithName(certs.WithKind("Issuer"), &custom[issuerSpec]{})
+	s.AddKnownTypeWithName(certs.WithKind("ClusterIssuer"), &custom[issuerSpec]{})
+	s.AddKnownTypeWithName(certs.WithKind("Certificate"), &custom[certificateSpec]{})
+	s.AddKnownTypeWithName(trust.WithKind("Bundle"), &custom[bundleSpec]{})
 	return nil
 }

@@ -5,14 +5,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"testing"
-	"time"
 
-	"github.com/weighbridge/weighbridge/auth"
 	"github.com/weighbridge/weighbridge/internal/house"
-	"github.com/weighbridge/weighbridge/proxy/ca"
 )
 
 // TestR28_NoOtherProcessReadsItsMemory, nor its environment, where it is of the
@@ -20,24 +16,9 @@ import (
 func TestR28_NoOtherProcessReadsItsMemory(t *testing.T) {
 	t.Parallel()
 	p := newPod(t)
-	root, err := ca.NewRoot(time.Now(), "pod root")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.mount(map[string]string{"key": auth.NewAPIKey().Reveal(), "tls.crt": string(root.CertPEM()), "tls.key": root.KeyPEM().Reveal()})
-	config := filepath.Join(p.dir, "weighbridge.yaml")
-	writeFile(t, config, fmt.Sprintf(`data_dir: off
-listen: 127.0.0.1:0
-admin_listen: off
-store: {driver: memory}
-default_key: pod
-ca: {cert_file: %[1]s/tls.crt, key_file: %[1]s/tls.key}
-credentials:
-  - {name: hub, provider: http_bearer, fields: {token: {env: HUB_TOKEN}}, patterns: ["%[2]s/*"]}
-keys:
-  - {name: pod, value: {file: %[1]s/key}, credentials: [hub]}
-`, p.secrets, guarded))
-	chmod(t, config, 0o644)
+	_, secret := p.root()
+	p.mount(secret)
+	config := p.config("env: HUB_TOKEN", "")
 	token := house.NewCanary("tok_")
 	env := "HUB_TOKEN=" + token.Value()
 	c := runAs(t, p.restricted, "off", []string{env}, "serve", "--config", config)

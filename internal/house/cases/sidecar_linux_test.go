@@ -81,6 +81,36 @@ func (p *pod) mount(files map[string]string) {
 	}
 }
 
+// root makes a signing root, and what a Secret needs of it and of the pod's key.
+func (p *pod) root() (ca.Root, map[string]string) {
+	p.t.Helper()
+	root, err := ca.NewRoot(time.Now(), "pod root")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return root, map[string]string{"key": auth.NewAPIKey().Reveal(), "tls.crt": string(root.CertPEM()), "tls.key": root.KeyPEM().Reveal()}
+}
+
+// config writes that of a sidecar without a disk, whose one credential has the
+// token that source names, and more behind it.
+func (p *pod) config(source, more string) (path string) {
+	p.t.Helper()
+	path = filepath.Join(p.dir, "weighbridge.yaml")
+	writeFile(p.t, path, fmt.Sprintf(`data_dir: off
+listen: 127.0.0.1:0
+admin_listen: off
+store: {driver: memory}
+default_key: pod
+ca: {cert_file: %[1]s/tls.crt, key_file: %[1]s/tls.key}
+credentials:
+  - {name: hub, provider: http_bearer, fields: {token: {%[3]s}}, patterns: ["%[2]s/*"]}
+keys:
+  - {name: pod, value: {file: %[1]s/key}, credentials: [hub]}
+%[4]s`, p.secrets, guarded, source, more))
+	chmod(p.t, path, 0o644)
+	return path
+}
+
 // files lists everything in the pod's directory.
 func (p *pod) files() string {
 	p.t.Helper()
@@ -144,29 +174,11 @@ func TestR33_SidecarWithoutADisk(t *testing.T) {
 		}
 	})})(s)
 
-	root, err := ca.NewRoot(time.Now(), "pod root")
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret := map[string]string{
-		"token": old.Value(), "key": auth.NewAPIKey().Reveal(),
-		"tls.crt": string(root.CertPEM()), "tls.key": root.KeyPEM().Reveal(), "upstream.pem": string(s.RootPEM()),
-	}
+	root, secret := p.root()
+	secret["token"], secret["upstream.pem"] = old.Value(), string(s.RootPEM())
 	p.mount(secret)
-	config := filepath.Join(p.dir, "weighbridge.yaml")
-	writeFile(t, config, fmt.Sprintf(`data_dir: off
-listen: 127.0.0.1:0
-admin_listen: off
-store: {driver: memory}
-default_key: pod
-ca: {cert_file: %[1]s/tls.crt, key_file: %[1]s/tls.key}
-upstream: {ca_file: %[1]s/upstream.pem, resolve: {"%[2]s:443": "%[3]s"}}
-credentials:
-  - {name: hub, provider: http_bearer, fields: {token: {file: %[1]s/token}}, patterns: ["%[2]s/*"]}
-keys:
-  - {name: pod, value: {file: %[1]s/key}, credentials: [hub]}
-`, p.secrets, guarded, s.Addr()))
-	chmod(t, config, 0o644)
+	config := p.config(fmt.Sprintf("file: %s/token", p.secrets),
+		fmt.Sprintf("upstream: {ca_file: %s/upstream.pem, resolve: {\"%s:443\": \"%s\"}}\n", p.secrets, guarded, s.Addr()))
 	chmod(t, p.dir, 0o555)
 	t.Cleanup(func() { _ = os.Chmod(p.dir, 0o755) })
 	before := p.files()
