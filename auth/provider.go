@@ -239,6 +239,11 @@ type Rewriter interface {
 // Applied says what a signer put on a request.
 type Applied struct {
 	// Mask are the values that must not come back in an answer: the secret
-	// and every derived form that was sent (a Basic pair, a header value).
+	// and every derived form that was sent (a Basic pair, a header value). They
+	// are the same from one request to the next, as far as possible.
 	Mask []Secret
+	// Once are values of this request alone that must not come back either: its
+	// signature, with which the same request may be made for some minutes. They
+	// are found as they stand, and in any other form beside something of Mask.
+	Once []Secret
 }

@@ -190,7 +190,7 @@ func (x *exchange) sign(ctx context.Context, out *outgoing) (*scrub.Masker, *aut
 	if err != nil {
 		return nil, unsigned(d, err)
 	}
-	return x.p.masks.of(d, applied.Mask), nil
+	return x.p.masks.of(d, applied.Mask).With(applied.Once), nil
 }
 
 // unsigned is the error for a request that cannot be signed.

@@ -123,7 +123,7 @@ func (p *probing) get(ctx context.Context, to string, put func(*auth.Outgoing) (
 		out.Header.Set(f.Name, f.Value)
 	}
 	applied, err := put(out)
-	p.sent = append(p.sent, applied.Mask...)
+	p.sent = append(append(p.sent, applied.Mask...), applied.Once...)
 	if err != nil {
 		return nil, p.unsigned(err)
 	}

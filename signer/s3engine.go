@@ -169,5 +169,5 @@ func (e *s3Engine) put(ctx context.Context, d *auth.Decision, open openFields, o
 	if signed.SecurityToken != "" {
 		out.Header.Set(sigv4.HeaderSecurityToken, signed.SecurityToken)
 	}
-	return auth.Applied{Mask: own.mask}, nil
+	return auth.Applied{Mask: own.mask, Once: []auth.Secret{auth.NewSecret(signed.Signature())}}, nil
 }

@@ -3,7 +3,7 @@ package scrub
 import "slices"
 
 // text is what is searched: a header value or a body.
-type text interface{ ~string | ~[]byte }
+type text interface{ string | []byte }
 
 // The work that a search may cost, in characters compared: so much for any
 // text, and so much more for each of its bytes. Ordinary texts take 0.5 to 4 for
@@ -18,7 +18,7 @@ const (
 
 // find returns the places of every needle in t, escaped or not; they may
 // overlap. A text whose search would exceed the bound is one place as a whole.
-func find[T text](m *Masker, t T) (out []span) {
+func find[T text](m *table, t T) (out []span) {
 	s := search{work: freeWork + workPerByte*len(t)}
 	for i := 0; i < len(t); i++ {
 		if s.work < 0 {
@@ -44,7 +44,7 @@ func find[T text](m *Masker, t T) (out []span) {
 
 // beginning appends the places at i of the needles that begin with c, which t
 // has there in some spelling.
-func beginning[T text](m *Masker, out []span, t T, i int, c byte, s *search) []span {
+func beginning[T text](m *table, out []span, t T, i int, c byte, s *search) []span {
 	if c == '+' {
 		out = beginning(m, out, t, i, ' ', s)
 	}

@@ -18,6 +18,13 @@ const minValue = 8
 // Masker looks for a set of values. It is immutable and safe for concurrent
 // use. A nil *Masker looks for nothing and changes nothing.
 type Masker struct {
+	*table
+	// once is what With added; nil where it added nothing.
+	once *once
+}
+
+// table is what is looked for, in the order in which it is looked up.
+type table struct {
 	needles []needle // sorted by their first byte
 	// from[c] is the first needle that begins with c; from[c+1] ends them.
 	from [257]uint16
@@ -29,7 +36,7 @@ type Masker struct {
 // New makes a Masker of the values that were put on a request; nil where none
 // has eight bytes or more.
 func New(mask []auth.Secret) *Masker {
-	m := &Masker{fill: fillFor(mask), needles: make([]needle, 0, formsOfValue*len(mask))}
+	m := &table{fill: fillFor(mask), needles: make([]needle, 0, formsOfValue*len(mask))}
 	for _, s := range mask {
 		if v := s.Reveal(); len(v) >= minValue {
 			m.needles = appendForms(m.needles, v)
@@ -47,7 +54,7 @@ func New(mask []auth.Secret) *Masker {
 		m.stop[c] = m.stop[c] || m.from[c+1] > 0 || introduces(byte(c))
 		m.from[c+1] += m.from[c]
 	}
-	return m
+	return &Masker{table: m}
 }
 
 // fillFor chooses the character of the mask: one that no value contains, so
@@ -72,7 +79,7 @@ func (m *Masker) MaskString(s string) string {
 	if m == nil {
 		return s
 	}
-	spans := find(m, s)
+	spans := findAll(m, s)
 	if len(spans) == 0 {
 		return s
 	}
@@ -87,7 +94,7 @@ func (m *Masker) Mask(b []byte) int {
 	if m == nil {
 		return 0
 	}
-	spans := find(m, b)
+	spans := findAll(m, b)
 	m.overwrite(b, spans)
 	return len(spans)
 }

@@ -342,3 +342,35 @@ func BenchmarkMaskString(b *testing.B) {
 		m.MaskString("max-age=0, private, must-revalidate; application/json; charset=utf-8")
 	}
 }
+
+// Values of one request are found as they stand in any text, and in every form
+// beside something of the credential's; the credential's table is not made anew.
+func TestT51_ValuesOfOneRequest(t *testing.T) {
+	const lasting, brief = "AKIAIOSFODNN7EXAMPLE", "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0"
+	always := New([]auth.Secret{auth.NewSecret(lasting)})
+	once := []auth.Secret{auth.NewSecret(brief)}
+	stars := strings.Repeat("*", len(brief))
+	for _, m := range []*Masker{always.With(once), (*Masker)(nil).With(once)} {
+		if got := m.MaskString("sig=" + brief); got != "sig="+stars {
+			t.Errorf("alone: %q", got)
+		}
+		b := []byte("<sig>" + brief + "</sig>")
+		if n := m.Mask(b); n != 1 || string(b) != "<sig>"+stars+"</sig>" {
+			t.Errorf("%d: %q", n, b)
+		}
+		if m.Mask([]byte("nothing of it")) != 0 {
+			t.Error("something was found")
+		}
+	}
+	all := base64.StdEncoding.EncodeToString([]byte("Credential=" + lasting + "/x, Signature=" + brief))
+	got := always.With(once).MaskString(all)
+	if plain, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(got, "*", "A")); err != nil || strings.Contains(string(plain), brief[8:]) {
+		t.Errorf("in base64: %q", got)
+	}
+	if m := always.With(once); m.table != always.table {
+		t.Error("the table was made anew")
+	}
+	if always.With(nil) != always || always.With([]auth.Secret{auth.NewSecret("short")}) != always {
+		t.Error("nothing more to look for, and another masker")
+	}
+}

@@ -55,6 +55,17 @@ type Signed struct {
 	SecurityToken string
 }
 
+// Signature is that in Authorization, in hexadecimal; "" where there is none.
+// Whoever has it can make the same request for fifteen minutes (Amazon S3 API
+// Reference, "Authenticating Requests").
+func (s Signed) Signature() string {
+	const name = "Signature="
+	if i := strings.LastIndex(s.Authorization, name); i >= 0 {
+		return s.Authorization[i+len(name):]
+	}
+	return ""
+}
+
 // Fields lists what is to be set.
 func (s Signed) Fields() []Field {
 	f := []Field{{HeaderAuthorization, s.Authorization}, {HeaderDate, s.Date}, {HeaderContentSHA256, s.ContentSHA256}}
