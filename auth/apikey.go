@@ -86,11 +86,7 @@ func HashAPIKey(s string) (h KeyHash, ok bool) {
 
 // HashURLKey hashes a presented URL key.
 func HashURLKey(s string) (h KeyHash, ok bool) {
-	body, found := strings.CutPrefix(s, URLKeyPrefix)
-	if !found {
-		return KeyHash{}, false
-	}
-	return hashBody(body)
+	return hashPrefixed(s, URLKeyPrefix)
 }
 
 func hashBody(body string) (KeyHash, bool) {
@@ -110,8 +106,8 @@ func hashBody(body string) (KeyHash, bool) {
 // taken for a key, whole or in part, where something is to be shown.
 const suspectLen = 16
 
-// withoutKeys is s with whatever could be a key of ours, in either form, in
-// any case, replaced: people put keys where hosts belong.
+// withoutKeys is s with whatever could be a key or a token of ours, in any
+// form, in any case, replaced: people put keys where hosts belong.
 func withoutKeys(s string) string {
 	var b strings.Builder
 	kept := 0
@@ -119,7 +115,7 @@ func withoutKeys(s string) string {
 		if s[i] != '_' {
 			continue
 		}
-		for _, prefix := range [...]string{KeyPrefix, URLKeyPrefix, KeyAliasPrefix} {
+		for _, prefix := range ourPrefixes {
 			start := i + 1 - len(prefix)
 			if start < kept || !strings.EqualFold(s[start:i+1], prefix) {
 				continue

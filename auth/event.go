@@ -35,6 +35,26 @@ const (
 	ActionFinished = "finished"
 	// ActionSummary stands for the bare companion requests of one minute.
 	ActionSummary = "summary"
+	// What is done about who may call the admin API.
+	ActionTeamCreate   = "team.create"
+	ActionTeamUpdate   = "team.update"
+	ActionTeamDelete   = "team.delete"
+	ActionUserCreate   = "user.create"
+	ActionUserUpdate   = "user.update"
+	ActionUserDisable  = "user.disable"
+	ActionUserEnable   = "user.enable"
+	ActionUserPassword = "user.password"
+	ActionUserDelete   = "user.delete"
+	ActionMemberPut    = "member.put"
+	ActionMemberRemove = "member.remove"
+	ActionTokenCreate  = "token.create"
+	ActionTokenDelete  = "token.delete"
+	// ActionSessionCreate is a sign-in, ActionSessionDenied one that was
+	// refused, ActionSessionEnd the end of a session before its time.
+	ActionSessionCreate  = "session.create"
+	ActionSessionRefresh = "session.refresh"
+	ActionSessionDenied  = "session.denied"
+	ActionSessionEnd     = "session.end"
 	// ActionAuditExport hands out the record.
 	ActionAuditExport = "audit.export"
 	// ActionAuditMissing tells that a start found less of the record of use than
@@ -61,6 +81,12 @@ type Event struct {
 	KeyName        string `json:"key_name,omitempty"`
 	CredentialID   string `json:"credential_id,omitempty"`
 	CredentialName string `json:"credential_name,omitempty"`
+	// UserID and UserName are the user that it is about, by e-mail address, and
+	// TokenID and TokenName the access token.
+	UserID    string `json:"user_id,omitempty"`
+	UserName  string `json:"user_name,omitempty"`
+	TokenID   string `json:"token_id,omitempty"`
+	TokenName string `json:"token_name,omitempty"`
 	// Version is the credential's version that was used.
 	Version uint64 `json:"version,omitempty"`
 	// Rule is the pattern that decided.
@@ -108,7 +134,7 @@ func OutcomeOf(e *Event) string {
 	switch {
 	case e.Action == ActionUsed:
 		return OutcomeAllowed
-	case e.Action == ActionDenied:
+	case e.Action == ActionDenied || e.Action == ActionSessionDenied:
 		return OutcomeDenied
 	case e.Action == ActionFinished && (e.Status >= 400 || e.Code != "" || e.Status == 0):
 		return OutcomeFailed

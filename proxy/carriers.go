@@ -27,6 +27,9 @@ type presented struct {
 	// shown says that something was shown in a place where only a key of ours
 	// belongs, or that has the form of one.
 	shown bool
+	// misplaced says that a secret of the admin API was shown, which opens
+	// nothing here.
+	misplaced bool
 	// authorization says that the Authorization field carried our key: it is
 	// ours and does not travel.
 	authorization bool
@@ -60,6 +63,7 @@ func forwardCarriers(h *fields) (p presented, err *auth.Error) {
 		}
 		p.shown = true
 		for _, token := range credentialTokens(f.value) {
+			p.misplaced = p.misplaced || auth.IsAdminSecret(token)
 			if hash, ok := auth.HashAPIKey(token); ok {
 				if err = p.add(hash); err != nil {
 					return p, err
@@ -78,6 +82,7 @@ func reverseCarriers(h *fields) (p presented, err *auth.Error) {
 		switch {
 		case f.is(headerKey):
 			p.shown = true
+			p.misplaced = p.misplaced || auth.IsAdminSecret(f.value)
 			if hash, ok := auth.HashAPIKey(f.value); ok {
 				if err = p.add(hash); err != nil {
 					return p, err
@@ -85,6 +90,7 @@ func reverseCarriers(h *fields) (p presented, err *auth.Error) {
 			}
 		case f.is("Authorization"):
 			for _, token := range credentialTokens(f.value) {
+				p.misplaced = p.misplaced || auth.IsAdminSecret(token)
 				hash, ok := auth.HashAPIKey(token)
 				switch {
 				case !ok:
@@ -141,8 +147,8 @@ func credentialTokens(v string) []string {
 	return nil
 }
 
-// holdsKey reports whether s holds one of our keys anywhere: a token with one
-// of our own prefixes, or an hf_ token that is known as a key.
+// holdsKey reports whether s holds one of our keys anywhere, or a secret of the
+// admin API: a token with one of our own prefixes, or an hf_ token that is known as a key.
 func holdsKey(s string, snap *auth.Snapshot, now time.Time) bool {
 	for i := 0; i+len(auth.KeyAliasPrefix) < len(s); i++ {
 		j := strings.IndexByte(s[i:], '_')
@@ -150,12 +156,15 @@ func holdsKey(s string, snap *auth.Snapshot, now time.Time) bool {
 			return false
 		}
 		i += j
-		for _, prefix := range [...]string{auth.KeyPrefix, auth.URLKeyPrefix, auth.KeyAliasPrefix} {
+		for _, prefix := range auth.SecretPrefixes() {
 			start := i + 1 - len(prefix)
 			if start < 0 || s[start:i+1] != prefix {
 				continue
 			}
 			token := s[start : i+1+alphanumeric(s[i+1:])]
+			if auth.IsAdminSecret(token) {
+				return true
+			}
 			switch hash, ok := auth.HashAPIKey(token); {
 			case ok && prefix == auth.KeyPrefix:
 				return true

@@ -61,6 +61,9 @@ func (e *evidence) identify(s *auth.Snapshot, now time.Time) (auth.Identity, err
 // recognise takes what the request presents as evidence. Where nothing is
 // presented it is the listener's default key, if it may be implied.
 func (x *exchange) recognise(shown presented) *auth.Error {
+	if shown.misplaced {
+		return x.wrongKey(auth.WrongWorld())
+	}
 	implied := x.mayImply()
 	if err := shown.settle(x.snap, x.at, !shown.url.IsZero() || implied); err != nil {
 		return err

@@ -12,6 +12,8 @@ type batch struct {
 	sealed   map[string]sealedRow
 	deks     map[string]dekRow
 	chains   map[string]chainRow
+	accounts accountEdits
+	delTeams map[string]bool
 	delCreds map[string]bool
 	delKeys  map[string]bool
 	delLinks map[linkKey]bool
@@ -26,6 +28,7 @@ func newBatch() *batch {
 	return &batch{
 		teams: map[string]auth.Team{}, creds: map[string]auth.Credential{}, keys: map[string]auth.Key{},
 		links: map[linkKey]linkRow{}, sealed: map[string]sealedRow{}, deks: map[string]dekRow{}, chains: map[string]chainRow{},
+		delTeams: map[string]bool{},
 		delCreds: map[string]bool{}, delKeys: map[string]bool{}, delLinks: map[linkKey]bool{}, delPlace: map[string]bool{}, delDEKs: map[string]bool{},
 	}
 }
@@ -36,7 +39,7 @@ func (b *batch) changesState(m *model) bool {
 	if b.findings {
 		creds = 0
 	}
-	if len(b.teams)+creds+len(b.keys)+len(b.delCreds)+len(b.delKeys)+len(b.delLinks) > 0 {
+	if len(b.teams)+len(b.delTeams)+creds+len(b.keys)+len(b.delCreds)+len(b.delKeys)+len(b.delLinks) > 0 {
 		return true
 	}
 	for k := range b.links {
@@ -50,7 +53,7 @@ func (b *batch) changesState(m *model) bool {
 // countsAfter says how many rows each table will have after b.
 func (m *model) countsAfter(b *batch) map[string]int {
 	n := m.counts()
-	n[bucketTeams] += added(b.teams, func(id string) bool { return m.team(id) != nil })
+	n[bucketTeams] += added(b.teams, func(id string) bool { return m.team(id) != nil }) - len(b.delTeams)
 	n[bucketCredentials] += added(b.creds, func(id string) bool { return m.credential(id) != nil }) - len(b.delCreds)
 	n[bucketKeys] += added(b.keys, func(id string) bool { return m.key(id) != nil }) - len(b.delKeys)
 	n[bucketLinks] += added(b.links, func(k linkKey) bool { _, ok := m.links[k]; return ok }) - len(b.delLinks)
@@ -70,6 +73,7 @@ func (m *model) countsAfter(b *batch) map[string]int {
 			n[bucketDEKs]--
 		}
 	}
+	m.accounts.countAfter(n, &b.accounts)
 	return n
 }
 

@@ -181,7 +181,7 @@ func (d *boltDriver) load(yield func(bucket, key string, value []byte) error) er
 		return d.db.View(func(tx *bbolt.Tx) error {
 			for _, name := range append(tables(), bucketMeta) {
 				b := tx.Bucket([]byte(name))
-				if b == nil && name == bucketChains {
+				if b == nil && late(name) {
 					continue // a store from before there was that table
 				}
 				if b == nil {

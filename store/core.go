@@ -31,6 +31,7 @@ type core struct {
 	// tripped, once set, is why no more changes are taken.
 	tripped error
 	kekRow  kekRow // of the holder of writing
+	schema  int    // what the rows are of; of the holder of writing
 
 	// rotating is held by the one rotation of the KEK that runs.
 	rotating sync.Mutex
@@ -72,11 +73,14 @@ func firstRows(ctx context.Context, kek KEK) ([]op, error) {
 		return nil, err
 	}
 	return []op{
-		{bucketMeta, metaSchema, fmt.Append(nil, schemaVersion)},
+		schemaRow(),
 		{bucketMeta, metaKEK, kekRow},
 		{bucketMeta, metaHead, headRow},
 	}, nil
 }
+
+// schemaRow says of which form the rows are.
+func schemaRow() op { return op{bucketMeta, metaSchema, fmt.Append(nil, schemaVersion)} }
 
 // stamp is the time that rows and ids of the next change get. It never stands
 // still or goes back, whatever the clock does, not even over a restart: "the
@@ -162,7 +166,7 @@ func (c *core) try(ctx context.Context, asked *answers, fn func(t *tx) error) er
 		}
 		return err
 	}
-	c.ledger = rows
+	c.ledger, c.schema = rows, schemaVersion
 	c.mu.Lock()
 	c.m.install(t.b, state)
 	if t.kek != nil {

@@ -95,7 +95,7 @@ func (c *core) beginRotation(ctx context.Context, to KEK, uri string, ev auth.Ev
 	if err != nil {
 		return err
 	}
-	key, err := to.Unwrap(ctx, held.RowKey, associatedData(schemaVersion, tagRowKey))
+	key, err := to.Unwrap(ctx, held.RowKey, associatedData(rowKeyVersion, tagRowKey))
 	if err == nil && !bytes.Equal(key, c.codec.key) {
 		err = errors.New("another key came out")
 	}

@@ -32,7 +32,7 @@ func (c *core) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := checkSchema(schema); err != nil {
+	if c.schema, err = schemaOf(schema); err != nil {
 		return err
 	}
 	if c.codec, c.kekRow, err = openRowKey(ctx, c.kek, kek); err != nil {
@@ -90,18 +90,18 @@ func (c *core) checkLastEvent() error {
 	return c.codec.decode(bucketEvents, eventKey(last), rows[0].value, &line)
 }
 
-func checkSchema(row []byte) error {
+func schemaOf(row []byte) (int, error) {
 	n, err := strconv.Atoi(string(row))
 	switch {
 	case err != nil || n < 1:
-		return &Error{Kind: KindUnavailable, What: whatStore, Detail: "it holds no schema number: it is not a weighbridge store, or it is damaged",
+		return 0, &Error{Kind: KindUnavailable, What: whatStore, Detail: "it holds no schema number: it is not a weighbridge store, or it is damaged",
 			Next: restoreHint, Cause: ErrDamaged}
 	case n > schemaVersion:
-		return &Error{Kind: KindUnavailable, What: whatStore,
+		return 0, &Error{Kind: KindUnavailable, What: whatStore,
 			Detail: fmt.Sprintf("its schema is %d, and this weighbridge knows %d at most", n, schemaVersion),
 			Next:   "use the weighbridge that wrote it, or a newer one", Cause: ErrNewer}
 	}
-	return nil
+	return n, nil
 }
 
 // decodeRow puts a stored row into b, after checking that it says of itself
@@ -165,6 +165,6 @@ func (b *batch) decodeRow(codec *rowCodec, r op) error {
 		b.chains[r.key] = v
 		return nil
 	default:
-		return damagedRow(r.bucket, r.key, fmt.Errorf("no such table"))
+		return b.accounts.decodeRow(codec, r)
 	}
 }

@@ -35,6 +35,8 @@ type model struct {
 	sealed map[string]sealedRow
 	deks   map[string]dekRow
 	chains map[string]chainRow // by row key
+
+	accounts accounts
 }
 
 func newModel() *model {
@@ -48,6 +50,7 @@ func newModel() *model {
 		sealed:    map[string]sealedRow{},
 		deks:      map[string]dekRow{},
 		chains:    map[string]chainRow{},
+		accounts:  newAccounts(),
 	}
 }
 
@@ -56,7 +59,7 @@ func newModel() *model {
 func (m *model) next(b *batch) auth.State {
 	return auth.State{
 		Revision:    b.head.Revision,
-		Teams:       merge(m.state.Teams, b.teams, nil, func(t *auth.Team) string { return t.ID }),
+		Teams:       merge(m.state.Teams, b.teams, b.delTeams, func(t *auth.Team) string { return t.ID }),
 		Credentials: merge(m.state.Credentials, b.creds, b.delCreds, func(c *auth.Credential) string { return c.ID }),
 		Keys:        merge(m.state.Keys, b.keys, b.delKeys, func(k *auth.Key) string { return k.ID }),
 		Links:       m.nextLinks(b),
@@ -105,6 +108,11 @@ func (m *model) install(b *batch, state auth.State) {
 			}
 		}
 	}
+	for id := range both(maps.Keys(b.teams), maps.Keys(b.delTeams)) {
+		if t := m.team(id); t != nil {
+			delete(m.teamNames, t.Name)
+		}
+	}
 	for id, t := range b.teams {
 		m.teamNames[t.Name] = id
 	}
@@ -139,6 +147,7 @@ func (m *model) install(b *batch, state auth.State) {
 	maps.Copy(m.sealed, b.sealed)
 	maps.Copy(m.deks, b.deks)
 	maps.Copy(m.chains, b.chains)
+	m.accounts.install(&b.accounts)
 	m.head, m.state = b.head, state
 }
 
@@ -216,9 +225,11 @@ func both[T any](a, b iter.Seq[T]) iter.Seq[T] {
 
 // counts says how many rows each table has.
 func (m *model) counts() map[string]int {
-	return map[string]int{
+	n := map[string]int{
 		bucketTeams: len(m.state.Teams), bucketCredentials: len(m.state.Credentials), bucketKeys: len(m.state.Keys),
 		bucketLinks: len(m.links), bucketSealed: len(m.sealed), bucketDEKs: len(m.deks),
 		bucketChains: len(m.chains),
 	}
+	m.accounts.count(n)
+	return n
 }

@@ -47,11 +47,12 @@ func CheckName(what, name string) error {
 	return nil
 }
 
-// isKey reports whether s has the form of an API key or a URL key.
+// isKey reports whether s has the form of an API key, a URL key, or of what
+// opens the admin API.
 func isKey(s string) bool {
 	_, key := auth.HashAPIKey(s)
 	_, urlKey := auth.HashURLKey(s)
-	return key || urlKey
+	return key || urlKey || auth.IsAdminSecret(s)
 }
 
 // findCredential resolves a ref within a team.

@@ -28,6 +28,10 @@ const (
 	bucketSealed      = "sealed"      // credential id or "name/"+name -> sealedRow
 	bucketDEKs        = "deks"        // the same -> dekRow
 	bucketChains      = "chains"      // chainPrefix + team id -> chainRow
+	bucketUsers       = "users"       // user id -> userRow
+	bucketMembers     = "members"     // team id "/" user id -> auth.Membership
+	bucketTokens      = "tokens"      // access token id -> auth.AccessToken
+	bucketSessions    = "sessions"    // session id -> auth.Session
 	bucketEvents      = "events"      // microseconds, big endian -> a line of its chain
 
 	metaSchema = "schema"
@@ -42,12 +46,24 @@ const (
 func buckets() []string { return append(tables(), bucketMeta, bucketEvents) }
 
 func tables() []string {
-	return []string{bucketTeams, bucketCredentials, bucketKeys, bucketLinks, bucketSealed, bucketDEKs, bucketChains}
+	return []string{bucketTeams, bucketCredentials, bucketKeys, bucketLinks, bucketSealed, bucketDEKs, bucketChains,
+		bucketUsers, bucketMembers, bucketTokens, bucketSessions}
 }
 
-// schemaVersion is the number of the form that this code reads and writes. A
-// change of any row's form is a new number and a step from the old one.
-const schemaVersion = 1
+// late reports whether a file may be without the table: it was written before
+// there was that one. That a table was taken out is told by the head.
+func late(table string) bool {
+	return slices.Contains([]string{bucketChains, bucketUsers, bucketMembers, bucketTokens, bucketSessions}, table)
+}
+
+// schemaVersion is the number of the form that this code writes; it reads that
+// and every older one. A change of any row's form is a new number and a step
+// from the old one, which is part of the first change that is made: a file to
+// which nothing was written since stays what it was.
+//
+//	1  the first
+//	2  users, members, access tokens and sessions; events that name them
+const schemaVersion = 2
 
 // kekRow says which KEK a store belongs to, and proves it: the key that tags
 // its rows, wrapped by that KEK. Nothing else of it is authenticated.
@@ -91,6 +107,9 @@ type linkRow struct {
 	CreatedAt   time.Time `json:"created_at"`
 	Declarative bool      `json:"declarative,omitempty"`
 }
+
+// rowKeyVersion is that of the form in which the key that tags rows is wrapped.
+const rowKeyVersion = 1
 
 // tagSize is how much of HMAC-SHA-256 a row carries: 128 bits (RFC 2104,
 // section 5: no less than half of the output).
@@ -194,7 +213,7 @@ func newRowKey(ctx context.Context, kek KEK) (*rowCodec, []byte, error) {
 }
 
 func wrapRowKey(ctx context.Context, kek KEK, key []byte) (wrappedRowKey, error) {
-	wrapped, err := kek.Wrap(ctx, key, associatedData(schemaVersion, tagRowKey))
+	wrapped, err := kek.Wrap(ctx, key, associatedData(rowKeyVersion, tagRowKey))
 	if err != nil {
 		return wrappedRowKey{}, cannotWrap(kek, err)
 	}
@@ -226,7 +245,7 @@ func openRowKey(ctx context.Context, kek KEK, row []byte) (*rowCodec, kekRow, er
 			Detail: fmt.Sprintf("the KEK %s does not open this store: it was sealed with %s", kek.ID(), r.KEK),
 			Next:   "give it the KEK that it was made with (setting kek)", Cause: ErrWrongKEK}
 	}
-	key, err := kek.Unwrap(ctx, held.RowKey, associatedData(schemaVersion, tagRowKey))
+	key, err := kek.Unwrap(ctx, held.RowKey, associatedData(rowKeyVersion, tagRowKey))
 	if err != nil {
 		detail := "although it was sealed with it: the KEK is out of reach, or the store is damaged"
 		if outOfReach(err) {

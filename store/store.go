@@ -30,6 +30,9 @@ import (
 //
 // Every method is safe for concurrent use. Changes are made one at a time.
 type Store interface {
+	// Accounts are who may call the admin API.
+	Accounts
+
 	// State returns everything that deciding needs, at one revision. It costs
 	// next to nothing: the slices, and all they hold, are shared and must not
 	// be changed. Credentials and keys are sorted by id, links by the time

@@ -30,7 +30,7 @@ type tx struct {
 
 func (t *tx) empty() bool {
 	b := t.b
-	return t.kek == nil && !t.sign && t.anchor == nil && len(t.events)+len(b.teams)+len(b.creds)+len(b.keys)+len(b.links)+len(b.sealed)+len(b.deks)+
+	return t.kek == nil && !t.sign && t.anchor == nil && b.accounts.len()+len(b.delTeams)+len(t.events)+len(b.teams)+len(b.creds)+len(b.keys)+len(b.links)+len(b.sealed)+len(b.deks)+
 		len(b.delCreds)+len(b.delKeys)+len(b.delLinks)+len(b.delPlace)+len(b.delDEKs) == 0
 }
 
@@ -111,6 +111,11 @@ func (t *tx) ops() ([]op, *ledger, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	err = b.accounts.ops(put, func(bucket, key string) { ops = append(ops, op{bucket, key, nil}) })
+	if err != nil {
+		return nil, nil, err
+	}
+	del(bucketTeams, b.delTeams)
 	del(bucketCredentials, b.delCreds)
 	del(bucketKeys, b.delKeys)
 	del(bucketSealed, b.delPlace)
@@ -141,6 +146,9 @@ func (t *tx) ops() ([]op, *ledger, error) {
 			return nil, nil, err
 		}
 		ops = append(ops, op{bucketMeta, metaKEK, row})
+	}
+	if t.c.schema != schemaVersion {
+		ops = append(ops, schemaRow())
 	}
 	slices.SortFunc(ops, compareOps) // bbolt is fastest in order
 	rows := t.c.ledger.with(ops, codec)

@@ -38,6 +38,10 @@ func appendEvent(dst []byte, e *auth.Event) []byte {
 	dst = appendField(dst, `,"key_name":`, e.KeyName)
 	dst = appendField(dst, `,"credential_id":`, e.CredentialID)
 	dst = appendField(dst, `,"credential_name":`, e.CredentialName)
+	dst = appendField(dst, `,"user_id":`, e.UserID)
+	dst = appendField(dst, `,"user_name":`, e.UserName)
+	dst = appendField(dst, `,"token_id":`, e.TokenID)
+	dst = appendField(dst, `,"token_name":`, e.TokenName)
 	if e.Version != 0 {
 		dst = strconv.AppendUint(append(dst, `,"version":`...), e.Version, 10)
 	}

@@ -61,6 +61,13 @@ func Run(t *testing.T, open Opener) {
 		"DeclaredClashes":            declaredClashes,
 		"DeclaredLinks":              declaredLinks,
 		"DeclaredHashes":             declaredHashes,
+		"AccountsSurvive":            accountsSurvive,
+		"UserChanges":                userChanges,
+		"UserDelete":                 userDelete,
+		"Members":                    members,
+		"Teams":                      teams,
+		"Tokens":                     tokens,
+		"Sessions":                   sessions,
 		"Reopen":                     reopened,
 	} {
 		t.Run(name, func(t *testing.T) {
