@@ -125,3 +125,33 @@ func TestKeysOfOursAreRecognisedAnywhere(t *testing.T) {
 		}
 	}
 }
+
+// The two worlds never mix: what opens the admin API is recognised in every
+// place where a key could stand.
+func TestSecretsOfTheAdminAPIAreMisplaced(t *testing.T) {
+	for _, secret := range []auth.Secret{auth.NewAccessToken(), auth.NewRefreshSecret(), auth.NewSetupSecret()} {
+		v := secret.Reveal()
+		for name, c := range map[string]struct {
+			read func(*fields) (presented, *auth.Error)
+			h    fields
+		}{
+			"forward bearer":    {forwardCarriers, fields{{"Proxy-Authorization", "Bearer " + v}}},
+			"forward password":  {forwardCarriers, fields{{"Proxy-Authorization", basic("x", v)}}},
+			"reverse bearer":    {reverseCarriers, fields{{"Authorization", "Bearer " + v}}},
+			"reverse user":      {reverseCarriers, fields{{"Authorization", basic(v, "")}}},
+			"reverse own field": {reverseCarriers, fields{{headerKey, v}}},
+			"beside a key":      {reverseCarriers, fields{{headerKey, auth.NewAPIKey().Reveal()}, {"Authorization", "Bearer " + v}}},
+		} {
+			if p, err := c.read(&c.h); err != nil || !p.misplaced {
+				t.Errorf("%s: misplaced %v, error %v", name, p.misplaced, err)
+			}
+		}
+		snap, err := auth.Compile(auth.State{}, auth.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !holdsKey("x="+v+"&y", snap, time.Now()) {
+			t.Errorf("%s… is not seen in a query", v[:4])
+		}
+	}
+}

@@ -155,6 +155,35 @@ func TestAMissingOrWrongKeyIsAskedForInTheWayOfTheMode(t *testing.T) {
 	}
 }
 
+// A secret of the admin API opens nothing here, says which one does, and goes
+// nowhere, even beside a key that would do.
+func TestASecretOfTheAdminAPIIsRefusedAndGoesNowhere(t *testing.T) {
+	r := newRig(t, rigOptions{policy: Policy{UnmatchedForward: auth.UnmatchedPass}})
+	hub, plain := r.hub(ok), r.route(plainHost+":80", newOrigin(t, ok))
+	token := auth.NewAccessToken().Reveal()
+	for name, c := range map[string]struct {
+		ask    func() *workerReply
+		status int
+	}{
+		"CONNECT": {func() *workerReply { return r.worker().connect(hubHost+":443", "Proxy-Authorization: Bearer "+token) }, 407},
+		"reverse": {func() *workerReply { return r.worker().get("/"+hubHost+"/", r.addr, "Authorization: Bearer "+token) }, 401},
+		"reverse beside a key": {func() *workerReply {
+			return r.worker().get("/"+hubHost+"/", r.addr, "Authorization: Bearer "+token, "X-Weighbridge-Key: "+r.key.Reveal())
+		}, 401},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := c.ask()
+			r.expect(a, c.status, auth.CodeKeyInvalid)
+			if body := string(a.body); !strings.Contains(body, "admin API") || !strings.Contains(body, "wbk_") || strings.Contains(body, token) {
+				t.Errorf("it is told %s", body)
+			}
+		})
+	}
+	hub.none()
+	r.expect(r.worker().get("http://"+plainHost+"/a", plainHost, r.proxyAuth(), "X-Token: "+token), 400, auth.CodeBadRequest)
+	plain.none()
+}
+
 func TestRefusalsSayWhatAndWhatNext(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	a := r.reverse("/" + otherHost + "/a?secret=query")
