@@ -231,17 +231,18 @@ func TestKeyLife(t *testing.T) {
 	f.must(404, "POST", "/api/v1/keys/k/revoke", "")
 }
 
-// The TCP listener serves no operation.
-func TestRemoteServesNoOperation(t *testing.T) {
+// The TCP listener serves no operation to who does not say who calls, and says
+// in one shape what it does not have.
+func TestRemoteServesNobodyNothing(t *testing.T) {
 	f := newFixture(t)
-	for _, path := range []string{"/api/v1/keys", "/api/v1/credentials", "/api/v1/system", "/api/v1/openapi.json"} {
+	for path, want := range map[string]int{"/api/v1/keys": 401, "/api/v1/credentials": 401, "/api/v1/system": 401, "/api/v1/nothing": 404, "/api/": 404} {
 		w := httptest.NewRecorder()
-		f.api.Remote().ServeHTTP(w, httptest.NewRequest("GET", path, nil))
-		if w.Code != http.StatusUnauthorized || !strings.Contains(w.Body.String(), "admin.sock") {
-			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		f.api.Remote().ServeHTTP(w, httptest.NewRequest("GET", "http://127.0.0.1:8081"+path, nil))
+		if w.Code != want || w.Header().Get("Content-Type") != "application/problem+json" || want == 401 && w.Header().Get("WWW-Authenticate") == "" {
+			t.Errorf("%s: %d %v %s", path, w.Code, w.Header(), w.Body)
 		}
 	}
-	for _, path := range []string{"/healthz", "/readyz"} {
+	for _, path := range []string{"/healthz", "/readyz", "/openapi.json"} {
 		w := httptest.NewRecorder()
 		f.api.Remote().ServeHTTP(w, httptest.NewRequest("GET", path, nil))
 		if w.Code != http.StatusOK {
@@ -294,13 +295,29 @@ func TestT34_MetricsAreNotForWebPages(t *testing.T) {
 			}
 		}
 	}
-	// A listener beyond loopback is called by names that we do not know.
-	w := httptest.NewRecorder()
-	r := httptest.NewRequest("GET", "http://weighbridge.monitoring.svc/metrics", nil)
-	r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, &net.TCPAddr{IP: net.IPv4(10, 0, 0, 7), Port: 8081}))
-	admin.New(f.o).Remote().ServeHTTP(w, r)
-	if w.Code != 200 {
-		t.Errorf("beyond loopback: %d", w.Code)
+}
+
+// Beyond loopback, metrics take an access token of the default team, and the
+// listener is called by names that we do not know.
+func TestMetricsBeyondLoopback(t *testing.T) {
+	p := newPeople(t)
+	p.o.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "metrics") })
+	remote := admin.New(p.o).Remote()
+	route := func(tok *auth.AccessToken) { tok.Route = "/api/v1/keys" }
+	for bearer, want := range map[string]int{
+		"": 401, auth.NewAccessToken().Reveal(): 401, "jwt-boss": 403,
+		p.token("boss", "default", nil): 200, p.token("clerk", "default", nil): 200,
+		p.token("boss", "default", route): 403, p.token("owner", "red", nil): 403,
+	} {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("GET", "http://weighbridge.monitoring.svc/metrics", nil)
+		r.RemoteAddr = "10.0.0.9:40000"
+		r.Header.Set("Authorization", "Bearer "+bearer)
+		r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, &net.TCPAddr{IP: net.IPv4(10, 0, 0, 7), Port: 8081}))
+		remote.ServeHTTP(w, r)
+		if w.Code != want || (w.Body.String() == "metrics") != (want == 200) {
+			t.Errorf("%.8s: %d %s", bearer, w.Code, w.Body)
+		}
 	}
 }
 

@@ -38,6 +38,7 @@ type Authority interface {
 
 // Transfer is a download in progress.
 type Transfer struct {
+	TeamID     string    `json:"-"`
 	ID         string    `json:"id" doc:"The request id."`
 	Key        string    `json:"key" doc:"The name of the API key."`
 	Worker     string    `json:"worker" doc:"The worker's address."`
@@ -65,8 +66,12 @@ type System struct {
 
 // Options are what the API stands on.
 type Options struct {
-	Store     store.Store
-	TeamID    string
+	Store store.Store
+	// TeamID is the default team: whom the socket acts for where no team is
+	// named, and whose owners run weighbridge.
+	TeamID string
+	// Sessions knows who is signed in; nobody where it is nil.
+	Sessions  Sessions
 	Snapshot  func() *auth.Snapshot
 	Providers []auth.Provider
 	Record    Record
@@ -112,6 +117,7 @@ type API struct {
 	providers map[string]auth.Provider
 	mux       *http.ServeMux
 	doc       huma.API
+	denials   *denials
 }
 
 // New makes the API.
@@ -119,16 +125,21 @@ func New(o Options) *API {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	a := &API{o: o, providers: map[string]auth.Provider{}, mux: http.NewServeMux()}
+	a := &API{o: o, providers: map[string]auth.Provider{}, mux: http.NewServeMux(), denials: newDenials()}
 	for _, p := range o.Providers {
 		a.providers[p.Schema().Name] = p
 	}
 	cfg := huma.DefaultConfig("weighbridge", o.System().Version)
-	cfg.OpenAPIPath = "/api/v1/openapi"
+	cfg.OpenAPIPath = "/openapi"
 	cfg.DocsPath = "" // an interactive page would load scripts from elsewhere
 	cfg.SchemasPath = "/api/v1/schemas"
 	cfg.CreateHooks = nil // no $schema links in answers
 	a.doc = humago.New(a.mux, cfg)
+	a.doc.UseMiddleware(a.admit)
+	a.mux.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) {
+		writeProblem(w, problem(http.StatusNotFound, "not_found", "the API has no such operation", "GET /openapi.json lists what there is."))
+	})
+	a.me()
 	a.credentials()
 	a.validation()
 	a.keys()
@@ -152,22 +163,15 @@ func (a *API) OpenAPI() *huma.OpenAPI { return a.doc.OpenAPI() }
 
 // Local is the handler for admin.sock, whose file permission is its
 // authorization: every operation, no login.
-func (a *API) Local() http.Handler { return a.mux }
-
-// Remote is the handler for the TCP listener: health, readiness, metrics and
-// the API's document. Operations answer 401: they are served on the socket.
-func (a *API) Remote() http.Handler {
-	mux := http.NewServeMux()
-	health := http.NewServeMux()
-	a.health(health)
-	mux.Handle("/", a.fromProgram(health))
-	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
-		writeProblem(w, problem(http.StatusUnauthorized, "unauthenticated",
-			"the API is served on admin.sock in the data directory",
-			"Run the CLI on the machine of weighbridge, with --data-dir where it is not the default."))
+func (a *API) Local() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a.mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), localKey{}, true)))
 	})
-	return secured(mux)
 }
+
+// Remote is the handler for the TCP listener: the API for who signed in or
+// holds an access token, its document, health, readiness and metrics.
+func (a *API) Remote() http.Handler { return secured(a.fromProgram(a.mux)) }
 
 // secured sets what every answer of the TCP listener carries.
 func secured(next http.Handler) http.Handler {

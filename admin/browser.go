@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -18,7 +19,7 @@ import (
 func (a *API) fromProgram(next *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		site := r.Header.Get("Sec-Fetch-Site")
-		page := r.Header.Get("Origin") != "" || site != "" && site != "none" && site != "same-origin"
+		page := !ownOrigin(r) || site != "" && site != "none" && site != "same-origin"
 		_, served := next.Handler(r)
 		if served != "" && (page || onLoopback(r) && !a.ownName(r.Host)) {
 			writeProblem(w, problem(http.StatusForbidden, string(auth.CodeBrowserForbidden),
@@ -28,6 +29,21 @@ func (a *API) fromProgram(next *http.ServeMux) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// ownOrigin reports whether a page that asks is one of this listener's own
+// (RFC 6454, section 7); programs send no Origin.
+func ownOrigin(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return true
+	}
+	u, err := url.Parse(origin)
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	return err == nil && u.Scheme == scheme && u.Host != "" && strings.EqualFold(u.Host, r.Host)
 }
 
 func onLoopback(r *http.Request) bool {

@@ -9,10 +9,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/weighbridge/weighbridge/auth"
 )
 
 // maxAnswer bounds what the client reads of one answer.
@@ -24,10 +27,42 @@ type Client struct {
 	base string
 	// where names the server in errors.
 	where string
+	// token is an access token or the JWT of a session, zero over the socket.
+	token auth.Secret
+	// team, where it is set, goes into X-Team-ID.
+	team string
+	// failed is why nothing can be called.
+	failed error
 }
 
-// NewLocalClient reaches the API over admin.sock in dataDir.
-func NewLocalClient(dataDir string) *Client {
+// NewFailedClient answers every call with err.
+func NewFailedClient(err error) *Client { return &Client{failed: err} }
+
+// NewRemoteClient reaches the API at address, an http or https URL, with an
+// access token or the JWT of a session. A token is never sent in the clear to
+// another machine: the error says so.
+func NewRemoteClient(address, team string, token auth.Secret) (*Client, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" {
+		return nil, errors.New("the address of a weighbridge is a URL such as https://weights.example.com:8081")
+	}
+	if ip, err := netip.ParseAddr(u.Hostname()); u.Scheme == "http" && u.Hostname() != "localhost" && (err != nil || !ip.IsLoopback()) {
+		return nil, errors.New("an access token is not sent over http to another machine: use an https address")
+	}
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.Proxy = nil // as everywhere: our own *_PROXY environment is for workers
+	return &Client{
+		http: &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		base: strings.TrimSuffix(u.Scheme+"://"+u.Host+u.Path, "/"), where: u.Scheme + "://" + u.Host, token: token, team: team,
+	}, nil
+}
+
+// NewLocalClient reaches the API over admin.sock in dataDir, about the default
+// team.
+func NewLocalClient(dataDir string) *Client { return NewTeamClient(dataDir, "") }
+
+// NewTeamClient is NewLocalClient about one team, by id or name.
+func NewTeamClient(dataDir, team string) *Client {
 	t := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		path, err := SocketPath(dataDir)
 		if err != nil {
@@ -36,7 +71,7 @@ func NewLocalClient(dataDir string) *Client {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", path)
 	}}
-	return &Client{http: &http.Client{Transport: t}, base: "http://weighbridge", where: filepath.Join(dataDir, SocketName)}
+	return &Client{http: &http.Client{Transport: t}, base: "http://weighbridge", where: filepath.Join(dataDir, SocketName), team: team}
 }
 
 // ErrUnreachable is returned where no weighbridge answers.
@@ -121,6 +156,9 @@ func (c *Client) Download(ctx context.Context, path string, w io.Writer) error {
 }
 
 func (c *Client) send(ctx context.Context, method, path string, in any) (*http.Response, error) {
+	if c.failed != nil {
+		return nil, c.failed
+	}
 	body, stream := in.(io.Reader)
 	if in != nil && !stream {
 		b, err := json.Marshal(in)
@@ -138,6 +176,12 @@ func (c *Client) send(ctx context.Context, method, path string, in any) (*http.R
 		req.Header.Set("Content-Type", "application/x-ndjson")
 	case in != nil:
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if token := c.token.Reveal(); token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	if c.team != "" {
+		req.Header.Set(teamHeader, c.team)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

@@ -90,7 +90,7 @@ func (a *API) credentials() {
 		out := &credentialsOutput{}
 		out.Body.Credentials = []Credential{}
 		for i := range st.Credentials {
-			if c := &st.Credentials[i]; c.TeamID == a.o.TeamID {
+			if c := &st.Credentials[i]; c.TeamID == team(ctx) {
 				out.Body.Credentials = append(out.Body.Credentials, a.show(c, &st))
 			}
 		}
@@ -108,7 +108,7 @@ func (a *API) credentials() {
 	changes(a, onRef("update-credential", http.MethodPatch, "/api/v1/credentials/{ref}", "Change a credential", "credentials"), a.updateCredential)
 	huma.Register(a.doc, onRef("delete-credential", http.MethodDelete, "/api/v1/credentials/{ref}", "Delete a credential and destroy its sealed fields", "credentials"),
 		func(ctx context.Context, in *RefInput) (*struct{}, error) {
-			return nil, a.public(a.o.Store.DeleteCredential(ctx, a.o.TeamID, in.Ref, a.event(ctx, auth.ActionCredentialDelete)))
+			return nil, a.public(a.o.Store.DeleteCredential(ctx, team(ctx), in.Ref, a.event(ctx, auth.ActionCredentialDelete)))
 		})
 }
 
@@ -138,14 +138,14 @@ func (a *API) createCredential(ctx context.Context, in NewCredential) (*credenti
 	}
 	keys := make([]string, 0, len(in.Keys))
 	for _, ref := range in.Keys {
-		k, err := a.o.Store.Key(ctx, a.o.TeamID, ref)
+		k, err := a.o.Store.Key(ctx, team(ctx), ref)
 		if err != nil {
 			return nil, a.public(err)
 		}
 		keys = append(keys, k.ID)
 	}
 	c := auth.Credential{
-		TeamID: a.o.TeamID, Name: in.Name, Provider: in.Provider,
+		TeamID: team(ctx), Name: in.Name, Provider: in.Provider,
 		Patterns: canonical, Params: params, Previews: previews,
 	}
 	if c.ExpiresAt, err = a.ends(in.ExpiresAt); err != nil {
@@ -158,7 +158,7 @@ func (a *API) createCredential(ctx context.Context, in NewCredential) (*credenti
 		return nil, badPlace(err)
 	}
 	// A secret is not sent anywhere for a credential that cannot be made.
-	if _, err := a.o.Store.Credential(ctx, a.o.TeamID, c.Name); err == nil {
+	if _, err := a.o.Store.Credential(ctx, team(ctx), c.Name); err == nil {
 		return nil, problem(http.StatusConflict, "exists", fmt.Sprintf("credential %q: the name is taken", c.Name), "Choose another name, or update the existing one.")
 	}
 	a.judge(&c, a.ask(ctx, c, all, in.NoValidate))
@@ -170,7 +170,7 @@ func (a *API) createCredential(ctx context.Context, in NewCredential) (*credenti
 }
 
 func (a *API) updateCredential(ctx context.Context, ref string, in CredentialPatch) (*credentialOutput, error) {
-	c, err := a.o.Store.Credential(ctx, a.o.TeamID, ref)
+	c, err := a.o.Store.Credential(ctx, team(ctx), ref)
 	if err != nil {
 		return nil, a.public(err)
 	}
@@ -223,7 +223,7 @@ func (a *API) updateCredential(ctx context.Context, ref string, in CredentialPat
 	}
 	seen := c.Version
 	moved := false
-	c, err = a.o.Store.UpdateCredential(ctx, a.o.TeamID, c.ID, func(row *auth.Credential) error {
+	c, err = a.o.Store.UpdateCredential(ctx, team(ctx), c.ID, func(row *auth.Credential) error {
 		if secrets != nil && row.Version != seen {
 			return problem(http.StatusConflict, "conflict", fmt.Sprintf("credential %q was changed by somebody else meanwhile", row.Name), "Look at it, and change it again.")
 		}
@@ -280,7 +280,7 @@ func (a *API) updateCredential(ctx context.Context, ref string, in CredentialPat
 }
 
 func (a *API) credential(ctx context.Context, ref string) (*credentialOutput, error) {
-	c, err := a.o.Store.Credential(ctx, a.o.TeamID, ref)
+	c, err := a.o.Store.Credential(ctx, team(ctx), ref)
 	if err != nil {
 		return nil, a.public(err)
 	}
@@ -337,12 +337,4 @@ func (a *API) show(c *auth.Credential, st *auth.State) Credential {
 	}
 	sort.Slice(out.Keys, func(i, j int) bool { return out.Keys[i].Name < out.Keys[j].Name })
 	return out
-}
-
-// event starts the record of an administrative act.
-func (a *API) event(_ context.Context, action string) auth.Event {
-	return auth.Event{
-		Time: a.o.Now().UTC(), Action: action, TeamID: a.o.TeamID, Actor: "cli", Address: localAddress,
-		RequestID: auth.NewID(a.o.Now()),
-	}
 }

@@ -40,7 +40,7 @@ func (a *API) explain() {
 		if err != nil {
 			return nil, a.public(err)
 		}
-		k, err := a.o.Store.Key(ctx, a.o.TeamID, in.Body.Key)
+		k, err := a.o.Store.Key(ctx, team(ctx), in.Body.Key)
 		if err != nil {
 			return nil, a.public(err)
 		}

@@ -128,7 +128,7 @@ func (a *API) endKeyOf(ctx context.Context, ref string, now bool, find func(cont
 		err = a.revokeKey(ctx, k.ID)
 	}
 	if err == nil && now && a.o.Cut != nil {
-		a.o.Cut(Cut{KeyID: k.ID})
+		a.o.Cut(Cut{TeamID: k.TeamID, KeyID: k.ID})
 	}
 	return k, err
 }
@@ -139,12 +139,12 @@ func (a *API) deleteKey(ctx context.Context, ref string, find func(context.Conte
 	if err != nil {
 		return err
 	}
-	return a.public(a.o.Store.DeleteKey(ctx, a.o.TeamID, k.ID, a.event(ctx, auth.ActionKeyDelete)))
+	return a.public(a.o.Store.DeleteKey(ctx, team(ctx), k.ID, a.event(ctx, auth.ActionKeyDelete)))
 }
 
 // findKey finds an API key by id or name.
 func (a *API) findKey(ctx context.Context, ref string) (*auth.Key, error) {
-	k, err := a.o.Store.Key(ctx, a.o.TeamID, ref)
+	k, err := a.o.Store.Key(ctx, team(ctx), ref)
 	if err != nil {
 		return nil, a.public(err)
 	}
@@ -153,7 +153,7 @@ func (a *API) findKey(ctx context.Context, ref string) (*auth.Key, error) {
 
 // revokeKey revokes a key of either kind.
 func (a *API) revokeKey(ctx context.Context, id string) error {
-	_, err := a.o.Store.UpdateKey(ctx, a.o.TeamID, id, func(row *auth.Key) error {
+	_, err := a.o.Store.UpdateKey(ctx, team(ctx), id, func(row *auth.Key) error {
 		if row.RevokedAt.IsZero() {
 			row.RevokedAt = a.o.Now().UTC()
 		}
@@ -164,7 +164,7 @@ func (a *API) revokeKey(ctx context.Context, id string) error {
 
 func (a *API) createKey(ctx context.Context, in NewKey) (*keyOutput, error) {
 	k := auth.Key{
-		TeamID: a.o.TeamID, Name: in.Name, Scope: auth.ScopeRead,
+		TeamID: team(ctx), Name: in.Name, Scope: auth.ScopeRead,
 		Unmatched: auth.UnmatchedPolicy(in.Unmatched), Xet: auth.XetPolicy(in.Xet),
 	}
 	if in.Scope != "" {
@@ -225,7 +225,7 @@ func (a *API) updateKey(ctx context.Context, ref string, in KeyPatch) (*keyOutpu
 	if in.URLKey != nil && *in.URLKey {
 		urlKey = auth.NewURLKey()
 	}
-	k, err := a.o.Store.UpdateKey(ctx, a.o.TeamID, ref, func(row *auth.Key) error {
+	k, err := a.o.Store.UpdateKey(ctx, team(ctx), ref, func(row *auth.Key) error {
 		if err := apiKey(row); err != nil {
 			return err
 		}
@@ -280,7 +280,7 @@ func (a *API) regenerateKey(ctx context.Context, ref, overlap string) (*keyOutpu
 	}
 	secret := auth.NewAPIKey()
 	var urlKey auth.Secret
-	k, err := a.o.Store.UpdateKey(ctx, a.o.TeamID, ref, func(row *auth.Key) error {
+	k, err := a.o.Store.UpdateKey(ctx, team(ctx), ref, func(row *auth.Key) error {
 		if err := apiKey(row); err != nil {
 			return err
 		}

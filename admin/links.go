@@ -30,14 +30,14 @@ func (a *API) links() {
 		OperationID: "link", Method: http.MethodPut, Path: path,
 		Summary: "Let an API key use a credential", Tags: tags, Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, func(ctx context.Context, in *linkInput) (*linkOutput, error) {
-		changed, err := a.o.Store.Link(ctx, a.o.TeamID, in.Credential, in.Key, a.event(ctx, auth.ActionLinkCreate))
+		changed, err := a.o.Store.Link(ctx, team(ctx), in.Credential, in.Key, a.event(ctx, auth.ActionLinkCreate))
 		return a.linked(in, changed, err)
 	})
 	huma.Register(a.doc, huma.Operation{
 		OperationID: "unlink", Method: http.MethodDelete, Path: path,
 		Summary: "Stop an API key from using a credential", Tags: tags, Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, func(ctx context.Context, in *linkInput) (*linkOutput, error) {
-		changed, err := a.o.Store.Unlink(ctx, a.o.TeamID, in.Credential, in.Key, a.event(ctx, auth.ActionLinkDelete))
+		changed, err := a.o.Store.Unlink(ctx, team(ctx), in.Credential, in.Key, a.event(ctx, auth.ActionLinkDelete))
 		return a.linked(in, changed, err)
 	})
 }

@@ -52,7 +52,7 @@ func keysOf[T any](ctx context.Context, a *API, s3 bool, show func(*auth.Key, *a
 	}
 	var kind []*auth.Key // the state itself is the store's, and stays as it is
 	for i := range st.Keys {
-		if k := &st.Keys[i]; k.TeamID == a.o.TeamID && (k.S3 != nil) == s3 {
+		if k := &st.Keys[i]; k.TeamID == team(ctx) && (k.S3 != nil) == s3 {
 			kind = append(kind, k)
 		}
 	}
@@ -105,7 +105,7 @@ func (a *API) ends(t *time.Time) (time.Time, error) {
 func (a *API) credentialIDs(ctx context.Context, refs []string) ([]string, error) {
 	ids := make([]string, 0, len(refs))
 	for _, ref := range refs {
-		c, err := a.o.Store.Credential(ctx, a.o.TeamID, ref)
+		c, err := a.o.Store.Credential(ctx, team(ctx), ref)
 		if err != nil {
 			return nil, a.public(err)
 		}

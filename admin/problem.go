@@ -129,6 +129,15 @@ func (a *API) public(err error) error {
 	return face
 }
 
+// problemOf is public as what is written.
+func (a *API) problemOf(err error) *Problem {
+	var p *Problem
+	if !errors.As(a.public(err), &p) {
+		p = problem(http.StatusInternalServerError, "internal", "an internal error", "Look at the log of weighbridge.")
+	}
+	return p
+}
+
 func faceOf(err error) error {
 	var p *Problem
 	var ae *auth.Error

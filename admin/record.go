@@ -31,10 +31,10 @@ type recordInput struct {
 // resolve finds what Key and Credential name now, where they name something:
 // the record also knows what was deleted since.
 func (a *API) resolve(ctx context.Context, in *recordInput) {
-	if k, err := a.o.Store.Key(ctx, a.o.TeamID, in.Key); err == nil {
+	if k, err := a.o.Store.Key(ctx, team(ctx), in.Key); err == nil {
 		in.keyID = k.ID
 	}
-	if c, err := a.o.Store.Credential(ctx, a.o.TeamID, in.Credential); err == nil {
+	if c, err := a.o.Store.Credential(ctx, team(ctx), in.Credential); err == nil {
 		in.credentialID = c.ID
 	}
 }
@@ -87,8 +87,9 @@ func (a *API) record() {
 func (a *API) events(ctx context.Context, in *recordInput) ([]auth.Event, error) {
 	a.resolve(ctx, in)
 	out := []auth.Event{}
+	caller := callerOf(ctx)
 	keep := func(e auth.Event) bool {
-		if (e.TeamID == a.o.TeamID || e.TeamID == "") && in.wants(&e) {
+		if caller.sees(&e) && in.wants(&e) {
 			out = append(out, e)
 			if len(out) > 4*maxEvents { // a long past: forget the oldest
 				sortEvents(out)
@@ -97,7 +98,7 @@ func (a *API) events(ctx context.Context, in *recordInput) ([]auth.Event, error)
 		}
 		return ctx.Err() == nil
 	}
-	if err := a.o.Store.Events(ctx, a.o.TeamID, in.Since, keep); err != nil {
+	if err := a.o.Store.Events(ctx, caller.events(), in.Since, keep); err != nil {
 		return nil, err
 	}
 	if err := a.o.Record.Events(ctx, in.Since, keep); err != nil {
@@ -121,8 +122,9 @@ func (a *API) follow(ctx context.Context, w io.Writer, in *recordInput) {
 	a.resolve(ctx, in)
 	ctx, stop := context.WithCancel(ctx)
 	events := make(chan auth.Event)
+	caller := callerOf(ctx)
 	send := func(e auth.Event) bool {
-		if (e.TeamID != a.o.TeamID && e.TeamID != "") || !in.wants(&e) {
+		if !caller.sees(&e) || !in.wants(&e) {
 			return true
 		}
 		select {
@@ -173,7 +175,7 @@ func (a *API) followActs(ctx context.Context, since time.Time, send func(auth.Ev
 	seen := map[string]time.Time{}
 	for from := since; ; {
 		newest := from
-		err := a.o.Store.Events(ctx, a.o.TeamID, from, func(e auth.Event) bool {
+		err := a.o.Store.Events(ctx, callerOf(ctx).events(), from, func(e auth.Event) bool {
 			if _, ok := seen[e.ID]; ok {
 				return true
 			}

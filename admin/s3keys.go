@@ -112,7 +112,7 @@ func (a *API) regenerateS3Key(ctx context.Context, ref string) (*s3KeyOutput, er
 		return nil, problem(http.StatusConflict, "key_revoked", fmt.Sprintf("S3 access key %q is revoked, which is final", k.Name), "Create a new one.")
 	}
 	secret := auth.NewS3Secret()
-	if _, err := a.o.Store.RegenerateS3Key(ctx, a.o.TeamID, k.ID, secret, a.event(ctx, auth.ActionKeyRegenerate)); err != nil {
+	if _, err := a.o.Store.RegenerateS3Key(ctx, team(ctx), k.ID, secret, a.event(ctx, auth.ActionKeyRegenerate)); err != nil {
 		return nil, a.public(err)
 	}
 	return a.revealS3Key(ctx, k.ID, secret)
@@ -120,7 +120,7 @@ func (a *API) regenerateS3Key(ctx context.Context, ref string) (*s3KeyOutput, er
 
 func (a *API) createS3Key(ctx context.Context, in *NewS3Key) (*s3KeyOutput, error) {
 	k := auth.Key{
-		TeamID: a.o.TeamID, Name: in.Name, Scope: auth.ScopeRead,
+		TeamID: team(ctx), Name: in.Name, Scope: auth.ScopeRead,
 		// What no credential matches is never passed on in the S3 protocol.
 		Unmatched: auth.UnmatchedDeny,
 		S3:        &auth.S3Access{AccessKeyID: auth.NewS3AccessKeyID(), Buckets: in.Buckets, Prefixes: in.Prefixes, Aliases: in.Aliases},
@@ -162,12 +162,12 @@ func (a *API) s3Key(ctx context.Context, ref string) (*auth.Key, error) {
 			return nil, a.public(err)
 		}
 		for i := range st.Keys {
-			if k := &st.Keys[i]; k.TeamID == a.o.TeamID && k.S3 != nil && k.S3.AccessKeyID == ref {
+			if k := &st.Keys[i]; k.TeamID == team(ctx) && k.S3 != nil && k.S3.AccessKeyID == ref {
 				return k, nil
 			}
 		}
 	}
-	k, err := a.o.Store.Key(ctx, a.o.TeamID, ref)
+	k, err := a.o.Store.Key(ctx, team(ctx), ref)
 	switch {
 	case err != nil:
 		return nil, a.public(err)

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"net/http"
+	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -39,8 +41,13 @@ func (a *API) system() {
 	huma.Register(a.doc, huma.Operation{
 		OperationID: "get-system", Method: http.MethodGet, Path: "/api/v1/system",
 		Summary: "What is running here", Tags: []string{"system"},
-	}, func(context.Context, *struct{}) (*struct{ Body System }, error) {
-		return &struct{ Body System }{a.o.System()}, nil
+	}, func(ctx context.Context, _ *struct{}) (*struct{ Body System }, error) {
+		s, c := a.o.System(), callerOf(ctx)
+		s.Team, s.TeamID = c.Team.Name, c.Team.ID
+		if !c.Operator { // where things lie on the machine is for who runs it
+			s.DataDir, s.CABundle, s.AdminURL = "", "", ""
+		}
+		return &struct{ Body System }{s}, nil
 	})
 	huma.Register(a.doc, huma.Operation{
 		OperationID: "list-providers", Method: http.MethodGet, Path: "/api/v1/providers",
@@ -55,9 +62,9 @@ func (a *API) system() {
 	huma.Register(a.doc, huma.Operation{
 		OperationID: "list-transfers", Method: http.MethodGet, Path: "/api/v1/transfers",
 		Summary: "Downloads in progress", Tags: []string{"system"},
-	}, func(context.Context, *struct{}) (*transfersOutput, error) {
+	}, func(ctx context.Context, _ *struct{}) (*transfersOutput, error) {
 		out := &transfersOutput{}
-		out.Body.Transfers = append([]Transfer{}, a.o.Transfers()...)
+		out.Body.Transfers = a.transfers(ctx)
 		return out, nil
 	})
 	huma.Register(a.doc, huma.Operation{
@@ -105,6 +112,11 @@ type transfersOutput struct {
 	}
 }
 
+// transfers are those of the caller's team, never nil.
+func (a *API) transfers(ctx context.Context) []Transfer {
+	return slices.DeleteFunc(append([]Transfer{}, a.o.Transfers()...), func(t Transfer) bool { return t.TeamID != team(ctx) })
+}
+
 func (a *API) roots() *rootsOutput {
 	out := &rootsOutput{}
 	out.Body.Roots = []Root{}
@@ -136,8 +148,29 @@ func (a *API) health(mux *http.ServeMux) {
 		writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
 	})
 	if a.o.Metrics != nil {
-		mux.Handle("GET /metrics", a.o.Metrics)
+		mux.HandleFunc("GET /metrics", a.metrics)
 	}
+}
+
+// metrics are about all teams: for this machine, and, from elsewhere, for who
+// shows an access token of the default team that no route restricts.
+func (a *API) metrics(w http.ResponseWriter, r *http.Request) {
+	local, _ := r.Context().Value(localKey{}).(bool)
+	if from, err := netip.ParseAddrPort(r.RemoteAddr); !local && (err != nil || !from.Addr().Unmap().IsLoopback()) {
+		c := &Caller{}
+		err := a.identify(r.Context(), r.Header.Get("Authorization"), c)
+		if err == nil && (c.Kind != KindToken || c.Token.TeamID != a.o.TeamID || c.Token.Route != "") {
+			err = forbidden("metrics are for an access token of the default team that no route restricts", "Make one: `weighbridge token create --scope read`.")
+		}
+		if err == nil {
+			err = a.enter(r.Context(), c, needViewer, "")
+		}
+		if err != nil {
+			writeProblem(w, a.problemOf(err))
+			return
+		}
+	}
+	a.o.Metrics.ServeHTTP(w, r)
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

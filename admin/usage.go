@@ -9,6 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/weighbridge/weighbridge/auth"
 	"github.com/weighbridge/weighbridge/auth/audit"
 )
 
@@ -51,7 +52,8 @@ func (a *API) usage() {
 		if err != nil {
 			return nil, a.public(err)
 		}
-		rows = slices.DeleteFunc(rows, func(r audit.UsageRow) bool { return r.TeamID != a.o.TeamID && r.TeamID != "" })
+		caller := callerOf(ctx)
+		rows = slices.DeleteFunc(rows, func(r audit.UsageRow) bool { return !caller.sees(&auth.Event{TeamID: r.TeamID}) })
 		out.Body.Usage = sumUp(rows, in.By)
 		return out, nil
 	})

@@ -57,7 +57,7 @@ type Rotation struct {
 }
 
 // Cut picks transfers in progress; what is empty picks all.
-type Cut struct{ CredentialID, KeyID string }
+type Cut struct{ TeamID, CredentialID, KeyID string }
 
 type validationOutput struct{ Body Validation }
 
@@ -93,7 +93,7 @@ func (a *API) ask(ctx context.Context, c auth.Credential, all auth.Fields, not b
 }
 
 func (a *API) validateCredential(ctx context.Context, in *ValidateInput) (*validationOutput, error) {
-	c, err := a.o.Store.Credential(ctx, a.o.TeamID, in.Ref)
+	c, err := a.o.Store.Credential(ctx, team(ctx), in.Ref)
 	if err != nil {
 		return nil, a.public(err)
 	}
@@ -119,7 +119,7 @@ func revoked(c *auth.Credential) *Problem {
 }
 
 func (a *API) rotateCredential(ctx context.Context, ref string, in Rotation) (*credentialOutput, error) {
-	c, err := a.o.Store.Credential(ctx, a.o.TeamID, ref)
+	c, err := a.o.Store.Credential(ctx, team(ctx), ref)
 	if err != nil {
 		return nil, a.public(err)
 	}
@@ -165,7 +165,7 @@ func (a *API) rotateCredential(ctx context.Context, ref string, in Rotation) (*c
 	if a.o.Validator != nil && (r.Verdict == auth.VerdictInvalid || r.Verdict == auth.VerdictUnknown || r.Verdict == "") {
 		return nil, notRotated(&c, r)
 	}
-	c, err = a.o.Store.UpdateCredential(ctx, a.o.TeamID, c.ID, func(row *auth.Credential) error {
+	c, err = a.o.Store.UpdateCredential(ctx, team(ctx), c.ID, func(row *auth.Credential) error {
 		if row.Version != c.Version {
 			return problem(http.StatusConflict, "conflict", fmt.Sprintf("credential %q was changed by somebody else meanwhile", row.Name), "Look at it, and rotate again.")
 		}
@@ -193,13 +193,13 @@ func notRotated(c *auth.Credential, r auth.Report) *Problem {
 }
 
 func (a *API) revokeCredential(ctx context.Context, ref string, now bool) (*credentialOutput, error) {
-	c, err := a.o.Store.Credential(ctx, a.o.TeamID, ref)
+	c, err := a.o.Store.Credential(ctx, team(ctx), ref)
 	if err != nil {
 		return nil, a.public(err)
 	}
 	if c.Status != auth.StatusRevoked {
 		// Without its sealed fields: nothing will ever open them again.
-		_, err = a.o.Store.UpdateCredential(ctx, a.o.TeamID, c.ID, func(row *auth.Credential) error {
+		_, err = a.o.Store.UpdateCredential(ctx, team(ctx), c.ID, func(row *auth.Credential) error {
 			row.Status, row.Reason = auth.StatusRevoked, "revoked at "+a.o.Now().UTC().Format(time.RFC3339)
 			return nil
 		}, auth.Fields{}, a.event(ctx, auth.ActionCredentialRevoke))
@@ -208,7 +208,7 @@ func (a *API) revokeCredential(ctx context.Context, ref string, now bool) (*cred
 		}
 	}
 	if now && a.o.Cut != nil {
-		a.o.Cut(Cut{CredentialID: c.ID})
+		a.o.Cut(Cut{TeamID: c.TeamID, CredentialID: c.ID})
 	}
 	return a.credential(ctx, c.ID)
 }

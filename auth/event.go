@@ -60,6 +60,8 @@ const (
 	// ActionAuditMissing tells that a start found less of the record of use than
 	// there had been.
 	ActionAuditMissing = "audit.missing"
+	// ActionAPIDenied is a request to the admin API that was refused.
+	ActionAPIDenied = "api.denied"
 	// ActionAuditHead says where the chains of a writer stand, signed.
 	ActionAuditHead = "audit.head"
 )
@@ -134,7 +136,7 @@ func OutcomeOf(e *Event) string {
 	switch {
 	case e.Action == ActionUsed:
 		return OutcomeAllowed
-	case e.Action == ActionDenied || e.Action == ActionSessionDenied:
+	case e.Action == ActionDenied || e.Action == ActionSessionDenied || e.Action == ActionAPIDenied:
 		return OutcomeDenied
 	case e.Action == ActionFinished && (e.Status >= 400 || e.Code != "" || e.Status == 0):
 		return OutcomeFailed

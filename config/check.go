@@ -70,8 +70,9 @@ func (l *loader) checkListeners() {
 			l.wrong("default_key", "would let every machine that reaches "+c.Listen+" use this key", "take a loopback address or unix:PATH for listen, or leave default_key out")
 		}
 	}
-	if c.AdminListen != "" && !local(c.AdminListen) {
-		l.warn("admin_listen", c.AdminListen+" is reachable from other machines without TLS", "keep it on loopback, or put something that ends TLS in front of it")
+	if c.AdminListen != "" && !local(c.AdminListen) && !c.AdminTLS.Enabled() {
+		l.warn("admin_listen", c.AdminListen+" is reachable from other machines without TLS: passwords and access tokens cross the network in the clear",
+			"set admin_tls.cert_file and admin_tls.key_file, or admin_tls.own_ca: true, unless something in front of it ends TLS")
 	}
 	for i, h := range c.AllowedHosts {
 		if _, _, err := auth.ParseAuthority(h, 1); err != nil {

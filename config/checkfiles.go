@@ -12,10 +12,8 @@ const maxPEM = 4 << 20
 // checkFiles checks the certificates and keys that the configuration names.
 func (l *loader) checkFiles() {
 	c := &l.config
-	l.checkPair("tls", c.TLS.CertFile, c.TLS.KeyFile, false)
-	if c.TLS.OwnCA && (c.TLS.CertFile != "" || c.TLS.KeyFile != "") {
-		l.wrong("tls.own_ca", "is set beside a certificate", "keep one of the two")
-	}
+	l.checkTLS("tls", c.TLS)
+	l.checkTLS("admin_tls", c.AdminTLS)
 	l.checkPair("ca", c.CA.CertFile, c.CA.KeyFile, true)
 	if c.Store.Driver == "memory" && !c.CA.Given() {
 		l.wrong("store.driver", "memory would forget the root that workers trust with every restart", "set ca.cert_file and ca.key_file, or take bbolt")
@@ -25,6 +23,14 @@ func (l *loader) checkFiles() {
 		if ok && !x509.NewCertPool().AppendCertsFromPEM(text) {
 			l.wrong("upstream.ca_file", fmt.Sprintf("there is no certificate in %s", show(path)), "give a PEM file with BEGIN CERTIFICATE blocks")
 		}
+	}
+}
+
+// checkTLS checks the certificate of a listener.
+func (l *loader) checkTLS(path string, t TLS) {
+	l.checkPair(path, t.CertFile, t.KeyFile, false)
+	if t.OwnCA && (t.CertFile != "" || t.KeyFile != "") {
+		l.wrong(join(path, "own_ca"), "is set beside a certificate", "keep one of the two")
 	}
 }
 

@@ -20,7 +20,8 @@ type Config struct {
 	DataDir      string            `yaml:"data_dir" env:"DATA_DIR" default:"./weighbridge-data" doc:"Directory of everything weighbridge keeps: the store, the sealed root, the key encryption key, the audit record and admin.sock. Made on first start with mode 0700. off, with store.driver memory, is none: nothing is written, and there is no admin.sock."`
 	Listen       string            `yaml:"listen" env:"LISTEN" default:"127.0.0.1:8080" doc:"Address of the proxy listener, which serves forward and reverse mode on one port: host:port, or unix:PATH, a socket of mode 0600."`
 	TLS          TLS               `yaml:"tls" env:"TLS" doc:"TLS on the proxy listener. A listener beyond loopback without it gets a warning, because API keys then cross the network in the clear."`
-	AdminListen  string            `yaml:"admin_listen" env:"ADMIN_LISTEN" default:"127.0.0.1:8081" doc:"Address of the admin listener (health, readiness, metrics; the REST API is on admin.sock): host:port or unix:PATH, or off for none."`
+	AdminListen  string            `yaml:"admin_listen" env:"ADMIN_LISTEN" default:"127.0.0.1:8081" doc:"Address of the admin listener (the REST API for users and access tokens, health, readiness, metrics; admin.sock needs neither): host:port or unix:PATH, or off for none."`
+	AdminTLS     TLS               `yaml:"admin_tls" env:"ADMIN_TLS" doc:"TLS on the admin listener, as tls is on the proxy's."`
 	PublicURL    string            `yaml:"public_url" env:"PUBLIC_URL" example:"https://weights.example.com" doc:"Base of the URLs that reverse mode writes into answers, where workers reach the listener by another name than the one in their request. Empty takes scheme and Host of each request."`
 	AllowedHosts []string          `yaml:"allowed_hosts" env:"ALLOWED_HOSTS" example:"weighbridge.internal" doc:"Host names, beside loopback ones, under which the listener may be called without a key (see default_key), and the admin listener on loopback at all. Protects against DNS rebinding."`
 	Log          Log               `yaml:"log" env:"LOG" doc:"The log on standard error."`
@@ -41,7 +42,7 @@ type Config struct {
 	Keys         []Key             `yaml:"keys" env:"KEYS" doc:"Declarative API keys, read-only in the API."`
 }
 
-// TLS of the proxy listener.
+// TLS of a listener.
 type TLS struct {
 	CertFile string `yaml:"cert_file" env:"CERT_FILE" example:"/etc/weighbridge/tls.crt" doc:"Certificate chain, PEM. Watched with its key, and read again on SIGHUP: a renewed certificate counts for the next connection."`
 	KeyFile  string `yaml:"key_file" env:"KEY_FILE" example:"/etc/weighbridge/tls.key" doc:"Private key of cert_file, PEM."`

@@ -21,7 +21,7 @@ const maxIndex = 999
 // tests take. The second expression is what Kubernetes sets in every pod for
 // a Service whose name begins with weighbridge.
 var (
-	otherVariables    = regexp.MustCompile(`^WEIGHBRIDGE_(KEY|TOKEN|SOAK|TEST_.*)$`)
+	otherVariables    = regexp.MustCompile(`^WEIGHBRIDGE_(KEY|TOKEN|ADDRESS|TEAM|SOAK|TEST_.*)$`)
 	serviceVariables  = regexp.MustCompile(`^WEIGHBRIDGE_(.+_)?(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
 	servicePort       = regexp.MustCompile(`^WEIGHBRIDGE_(.+_)?PORT$`)
 	servicePortValue  = regexp.MustCompile(`^(tcp|udp|sctp)://`)

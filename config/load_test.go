@@ -56,7 +56,7 @@ func TestEveryFieldIsAVariable(t *testing.T) {
 	tmp := files(t)
 	environ := []string{
 		"DATA_DIR=/d", "LISTEN=unix:/s", "TLS_CERT_FILE=" + tmp + "/leaf.crt", "TLS_KEY_FILE=" + tmp + "/leaf.key", "TLS_OWN_CA=false",
-		"ADMIN_LISTEN=127.0.0.1:9", "PUBLIC_URL=https://w.example.com", "ALLOWED_HOSTS=a.internal, w.example.com", "LOG_LEVEL=warn", "LOG_FORMAT=json",
+		"ADMIN_LISTEN=127.0.0.1:9", "ADMIN_TLS_CERT_FILE=" + tmp + "/leaf.crt", "ADMIN_TLS_KEY_FILE=" + tmp + "/leaf.key", "ADMIN_TLS_OWN_CA=false", "PUBLIC_URL=https://w.example.com", "ALLOWED_HOSTS=a.internal, w.example.com", "LOG_LEVEL=warn", "LOG_FORMAT=json",
 		"UNMATCHED_FORWARD=deny", "UNMATCHED_REVERSE=pass", "DEFAULT_KEY=trainer", "CA_CERT_FILE=" + tmp + "/ca.crt", "CA_KEY_FILE=" + tmp + "/ca.key",
 		"KEK=env:X", "KEK_CACHE=90s", "STORE_DRIVER=memory", "AUDIT_RETENTION=30d", "AUDIT_MAX_SIZE=1GiB",
 		"AUDIT_FOLLOWERS_0_NAME=siem", "AUDIT_FOLLOWERS_0_TYPE=webhook", "AUDIT_FOLLOWERS_0_URL=https://siem.example.com/in", "AUDIT_FOLLOWERS_0_TOKEN_ENV=SIEM",
@@ -78,7 +78,7 @@ func TestEveryFieldIsAVariable(t *testing.T) {
 	}
 	l := mustLoad(t, options(append(environ, "URLKEY="+testURLKey, "SIEM=CANARY")...), "")
 	want := Config{
-		DataDir: "/d", Listen: "unix:/s", TLS: TLS{CertFile: tmp + "/leaf.crt", KeyFile: tmp + "/leaf.key"}, AdminListen: "127.0.0.1:9",
+		DataDir: "/d", Listen: "unix:/s", TLS: TLS{CertFile: tmp + "/leaf.crt", KeyFile: tmp + "/leaf.key"}, AdminListen: "127.0.0.1:9", AdminTLS: TLS{CertFile: tmp + "/leaf.crt", KeyFile: tmp + "/leaf.key"},
 		PublicURL: "https://w.example.com", AllowedHosts: []string{"a.internal", "w.example.com"}, Log: Log{"warn", "json"},
 		Unmatched: Unmatched{"deny", "pass"}, DefaultKey: "trainer", CA: CA{tmp + "/ca.crt", tmp + "/ca.key"}, KEK: "env:X", KEKCache: 90 * time.Second,
 		Store: Store{"memory"}, Audit: Audit{30 * 24 * time.Hour, 1 << 30, []Follower{

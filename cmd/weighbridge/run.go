@@ -36,6 +36,8 @@ type app struct {
 	now     func() time.Time
 
 	dataDir string
+	remote  remoteFlags
+	api     *admin.Client
 	json    bool
 	yes     bool
 }
@@ -117,6 +119,7 @@ func (a *app) command() *cobra.Command {
 		def = "./weighbridge-data"
 	}
 	root.PersistentFlags().StringVar(&a.dataDir, "data-dir", def, "data directory, where admin.sock is (WEIGHBRIDGE_DATA_DIR)")
+	a.remote.declare(root.PersistentFlags())
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print the API's JSON instead of a table")
 	root.PersistentFlags().BoolVarP(&a.yes, "yes", "y", false, "do not ask for confirmation")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
@@ -195,8 +198,6 @@ func (a *app) lookup(name string) (string, bool) {
 	}
 	return "", false
 }
-
-func (a *app) client() *admin.Client { return admin.NewLocalClient(a.dataDir) }
 
 // confirm asks unless --yes; anything but yes is no.
 func (a *app) confirm(question string) error {

@@ -67,7 +67,7 @@ func (b *Bridge) transfers() []admin.Transfer {
 
 func transfer(t proxy.Transfer) admin.Transfer {
 	return admin.Transfer{
-		ID: t.ID, Key: t.KeyName, Worker: t.Worker, Mode: t.Mode, Method: t.Method, URL: t.URL,
+		TeamID: t.TeamID, ID: t.ID, Key: t.KeyName, Worker: t.Worker, Mode: t.Mode, Method: t.Method, URL: t.URL,
 		Credential: t.Credential, Bytes: t.Bytes, Total: t.Total, Started: t.Started,
 	}
 }
@@ -94,7 +94,10 @@ func (b *Bridge) ProxyURL() string {
 
 // AdminURL is the admin listener, empty where there is none beside the socket.
 func (b *Bridge) AdminURL() string {
-	return listenerURL("http", b.listeners.adminAddr())
+	b.listeners.mu.Lock()
+	scheme := b.listeners.adminScheme
+	b.listeners.mu.Unlock()
+	return listenerURL(scheme, b.listeners.adminAddr())
 }
 
 // listenerURL is the URL of a listener, with loopback in place of "every

@@ -100,6 +100,7 @@ type Bridge struct {
 	signer    *signer.Set
 	life      *lifecycle.Engine
 	tls       listenerTLS
+	adminTLS  listenerTLS
 	listeners listeners
 
 	// ending guards closed and the beginning of what Close waits for.
@@ -124,6 +125,7 @@ func Open(ctx context.Context, loaded *config.Loaded, o Options) (b *Bridge, err
 	}
 	b = &Bridge{o: o, log: o.Logger, started: o.Now().UTC(), providers: signer.Providers(), watchEvery: watchInterval}
 	b.loaded.Store(loaded)
+	b.openTLS()
 	b.beginWatch()
 	defer func() {
 		if err != nil {

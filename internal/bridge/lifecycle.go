@@ -29,7 +29,7 @@ func (b *Bridge) openLifecycle(cfg *config.Config) {
 // cut ends the transfers that c picks.
 func (b *Bridge) cut(c admin.Cut) int {
 	return b.proxy.Cut(func(t proxy.Transfer) bool {
-		return t.TeamID == b.team.ID && (c.CredentialID == "" || t.CredentialID == c.CredentialID) && (c.KeyID == "" || t.KeyID == c.KeyID)
+		return t.TeamID == c.TeamID && (c.CredentialID == "" || t.CredentialID == c.CredentialID) && (c.KeyID == "" || t.KeyID == c.KeyID)
 	})
 }
 

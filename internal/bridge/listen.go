@@ -25,8 +25,9 @@ type listeners struct {
 	proxy  net.Listener
 	admin  net.Listener
 	socket net.Listener
-	// scheme is that of the proxy listener, which no reload changes.
-	scheme string
+	// scheme is that of the proxy listener, adminScheme that of the admin
+	// listener; no reload changes them.
+	scheme, adminScheme string
 
 	servers []*http.Server
 }
@@ -57,6 +58,15 @@ func (b *Bridge) Listen(ctx context.Context) (err error) {
 	if cfg.AdminListen != "" {
 		if l.admin, err = listen(ctx, "admin_listen", cfg.AdminListen); err != nil {
 			return err
+		}
+		tlsConfig, err := b.adminTLS.config(cfg, b.authority)
+		if err != nil {
+			return err
+		}
+		l.adminScheme = "http"
+		if tlsConfig != nil {
+			l.adminScheme = "https"
+			l.admin = tls.NewListener(l.admin, tlsConfig)
 		}
 	}
 	if b.writable {

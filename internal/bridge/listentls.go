@@ -8,20 +8,32 @@ import (
 	"github.com/weighbridge/weighbridge/config"
 )
 
-// listenerTLS is the TLS of the proxy's own listener.
+// listenerTLS is the TLS of one of our own listeners.
 type listenerTLS struct {
+	// section is its name in the configuration, and of what stands there.
+	section string
+	of      func(*config.Config) (section *config.TLS, listen, url string)
 	// pair is the operator's certificate; nil where there is none. A reload
 	// exchanges it, because certificates are renewed while listeners live.
 	pair atomic.Pointer[tls.Certificate]
 }
 
+func (b *Bridge) openTLS() {
+	b.tls.section, b.adminTLS.section = "tls", "admin_tls"
+	b.tls.of = func(c *config.Config) (*config.TLS, string, string) { return &c.TLS, c.Listen, c.PublicURL }
+	b.adminTLS.of = func(c *config.Config) (*config.TLS, string, string) { return &c.AdminTLS, c.AdminListen, "" }
+}
+
 // config is the configuration of the listener, nil where it is plain.
 func (l *listenerTLS) config(cfg *config.Config, a *authority) (*tls.Config, error) {
+	section, listen, url := l.of(cfg)
 	switch {
-	case !cfg.TLS.Enabled():
+	case !section.Enabled():
 		return nil, nil
-	case cfg.TLS.OwnCA:
-		names, own := listenerNames(cfg.Listen, cfg.PublicURL)
+	case section.OwnCA && a == nil:
+		return nil, fmt.Errorf("%s.own_ca: there is no root of ours", l.section)
+	case section.OwnCA:
+		names, own := listenerNames(listen, url)
 		for _, n := range own {
 			// A machine's name may be one that is never certified, such as
 			// "dev", which is a public suffix; workers use another then.
@@ -31,11 +43,11 @@ func (l *listenerTLS) config(cfg *config.Config, a *authority) (*tls.Config, err
 		}
 		c, err := a.ListenerConfig(names)
 		if err != nil {
-			return nil, fmt.Errorf("tls.own_ca: %w", err)
+			return nil, fmt.Errorf("%s.own_ca: %w", l.section, err)
 		}
 		return c, nil
 	}
-	pair, err := loadPair(cfg)
+	pair, err := l.load(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -49,20 +61,21 @@ func (l *listenerTLS) config(cfg *config.Config, a *authority) (*tls.Config, err
 // renewed reads the files again where the listener has a certificate from
 // files, and says what to take over once nothing else can fail.
 func (l *listenerTLS) renewed(cfg *config.Config) (takeOver func(), err error) {
-	if l.pair.Load() == nil || cfg.TLS.CertFile == "" {
+	if section, _, _ := l.of(cfg); l.pair.Load() == nil || section.CertFile == "" {
 		return func() {}, nil
 	}
-	pair, err := loadPair(cfg)
+	pair, err := l.load(cfg)
 	if err != nil {
 		return nil, err
 	}
 	return func() { l.pair.Store(pair) }, nil
 }
 
-func loadPair(cfg *config.Config) (*tls.Certificate, error) {
-	pair, err := tls.LoadX509KeyPair(cfg.TLS.CertFile, cfg.TLS.KeyFile)
+func (l *listenerTLS) load(cfg *config.Config) (*tls.Certificate, error) {
+	section, _, _ := l.of(cfg)
+	pair, err := tls.LoadX509KeyPair(section.CertFile, section.KeyFile)
 	if err != nil {
-		return nil, fmt.Errorf("tls: %w", err)
+		return nil, fmt.Errorf("%s: %w", l.section, err)
 	}
 	return &pair, nil
 }

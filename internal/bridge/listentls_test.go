@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -97,5 +98,32 @@ func TestReloadRenewsTheCertificate(t *testing.T) {
 	}
 	if !bytes.Equal(served(), second) || b.DrainLimit() != time.Second {
 		t.Error("a refused reload changed something")
+	}
+}
+
+// The admin listener has TLS of its own, and a certificate for its own names.
+func TestAdminTLS(t *testing.T) {
+	data := filepath.Join(shortDir(t), "data")
+	b := start(t, load(t, func(c *config.Config) {
+		c.DataDir, c.AdminListen, c.AdminTLS.OwnCA = data, "127.0.0.1:0", true
+	}))
+	pem, err := os.ReadFile(filepath.Join(data, rootFile))
+	check(t, err)
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+	if !strings.HasPrefix(b.AdminURL(), "https://127.0.0.1:") || !strings.HasPrefix(b.ProxyURL(), "http://") {
+		t.Errorf("%s, %s", b.AdminURL(), b.ProxyURL())
+	}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
+	defer client.CloseIdleConnections()
+	for path, want := range map[string]int{"/healthz": 200, "/api/v1/keys": 401} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.AdminURL()+path, nil)
+		check(t, err)
+		resp, err := client.Do(r)
+		check(t, err)
+		_ = resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("%s: %s", path, resp.Status)
+		}
 	}
 }

@@ -130,6 +130,10 @@ func (b *Bridge) Reload(ctx context.Context, loaded *config.Loaded) (restart []s
 	if err != nil {
 		return nil, err
 	}
+	renewAdmin, err := b.adminTLS.renewed(is)
+	if err != nil {
+		return nil, err
+	}
 	renewRoots, err := b.renewedRoots(is)
 	if err != nil {
 		return nil, err
@@ -150,6 +154,7 @@ func (b *Bridge) Reload(ctx context.Context, loaded *config.Loaded) (restart []s
 	b.proxy.SetPolicy(policy)
 	renewRoots()
 	renewCertificate()
+	renewAdmin()
 	b.loaded.Store(loaded)
 	return needRestart(was, is, func(uri string) bool { return b.keks.names(ctx, uri) }), nil
 }
@@ -157,6 +162,11 @@ func (b *Bridge) Reload(ctx context.Context, loaded *config.Loaded) (restart []s
 // DrainLimit is how long live downloads may go on after SIGTERM, by the
 // configuration that stands now.
 func (b *Bridge) DrainLimit() time.Duration { return b.loaded.Load().Config.Drain }
+
+// otherTLS reports whether a listener is to be another one than it was.
+func otherTLS(was, is config.TLS) bool {
+	return was.OwnCA != is.OwnCA || (was.CertFile == "") != (is.CertFile == "")
+}
 
 // needRestart names what a running weighbridge cannot change. named reports
 // whether a URI names the KEK that is in use already, after a rotation.
@@ -170,7 +180,8 @@ func needRestart(was, is *config.Config, named func(kek string) bool) []string {
 		{"listen", was.Listen != is.Listen},
 		{"admin_listen", was.AdminListen != is.AdminListen},
 		// Another certificate from files is taken as it comes.
-		{"tls", was.TLS.OwnCA != is.TLS.OwnCA || (was.TLS.CertFile == "") != (is.TLS.CertFile == "")},
+		{"tls", otherTLS(was.TLS, is.TLS)},
+		{"admin_tls", otherTLS(was.AdminTLS, is.AdminTLS)},
 		{"log", was.Log != is.Log},
 		{"ca", was.CA != is.CA},
 		{"kek", was.KEK != is.KEK && !named(is.KEK)},

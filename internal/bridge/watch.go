@@ -63,19 +63,25 @@ func (b *Bridge) watches() []watch {
 				return err
 			},
 		},
-		{
-			what: "tls.cert_file and tls.key_file",
-			paths: func() []string {
-				t := b.loaded.Load().Config.TLS
-				return given(t.CertFile, t.KeyFile)
-			},
-			take: func(context.Context) error {
-				takeOver, err := b.tls.renewed(&b.loaded.Load().Config)
-				if err == nil {
-					takeOver()
-				}
-				return err
-			},
+		b.certificate(&b.tls),
+		b.certificate(&b.adminTLS),
+	}
+}
+
+// certificate watches the certificate of a listener.
+func (b *Bridge) certificate(l *listenerTLS) watch {
+	return watch{
+		what: l.section + ".cert_file and " + l.section + ".key_file",
+		paths: func() []string {
+			t, _, _ := l.of(&b.loaded.Load().Config)
+			return given(t.CertFile, t.KeyFile)
+		},
+		take: func(context.Context) error {
+			takeOver, err := l.renewed(&b.loaded.Load().Config)
+			if err == nil {
+				takeOver()
+			}
+			return err
 		},
 	}
 }
