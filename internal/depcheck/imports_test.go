@@ -36,13 +36,14 @@ var mayImport = map[string][]string{
 	"proxy/scrub":    {"auth"},
 	"proxy/wire":     {"auth"},
 	"proxy":          {"auth", "proxy/"},
-	"admin":          {"auth", "auth/audit", "auth/chain", "signer", "store"},
+	"admin/session":  {"auth", "store"},
+	"admin":          {"auth", "auth/audit", "auth/chain", "signer", "store", "admin/session"},
 
 	"internal/workerenv": {"auth"},
 	"internal/depcheck":  {},
 	"internal/inject":    {"internal/workerenv"},
 	// Everything below cmd (docs/adr/0002-wiring-in-a-package.md).
-	"internal/bridge": {"auth", "auth/", "config", "signer", "signer/", "store", "store/", "proxy", "proxy/", "admin", "internal/workerenv"},
+	"internal/bridge": {"auth", "auth/", "config", "signer", "signer/", "store", "store/", "proxy", "proxy/", "admin", "admin/session", "internal/workerenv"},
 	"internal/house":  {anything},
 	"internal/house/": {anything},
 	"cmd/weighbridge": {anything},
