@@ -134,6 +134,7 @@ func New(o Options) *API {
 	cfg.DocsPath = "" // an interactive page would load scripts from elsewhere
 	cfg.SchemasPath = "/api/v1/schemas"
 	cfg.CreateHooks = nil // no $schema links in answers
+	cfg.Transformers = append(cfg.Transformers, linkNext)
 	a.doc = humago.New(a.mux, cfg)
 	a.doc.UseMiddleware(a.admit)
 	a.mux.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) {

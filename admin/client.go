@@ -137,6 +137,46 @@ func (c *Client) Open(ctx context.Context, method, path string, in any) (io.Read
 	return resp.Body, nil
 }
 
+// longestPage is the greatest limit that every list takes.
+const longestPage = "1000"
+
+// List walks all pages of the list at path, whatever its query, and returns
+// what stands in the member of its answers.
+func List[T any](ctx context.Context, c *Client, path, member string) ([]T, error) {
+	u, err := url.Parse(path)
+	if err != nil {
+		return nil, err
+	}
+	q := u.Query()
+	q.Set("limit", longestPage)
+	all := []T{}
+	for {
+		u.RawQuery = q.Encode()
+		var answer map[string]json.RawMessage
+		if err := c.Call(ctx, http.MethodGet, u.String(), nil, &answer); err != nil {
+			return nil, err
+		}
+		var rows []T
+		var next string
+		if err := json.Unmarshal(answer[member], &rows); err != nil {
+			return nil, fmt.Errorf("decoding the answer of %s: %w", c.where, err)
+		}
+		all = append(all, rows...)
+		if raw := answer["next_cursor"]; raw != nil {
+			if err := json.Unmarshal(raw, &next); err != nil {
+				return nil, fmt.Errorf("decoding the answer of %s: %w", c.where, err)
+			}
+		}
+		switch next {
+		case "":
+			return all, nil
+		case q.Get("cursor"):
+			return nil, fmt.Errorf("the list of %s does not go on", c.where)
+		}
+		q.Set("cursor", next)
+	}
+}
+
 // Upload sends what body holds and decodes the answer into out.
 func (c *Client) Upload(ctx context.Context, path string, body io.Reader, out any) error {
 	return c.Call(ctx, http.MethodPost, path, body, out)

@@ -82,22 +82,16 @@ func (a *API) credentials() {
 	huma.Register(a.doc, huma.Operation{
 		OperationID: "list-credentials", Method: http.MethodGet, Path: "/api/v1/credentials",
 		Summary: "List the credentials", Tags: tags,
-	}, func(ctx context.Context, _ *struct{}) (*credentialsOutput, error) {
+	}, func(ctx context.Context, in *PageInput) (*credentialsOutput, error) {
 		st, err := a.o.Store.State(ctx)
 		if err != nil {
 			return nil, a.public(err)
 		}
 		out := &credentialsOutput{}
-		out.Body.Credentials = []Credential{}
-		for i := range st.Credentials {
-			if c := &st.Credentials[i]; c.TeamID == team(ctx) {
-				out.Body.Credentials = append(out.Body.Credentials, a.show(c, &st))
-			}
-		}
-		sort.Slice(out.Body.Credentials, func(i, j int) bool {
-			return out.Body.Credentials[i].Name < out.Body.Credentials[j].Name
-		})
-		return out, nil
+		out.Body.Credentials, out.Body.Next, err = shown(ctx, *in, "credentials", st.Credentials,
+			func(c *auth.Credential) (string, []string) { return c.TeamID, byName(c.Name, c.ID) },
+			func(c *auth.Credential) Credential { return a.show(c, &st) })
+		return out, err
 	})
 	huma.Register(a.doc, huma.Operation{
 		OperationID: "get-credential", Method: http.MethodGet, Path: "/api/v1/credentials/{ref}",
@@ -115,6 +109,7 @@ func (a *API) credentials() {
 type credentialsOutput struct {
 	Body struct {
 		Credentials []Credential `json:"credentials"`
+		Next
 	}
 }
 

@@ -71,6 +71,7 @@ type keyOutput struct{ Body Key }
 type keysOutput struct {
 	Body struct {
 		Keys []Key `json:"keys"`
+		Next
 	}
 }
 
@@ -86,10 +87,10 @@ func (a *API) keys() {
 	huma.Register(a.doc, huma.Operation{
 		OperationID: "list-keys", Method: http.MethodGet, Path: "/api/v1/keys",
 		Summary: "List the API keys", Tags: tags,
-	}, func(ctx context.Context, _ *struct{}) (*keysOutput, error) {
-		keys, err := keysOf(ctx, a, false, a.showKey)
+	}, func(ctx context.Context, in *PageInput) (*keysOutput, error) {
 		out := &keysOutput{}
-		out.Body.Keys = keys
+		var err error
+		out.Body.Keys, out.Body.Next, err = keysOf(ctx, a, *in, false, a.showKey)
 		return out, err
 	})
 	huma.Register(a.doc, huma.Operation{

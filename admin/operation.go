@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 	"net/http"
-	"sort"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -44,24 +43,43 @@ func revokes[Out any](a *API, op huma.Operation, do func(ctx context.Context, re
 	})
 }
 
-// keysOf shows the team's API keys, or its S3 access keys, by name.
-func keysOf[T any](ctx context.Context, a *API, s3 bool, show func(*auth.Key, *auth.State) T) ([]T, error) {
+// keysOf shows a page of the team's API keys, or of its S3 access keys.
+func keysOf[T any](ctx context.Context, a *API, in PageInput, s3 bool, show func(*auth.Key, *auth.State) T) ([]T, Next, error) {
 	st, err := a.o.Store.State(ctx)
 	if err != nil {
-		return nil, a.public(err)
+		return nil, Next{}, a.public(err)
 	}
-	var kind []*auth.Key // the state itself is the store's, and stays as it is
-	for i := range st.Keys {
-		if k := &st.Keys[i]; k.TeamID == team(ctx) && (k.S3 != nil) == s3 {
-			kind = append(kind, k)
+	list := "keys"
+	if s3 {
+		list = "s3-keys"
+	}
+	return shown(ctx, in, list, st.Keys, func(k *auth.Key) (string, []string) {
+		if (k.S3 != nil) != s3 {
+			return "", nil
+		}
+		return k.TeamID, byName(k.Name, k.ID)
+	}, func(k *auth.Key) T { return show(k, &st) })
+}
+
+// shown is a page of those of rows that are the team's, shown. The rows are the
+// store's, and stay as they are; only those of the page are shown. of says
+// whose a row is, and where it stands.
+func shown[Row, T any](ctx context.Context, in PageInput, list string, rows []Row, of func(*Row) (teamID string, order []string), show func(*Row) T) ([]T, Next, error) {
+	var mine []*Row
+	for i := range rows {
+		if owner, _ := of(&rows[i]); owner != "" && owner == team(ctx) {
+			mine = append(mine, &rows[i])
 		}
 	}
-	sort.Slice(kind, func(i, j int) bool { return kind[i].Name < kind[j].Name })
-	out := make([]T, len(kind))
-	for i, k := range kind {
-		out[i] = show(k, &st)
+	mine, next, err := page(in, list, mine, func(r *Row) []string { _, order := of(r); return order })
+	if err != nil {
+		return nil, next, err
 	}
-	return out, nil
+	out := make([]T, len(mine))
+	for i, r := range mine {
+		out[i] = show(r)
+	}
+	return out, next, nil
 }
 
 // showOf finds one key and shows it beside what it is linked to.

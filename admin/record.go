@@ -1,11 +1,12 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
 	"net/http"
-	"sort"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,40 +19,15 @@ import (
 const maxEvents = 10_000
 
 type recordInput struct {
-	Since      time.Time `query:"since" doc:"Only events at or after this time."`
-	Key        string    `query:"key" doc:"Only events of this API key, by id or name."`
-	Credential string    `query:"credential" doc:"Only events of this credential, by id or name."`
-	Limit      int       `query:"limit" minimum:"1" maximum:"10000" default:"1000" doc:"At most so many, the newest."`
-
-	// keyID and credentialID are of what is called so now, so that events from
-	// before it was renamed are found too.
-	keyID, credentialID string
-}
-
-// resolve finds what Key and Credential name now, where they name something:
-// the record also knows what was deleted since.
-func (a *API) resolve(ctx context.Context, in *recordInput) {
-	if k, err := a.o.Store.Key(ctx, team(ctx), in.Key); err == nil {
-		in.keyID = k.ID
-	}
-	if c, err := a.o.Store.Credential(ctx, team(ctx), in.Credential); err == nil {
-		in.credentialID = c.ID
-	}
-}
-
-func (in *recordInput) wants(e *auth.Event) bool {
-	return names(in.Key, in.keyID, e.KeyID, e.KeyName) && names(in.Credential, in.credentialID, e.CredentialID, e.CredentialName)
-}
-
-// names reports whether ref, or the id that it stands for now, names the thing
-// of an event; every thing, where nothing was asked for.
-func names(ref, now, id, name string) bool {
-	return ref == "" || ref == id || ref == name || now != "" && now == id
+	RecordFilter
+	Limit  int    `query:"limit" minimum:"1" maximum:"10000" default:"1000" doc:"At most so many on a page, the newest."`
+	Cursor string `query:"cursor" maxLength:"4096" doc:"Where to go on, towards the past: next_cursor of the page before."`
 }
 
 type recordOutput struct {
 	Body struct {
-		Events []auth.Event `json:"events" doc:"Oldest first."`
+		Events []auth.Event `json:"events" doc:"Oldest first; the first page has the newest, the next one what was before."`
+		Next
 	}
 }
 
@@ -61,18 +37,18 @@ func (a *API) record() {
 		OperationID: "list-events", Method: http.MethodGet, Path: "/api/v1/audit",
 		Summary: "The record of administrative acts and of use", Tags: tags,
 	}, func(ctx context.Context, in *recordInput) (*recordOutput, error) {
-		events, err := a.events(ctx, in)
+		events, next, err := a.events(ctx, in)
 		if err != nil {
 			return nil, a.public(err)
 		}
 		out := &recordOutput{}
-		out.Body.Events = events
+		out.Body.Events, out.Body.Next = events, next
 		return out, nil
 	})
 	huma.Register(a.doc, huma.Operation{
 		OperationID: "follow-events", Method: http.MethodGet, Path: "/api/v1/audit/follow",
 		Summary: "The record as it grows: one JSON event a line", Tags: tags,
-	}, func(_ context.Context, in *recordInput) (*huma.StreamResponse, error) {
+	}, func(_ context.Context, in *RecordFilter) (*huma.StreamResponse, error) {
 		if in.Since.IsZero() {
 			in.Since = a.o.Now()
 		}
@@ -83,42 +59,70 @@ func (a *API) record() {
 	})
 }
 
-// events merges the record of acts with the record of use, oldest first.
-func (a *API) events(ctx context.Context, in *recordInput) ([]auth.Event, error) {
-	a.resolve(ctx, in)
+// recordList is the list that cursors of the record are of.
+const recordList = "events"
+
+// events merges the record of acts with the record of use and gives the newest
+// page of it, or the one before where a cursor stands, oldest first.
+func (a *API) events(ctx context.Context, in *recordInput) ([]auth.Event, Next, error) {
+	a.resolve(ctx, &in.RecordFilter)
+	var before []string
+	if in.Cursor != "" {
+		var err error
+		if before, err = readCursor(in.Cursor, recordList); err != nil {
+			return nil, Next{}, err
+		}
+	}
 	out := []auth.Event{}
 	caller := callerOf(ctx)
+	more := false
+	cut := func(n int) {
+		sortEvents(out)
+		if len(out) > n {
+			out, more = append(out[:0:0], out[len(out)-n:]...), true
+		}
+	}
+	limit := cmp.Or(in.Limit, maxEvents)
 	keep := func(e auth.Event) bool {
-		if caller.sees(&e) && in.wants(&e) {
+		if caller.sees(&e) && in.wants(&e) && (before == nil || slices.Compare(placeOf(&e), before) < 0) {
 			out = append(out, e)
 			if len(out) > 4*maxEvents { // a long past: forget the oldest
-				sortEvents(out)
-				out = append(out[:0:0], out[len(out)-maxEvents:]...)
+				cut(maxEvents)
 			}
 		}
 		return ctx.Err() == nil
 	}
 	if err := a.o.Store.Events(ctx, caller.events(), in.Since, keep); err != nil {
-		return nil, err
+		return nil, Next{}, err
 	}
 	if err := a.o.Record.Events(ctx, in.Since, keep); err != nil {
-		return nil, err
+		return nil, Next{}, err
 	}
-	sortEvents(out)
-	if in.Limit > 0 && len(out) > in.Limit {
-		out = out[len(out)-in.Limit:]
+	if cut(limit); !more {
+		return out, Next{}, nil
 	}
-	return out, nil
+	return out, Next{cursorOf(recordList, placeOf(&out[0]))}, nil
+}
+
+// placeOf is the place of an event in the record: its time and, where several
+// have the same, its place in its chain.
+func placeOf(e *auth.Event) []string {
+	return []string{e.Time.UTC().Format("2006-01-02T15:04:05.000000000"), e.Writer, sortable(int64(e.Seq&(1<<63-1)), false), e.ID}
 }
 
 func sortEvents(e []auth.Event) {
-	sort.SliceStable(e, func(i, j int) bool { return e[i].Time.Before(e[j].Time) })
+	slices.SortStableFunc(e, func(a, b auth.Event) int {
+		if c := a.Time.Compare(b.Time); c != 0 {
+			return c
+		}
+		return slices.Compare(placeOf(&a), placeOf(&b))
+	})
 }
 
 // follow writes events as they come: those of use from the sink, which tells
 // of them as they are written, and administrative acts, which are few, by
 // asking the store again every half second.
-func (a *API) follow(ctx context.Context, w io.Writer, in *recordInput) {
+func (a *API) follow(ctx context.Context, w io.Writer, in *RecordFilter) {
 	a.resolve(ctx, in)
 	ctx, stop := context.WithCancel(ctx)
 	events := make(chan auth.Event)

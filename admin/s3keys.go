@@ -57,6 +57,7 @@ type s3KeyOutput struct{ Body S3Key }
 type s3KeysOutput struct {
 	Body struct {
 		Keys []S3Key `json:"s3_keys"`
+		Next
 	}
 }
 
@@ -74,10 +75,10 @@ func (a *API) s3Keys() {
 	huma.Register(a.doc, huma.Operation{
 		OperationID: "list-s3-keys", Method: http.MethodGet, Path: s3KeysPath,
 		Summary: "List the S3 access keys", Tags: tags,
-	}, func(ctx context.Context, _ *struct{}) (*s3KeysOutput, error) {
-		keys, err := keysOf(ctx, a, true, a.showS3Key)
+	}, func(ctx context.Context, in *PageInput) (*s3KeysOutput, error) {
 		out := &s3KeysOutput{}
-		out.Body.Keys = keys
+		var err error
+		out.Body.Keys, out.Body.Next, err = keysOf(ctx, a, *in, true, a.showS3Key)
 		return out, err
 	})
 	huma.Register(a.doc, huma.Operation{

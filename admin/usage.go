@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -30,11 +29,13 @@ type Usage struct {
 type usageInput struct {
 	By    string    `query:"by" enum:"credential,key,host,day" doc:"What to sum up by; nothing gives every row there is."`
 	Since time.Time `query:"since" doc:"From the day (UTC) of this time on."`
+	PageInput
 }
 
 type usageOutput struct {
 	Body struct {
-		Usage []Usage `json:"usage" doc:"The most bytes first; by day, in order."`
+		Usage []Usage `json:"usage" doc:"The most bytes first; by day, in order. It is counted while it is read: what has moved up since the page before stands in the next reading."`
+		Next
 	}
 }
 
@@ -54,8 +55,8 @@ func (a *API) usage() {
 		}
 		caller := callerOf(ctx)
 		rows = slices.DeleteFunc(rows, func(r audit.UsageRow) bool { return !caller.sees(&auth.Event{TeamID: r.TeamID}) })
-		out.Body.Usage = sumUp(rows, in.By)
-		return out, nil
+		out.Body.Usage, out.Body.Next, err = page(in.PageInput, "usage/"+in.By, sumUp(rows, in.By), placeOfUsage)
+		return out, err
 	})
 }
 
@@ -98,12 +99,10 @@ func sumUp(rows []audit.UsageRow, by string) []Usage {
 	for _, s := range sums {
 		out = append(out, *s)
 	}
-	slices.SortFunc(out, func(a, b Usage) int {
-		if a.Day != b.Day {
-			return cmp.Compare(a.Day, b.Day)
-		}
-		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(b.Requests, a.Requests), cmp.Compare(a.CredentialID, b.CredentialID),
-			cmp.Compare(a.KeyID, b.KeyID), cmp.Compare(a.Host, b.Host))
-	})
 	return out
+}
+
+// placeOfUsage is the place of a sum: by day, the most bytes first.
+func placeOfUsage(u Usage) []string {
+	return []string{u.Day, sortable(u.Bytes, true), sortable(u.Requests, true), u.CredentialID, u.KeyID, u.Host}
 }

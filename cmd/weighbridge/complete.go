@@ -2,73 +2,51 @@ package main
 
 import (
 	"context"
-	"net/http"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/weighbridge/weighbridge/admin"
-	"github.com/weighbridge/weighbridge/auth"
 )
 
 // completionPatience bounds how long a shell waits for names.
 const completionPatience = 2 * time.Second
 
-func (a *app) complete(c *cobra.Command, path, prefix string, out any, names func() []string) ([]string, cobra.ShellCompDirective) {
+func (a *app) complete(c *cobra.Command, path, member, prefix string) ([]string, cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(c.Context(), completionPatience)
 	defer cancel()
-	if err := a.client().Call(ctx, http.MethodGet, path, nil, out); err != nil {
+	all, err := admin.List[struct{ Name string }](ctx, a.client(), path, member)
+	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	var found []string
-	for _, n := range names() {
-		if strings.HasPrefix(n, prefix) {
-			found = append(found, n)
+	for _, one := range all {
+		if strings.HasPrefix(one.Name, prefix) {
+			found = append(found, one.Name)
 		}
 	}
 	return found, cobra.ShellCompDirectiveNoFileComp
 }
 
 func (a *app) completeCredentials(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var out struct{ Credentials []admin.Credential }
-	return a.complete(c, credentialsPath, prefix, &out, func() (names []string) {
-		for _, c := range out.Credentials {
-			names = append(names, c.Name)
-		}
-		return names
-	})
+	return a.completeFirst(c, args, credentialsPath, "credentials", prefix)
 }
 
 func (a *app) completeKeys(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var out struct{ Keys []admin.Key }
-	return a.complete(c, keysPath, prefix, &out, func() (names []string) {
-		for _, k := range out.Keys {
-			names = append(names, k.Name)
-		}
-		return names
-	})
+	return a.completeFirst(c, args, keysPath, "keys", prefix)
 }
 
 func (a *app) completeS3Keys(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	return a.completeFirst(c, args, s3KeysPath, "s3_keys", prefix)
+}
+
+// completeFirst completes the first argument, and no other.
+func (a *app) completeFirst(c *cobra.Command, args []string, path, member, prefix string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	var out struct {
-		Keys []admin.S3Key `json:"s3_keys"`
-	}
-	return a.complete(c, s3KeysPath, prefix, &out, func() (names []string) {
-		for _, k := range out.Keys {
-			names = append(names, k.Name)
-		}
-		return names
-	})
+	return a.complete(c, path, member, prefix)
 }
 
 // completeKeyFlag and completeCredentialFlag complete the value of a flag,
@@ -82,13 +60,7 @@ func (a *app) completeCredentialFlag(c *cobra.Command, _ []string, prefix string
 }
 
 func (a *app) completeProviders(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
-	var out struct{ Providers []auth.Schema }
-	return a.complete(c, "/api/v1/providers", prefix, &out, func() (names []string) {
-		for _, p := range out.Providers {
-			names = append(names, p.Name)
-		}
-		return names
-	})
+	return a.complete(c, "/api/v1/providers", "providers", prefix)
 }
 
 // must panics on a mistake in the wiring of flags, which any run would show.

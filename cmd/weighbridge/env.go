@@ -90,13 +90,13 @@ func (a *app) envCommand() *cobra.Command {
 // "" where it would not, and where that cannot be told. Of a key that is not
 // known only its preview tells.
 func (a *app) keyProblem(c *cobra.Command, key string) string {
-	var out struct{ Keys []admin.Key }
-	if err := a.client().Call(c.Context(), http.MethodGet, "/api/v1/keys", nil, &out); err != nil {
+	keys, err := admin.List[admin.Key](c.Context(), a.client(), keysPath, "keys")
+	if err != nil {
 		return ""
 	}
 	body := strings.TrimPrefix(strings.TrimPrefix(key, auth.KeyPrefix), auth.KeyAliasPrefix)
-	for i := range out.Keys {
-		k := &out.Keys[i]
+	for i := range keys {
+		k := &keys[i]
 		if k.Preview != auth.NewSecret(auth.KeyPrefix+body).Preview() && k.Preview != auth.NewSecret(auth.KeyAliasPrefix+body).Preview() {
 			continue
 		}

@@ -47,8 +47,11 @@ func (r resource[T]) list(none string, header []string, row func(*T) []string) *
 	return &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List the " + r.noun + "s", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return answered(c.Context(), r.a, http.MethodGet, r.path, nil, func(w io.Writer, out *map[string][]T) {
-				all := (*out)[r.member]
+			all, err := admin.List[T](c.Context(), r.a.client(), r.path, r.member)
+			if err != nil {
+				return err
+			}
+			return r.a.print(map[string][]T{r.member: all}, func(w io.Writer) {
 				if len(all) == 0 && none != "" {
 					_, _ = fmt.Fprintln(w, none)
 					return

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -37,16 +36,14 @@ func (a *app) usageCommand() *cobra.Command {
 				return usage("--since %q: give a span such as 24h or 7d", since)
 			}
 			q := url.Values{"by": {by}, "since": {a.now().Add(-d).UTC().Format(time.RFC3339Nano)}}
-			var out struct {
-				Usage []admin.Usage `json:"usage"`
-			}
-			if err := a.client().Call(c.Context(), http.MethodGet, "/api/v1/usage?"+q.Encode(), nil, &out); err != nil {
+			sums, err := admin.List[admin.Usage](c.Context(), a.client(), "/api/v1/usage?"+q.Encode(), "usage")
+			if err != nil {
 				return err
 			}
-			return a.print(out, func(w io.Writer) {
-				rows := make([][]string, len(out.Usage))
-				for i := range out.Usage {
-					u := &out.Usage[i]
+			return a.print(map[string]any{"usage": sums}, func(w io.Writer) {
+				rows := make([][]string, len(sums))
+				for i := range sums {
+					u := &sums[i]
 					rows[i] = []string{of(u), fmt.Sprint(u.Requests), size(u.Bytes), fmt.Sprint(u.Errors), fmt.Sprint(u.Denied)}
 				}
 				table(w, []string{strings.ToUpper(by), "REQUESTS", "BYTES", "ERRORS", "DENIED"}, rows)

@@ -202,7 +202,7 @@ func (h *House) lookAround() {
 	// The test's own context has ended by now.
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	for _, path := range []string{"/api/v1/system", "/api/v1/credentials", "/api/v1/keys", "/api/v1/audit?limit=10000",
+	for _, path := range []string{"/api/v1/system", "/api/v1/credentials?limit=1000", "/api/v1/keys?limit=1000", "/api/v1/audit?limit=10000",
 		"/api/v1/transfers", "/api/v1/ca", "/api/v1/usage", "/api/v1/audit/verify", "/api/v1/audit/export", "/metrics", "/readyz"} {
 		var body []byte
 		if err := h.api.Call(ctx, http.MethodGet, path, nil, &body); err != nil {
