@@ -131,7 +131,7 @@ func New(o Options) *API {
 	}
 	cfg := huma.DefaultConfig("weighbridge", o.System().Version)
 	cfg.OpenAPIPath = "/openapi"
-	cfg.DocsPath = "" // an interactive page would load scripts from elsewhere
+	cfg.DocsPath = "" // its page would load scripts from elsewhere: see docspage.go
 	cfg.SchemasPath = "/api/v1/schemas"
 	cfg.CreateHooks = nil // no $schema links in answers
 	cfg.Transformers = append(cfg.Transformers, linkNext)
@@ -151,8 +151,11 @@ func New(o Options) *API {
 	a.chains()
 	a.usage()
 	a.system()
+	a.liveTransfers()
 	a.kek()
 	a.backup()
+	a.docsPage()
+	a.describe()
 	return a
 }
 

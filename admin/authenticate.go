@@ -30,20 +30,28 @@ type localKey struct{}
 // admit stands before every operation: who calls, about which team, and may
 // they. What it refuses is on record.
 func (a *API) admit(hc huma.Context, next func(huma.Context)) {
-	op := hc.Operation()
-	caller, err := a.caller(hc, authorizations[op.OperationID])
-	if err == nil {
-		u := hc.URL()
-		// As it was sent: another spelling of a route is not the route.
-		if p := authorize(authorizations[op.OperationID], hc.Method(), u.EscapedPath(), caller); p != nil {
-			err = p
-		}
-	}
+	caller, err := a.admitted(hc)
 	if err != nil {
 		a.deny(hc, caller, err)
 		return
 	}
-	next(huma.WithValue(hc, callerKey{}, caller))
+	again := func() bool { _, err := a.admitted(hc); return err == nil }
+	next(huma.WithValue(huma.WithValue(hc, callerKey{}, caller), againKey{}, again))
+}
+
+// admitted returns who calls, and why that caller may not.
+func (a *API) admitted(hc huma.Context) (*Caller, error) {
+	n := authorizations[hc.Operation().OperationID]
+	caller, err := a.caller(hc, n)
+	if err != nil {
+		return caller, err
+	}
+	u := hc.URL()
+	// As it was sent: another spelling of a route is not the route.
+	if p := authorize(n, hc.Method(), u.EscapedPath(), caller); p != nil {
+		return caller, p
+	}
+	return caller, nil
 }
 
 // caller finds out who calls and about which team. It returns what is known of

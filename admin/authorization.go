@@ -62,13 +62,15 @@ var authorizations = map[string]need{
 	"unlink":  needMember,
 	"explain": needViewer,
 
-	"list-events":    needViewer,
-	"follow-events":  needViewer,
-	"verify-events":  needOperator, // the chains of all teams
-	"verify-export":  needViewer,
-	"export-events":  needOperator, // of all teams
-	"list-usage":     needViewer,
-	"list-transfers": needViewer,
+	"list-events":   needViewer,
+	"follow-events": needViewer,
+	"verify-events": needOperator, // the chains of all teams
+	"verify-export": needViewer,
+	"export-events": needOperator, // of all teams
+	"list-usage":    needViewer,
+
+	"list-transfers":   needViewer,
+	"follow-transfers": needViewer,
 
 	"get-caller":     needCaller,
 	"get-system":     needCaller,

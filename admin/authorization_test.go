@@ -3,6 +3,7 @@ package admin_test
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -165,7 +166,7 @@ var (
 	inPerson      = []string{}
 	viewers       = []string{
 		"list-credentials", "get-credential", "list-keys", "get-key", "list-s3-keys", "get-s3-key", "explain",
-		"list-events", "follow-events", "verify-export", "list-usage", "list-transfers",
+		"list-events", "follow-events", "verify-export", "list-usage", "list-transfers", "follow-transfers",
 	}
 	members = []string{
 		"create-credential", "update-credential", "delete-credential", "validate-credential", "rotate-credential", "revoke-credential",
@@ -324,4 +325,34 @@ func TestAnotherTeamsThingsAreNotThere(t *testing.T) {
 		}
 	}
 	p.clean()
+}
+
+// A stream ends when its caller may not see it any more.
+func TestStreamsEndWithTheRightToSeeThem(t *testing.T) {
+	p := newPeople(t)
+	p.o.Transfers = func() []admin.Transfer {
+		return []admin.Transfer{{TeamID: p.teams["red"].ID, ID: "red-one", Started: time.Now()}, {TeamID: p.teams["blue"].ID, ID: "blue-one", Started: time.Now()}}
+	}
+	srv := httptest.NewServer(admin.New(p.o).Remote())
+	defer srv.Close()
+	for _, path := range []string{"/api/v1/transfers/events", "/api/v1/audit/follow"} {
+		token := p.token("viewer", "red", func(tok *auth.AccessToken) { tok.Name = path[8:13] })
+		r, err := http.NewRequestWithContext(t.Context(), "GET", srv.URL+path, nil)
+		must(t, err)
+		r.Header.Set("Authorization", "Bearer "+token)
+		resp, err := srv.Client().Do(r)
+		must(t, err)
+		if resp.StatusCode != 200 {
+			t.Fatalf("%s: %s", path, resp.Status)
+		}
+		tok, err := p.st.Token(t.Context(), p.teams["red"].ID, path[8:13])
+		must(t, err)
+		must(t, p.st.DeleteToken(t.Context(), p.teams["red"].ID, tok.ID, auth.Event{Action: auth.ActionTokenDelete}))
+		all, err := io.ReadAll(resp.Body) // it ends, or the test does not
+		must(t, err)
+		if text := string(all); path == "/api/v1/transfers/events" && (!strings.Contains(text, "red-one") || strings.Contains(text, "blue-one")) {
+			t.Errorf("%s: %s", path, all)
+		}
+		_ = resp.Body.Close()
+	}
 }

@@ -56,6 +56,16 @@ func (c *Caller) Actor() string {
 
 type callerKey struct{}
 
+// againKey holds a func() bool: whether the request would be let through now.
+type againKey struct{}
+
+// stillMay reports whether the request that ctx belongs to would be let
+// through now as well: a stream asks, because it outlives what admitted it.
+func stillMay(ctx context.Context) bool {
+	again, _ := ctx.Value(againKey{}).(func() bool)
+	return again != nil && again()
+}
+
 // callerOf is who makes the request that ctx belongs to.
 func callerOf(ctx context.Context) *Caller {
 	c, _ := ctx.Value(callerKey{}).(*Caller)

@@ -15,6 +15,9 @@ import (
 	"github.com/weighbridge/weighbridge/auth"
 )
 
+// followAgain is how often a stream asks whether its caller may still see it.
+const followAgain = time.Second
+
 // maxEvents bounds one answer; the newest are kept.
 const maxEvents = 10_000
 
@@ -149,6 +152,8 @@ func (a *API) follow(ctx context.Context, w io.Writer, in *RecordFilter) {
 	})
 	defer sources.Wait()
 	defer stop()
+	again := time.NewTicker(followAgain)
+	defer again.Stop()
 	enc := json.NewEncoder(w)
 	flusher, _ := w.(http.Flusher)
 	if flusher != nil {
@@ -162,6 +167,10 @@ func (a *API) follow(ctx context.Context, w io.Writer, in *RecordFilter) {
 			}
 			if flusher != nil {
 				flusher.Flush()
+			}
+		case <-again.C:
+			if !stillMay(ctx) {
+				return
 			}
 		case <-ctx.Done():
 			return

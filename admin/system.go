@@ -8,7 +8,6 @@ import (
 	"encoding/pem"
 	"net/http"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -60,14 +59,6 @@ func (a *API) system() {
 		return out, nil
 	})
 	huma.Register(a.doc, huma.Operation{
-		OperationID: "list-transfers", Method: http.MethodGet, Path: "/api/v1/transfers",
-		Summary: "Downloads in progress", Tags: []string{"system"},
-	}, func(ctx context.Context, _ *struct{}) (*transfersOutput, error) {
-		out := &transfersOutput{}
-		out.Body.Transfers = a.transfers(ctx)
-		return out, nil
-	})
-	huma.Register(a.doc, huma.Operation{
 		OperationID: "list-roots", Method: http.MethodGet, Path: "/api/v1/ca",
 		Summary: "The interception roots", Tags: []string{"ca"},
 	}, func(context.Context, *struct{}) (*rootsOutput, error) { return a.roots(), nil })
@@ -104,17 +95,6 @@ type providersOutput struct {
 	Body struct {
 		Providers []auth.Schema `json:"providers"`
 	}
-}
-
-type transfersOutput struct {
-	Body struct {
-		Transfers []Transfer `json:"transfers"`
-	}
-}
-
-// transfers are those of the caller's team, never nil.
-func (a *API) transfers(ctx context.Context) []Transfer {
-	return slices.DeleteFunc(append([]Transfer{}, a.o.Transfers()...), func(t Transfer) bool { return t.TeamID != team(ctx) })
 }
 
 func (a *API) roots() *rootsOutput {

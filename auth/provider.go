@@ -10,8 +10,10 @@ type Schema struct {
 	// Title is for people, such as "Hugging Face".
 	Title string `json:"title"`
 	// Help says in a sentence or two what it is for and how to get the secret.
-	Help   string  `json:"help"`
-	Fields []Field `json:"fields"`
+	Help string `json:"help"`
+	// Links lead to where the secret is made, and to what says how.
+	Links  []HelpLink `json:"links,omitempty"`
+	Fields []Field    `json:"fields"`
 	// DefaultPatterns apply where the operator gives none. Where there are no
 	// defaults, patterns are required.
 	DefaultPatterns []string `json:"default_patterns,omitempty"`
@@ -20,6 +22,12 @@ type Schema struct {
 	// Hosts are the provider's own hosts, by which a route or an unmatched
 	// request is recognised as this provider's; empty for generic providers.
 	Hosts []string `json:"hosts,omitempty"`
+}
+
+// HelpLink is a page that helps with getting a secret.
+type HelpLink struct {
+	Title string `json:"title"`
+	URL   string `json:"url"`
 }
 
 // Field is one field of a provider, named as in the seed documents.

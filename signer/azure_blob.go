@@ -38,6 +38,9 @@ func (azureBlob) Schema() auth.Schema {
 			"permission Read, and an end), or an account's name and key, of which short signatures for single blobs are made, " +
 			"or a Microsoft Entra application with the role Storage Blob Data Reader. Name your account in a pattern (ACCOUNT.blob.core.windows.net/*): " +
 			"by the default one a SAS token goes to every account. Sovereign clouds and private links need a pattern of their own.",
+		Links: []auth.HelpLink{
+			{Title: "About shared access signatures", URL: "https://learn.microsoft.com/en-us/azure/storage/common/storage-sas-overview"},
+		},
 		Fields: []auth.Field{
 			{Name: "sasToken", Title: "SAS token", Help: "What follows the question mark; with or without it.", Secret: true},
 			{Name: "accountName", Title: "Account name", Help: "With an account key: the name alone, such as acmemodels."},

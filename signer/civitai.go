@@ -22,6 +22,9 @@ func (civitai) Schema() auth.Schema {
 		Name:  "civitai",
 		Title: "Civitai",
 		Help:  "Models on Civitai. Make an API key at civitai.com/user/account, section API Keys.",
+		Links: []auth.HelpLink{
+			{Title: "Make an API key", URL: "https://civitai.com/user/account"},
+		},
 		Fields: []auth.Field{
 			{Name: "token", Title: "API key", Required: true, Secret: true, Preview: true},
 		},

@@ -21,6 +21,9 @@ func (comfyCloud) Schema() auth.Schema {
 		Name:  "comfy_cloud",
 		Title: "Comfy Cloud",
 		Help:  "Comfy Cloud and the partner nodes of ComfyUI. Make an API key at platform.comfy.org. Running prompts needs keys of scope write.",
+		Links: []auth.HelpLink{
+			{Title: "Make an API key", URL: "https://platform.comfy.org"},
+		},
 		Fields: []auth.Field{
 			{Name: "api_key", Title: "API key", Required: true, Secret: true, Preview: true},
 		},

@@ -43,6 +43,10 @@ func (gcs) Schema() auth.Schema {
 		Title: "Google Cloud Storage",
 		Help: "Private buckets, by a service account with the role Storage Object Viewer. In the console, under IAM, Service accounts, Keys: add a key of type JSON. " +
 			"A pattern for a bucket (storage.googleapis.com/BUCKET/*) holds for the JSON API as well. HMAC keys go with the provider s3.",
+		Links: []auth.HelpLink{
+			{Title: "Service accounts", URL: "https://console.cloud.google.com/iam-admin/serviceaccounts"},
+			{Title: "About their keys", URL: "https://cloud.google.com/iam/docs/keys-create-delete"},
+		},
 		Fields: []auth.Field{
 			{Name: "serviceAccountJson", Title: "Service account key", Help: "The whole JSON file.", Required: true, Secret: true},
 		},

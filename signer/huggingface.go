@@ -31,6 +31,11 @@ func (huggingFace) Schema() auth.Schema {
 		Name:  "huggingface",
 		Title: "Hugging Face",
 		Help:  "Gated and private models, datasets and Spaces. Make a token of role read at huggingface.co/settings/tokens, and accept the licence of each gated model on its page.",
+		Links: []auth.HelpLink{
+			{Title: "Make an access token", URL: "https://huggingface.co/settings/tokens"},
+			{Title: "About access tokens", URL: "https://huggingface.co/docs/hub/security-tokens"},
+			{Title: "Gated models", URL: "https://huggingface.co/docs/hub/models-gated"},
+		},
 		Fields: []auth.Field{
 			{Name: "token", Title: "Access token", Help: "Begins with hf_. A fine-grained token needs read access to the contents of gated repositories.", Required: true, Secret: true, Preview: true},
 			{Name: xetField, Title: "Xet", Help: "pass lets clients use xet, which fetches a file in many pieces at once. hide keeps it from them, so that they fetch each file by one signed URL.", Options: []string{string(auth.XetPass), string(auth.XetHide)}, Policy: true},

@@ -35,6 +35,11 @@ func (ociRegistry) Schema() auth.Schema {
 		Help: "Registries that serve model files (ghcr.io, Docker Hub, quay.io, NVIDIA NGC, Harbor, your own). Give a user name and a password or access token, " +
 			"or an identity token alone. Tokens are asked for by weighbridge, to pull only. Give patterns such as ghcr.io/v2/ORG/*. " +
 			"For nvcr.io the user name is $oauthtoken.",
+		Links: []auth.HelpLink{
+			{Title: "GitHub: tokens for packages", URL: "https://docs.github.com/en/packages/working-with-a-github-packages-registry/working-with-the-container-registry"},
+			{Title: "Docker Hub: access tokens", URL: "https://docs.docker.com/security/access-tokens/"},
+			{Title: "NVIDIA NGC: API keys", URL: "https://docs.nvidia.com/ngc/latest/ngc-user-guide.html"},
+		},
 		Fields: []auth.Field{
 			{Name: "username", Title: "User name", Help: "Without a colon."},
 			{Name: "password", Title: "Password", Help: "Or an access token that may pull.", Secret: true},

@@ -47,6 +47,10 @@ func (s3) Schema() auth.Schema {
 		Title: "Amazon S3",
 		Help: "Private buckets of Amazon S3 and of storage that speaks its protocol (R2, Backblaze, Wasabi, Spaces, Cloud Storage, MinIO, …). " +
 			"Make a user of its own with s3:GetObject on the buckets and nothing else. A pattern names a bucket, as s3://BUCKET/PREFIX/* or as its URL in any style.",
+		Links: []auth.HelpLink{
+			{Title: "Make access keys", URL: "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys.html"},
+			{Title: "The least policy for reading a bucket", URL: "https://docs.aws.amazon.com/AmazonS3/latest/userguide/example-policies-s3.html"},
+		},
 		Fields: []auth.Field{
 			{Name: s3AccessKeyID, Title: "Access key ID", Help: "Such as AKIA….", Secret: true, Preview: true, Example: "AKIAIOSFODNN7EXAMPLE"},
 			{Name: s3SecretAccessKey, Title: "Secret access key", Secret: true},

@@ -34,6 +34,13 @@ looked at before what is asked for, so the error's code tells a wrong secret fro
 	for _, p := range signer.Providers() {
 		s := p.Schema()
 		fmt.Fprintf(&b, "## %s\n\n%s\n\n%s\n\n", s.Name, "**"+s.Title+".** "+s.Help, defaults(s.DefaultPatterns))
+		if len(s.Links) > 0 {
+			var links []string
+			for _, l := range s.Links {
+				links = append(links, fmt.Sprintf("[%s](%s)", l.Title, l.URL))
+			}
+			b.WriteString(strings.Join(links, " · ") + "\n\n")
+		}
 		b.WriteString("| field | | what |\n| --- | --- | --- |\n")
 		for _, f := range s.Fields {
 			var kind []string
