@@ -62,6 +62,9 @@ const (
 	ActionAuditMissing = "audit.missing"
 	// ActionAPIDenied is a request to the admin API that was refused.
 	ActionAPIDenied = "api.denied"
+	// ActionFollowerLost tells that a follower of the record did not get all of
+	// it: Count events, or those of files that retention removed.
+	ActionFollowerLost = "audit.follower_lost"
 	// ActionAuditHead says where the chains of a writer stand, signed.
 	ActionAuditHead = "audit.head"
 )

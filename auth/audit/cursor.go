@@ -56,6 +56,15 @@ func (f *File) End() Cursor {
 	return Cursor{p.name, p.to}
 }
 
+// had reports whether whoever is at a place in a file that was removed had all
+// of that file, and of those before the next. What a process before this one
+// removed is not known, and so was not had.
+func (f *File) had(at Cursor) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.removed.File == at.File && f.removed.Offset <= at.Offset
+}
+
 // within is at, or the end where the record ends before: one that was restored
 // may.
 func (f *File) within(at Cursor) Cursor {

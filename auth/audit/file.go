@@ -111,8 +111,9 @@ type File struct {
 	live      map[string]admission // by request
 	quotas    map[string]*quota
 	summaries map[summaryKey]*summary
-	refused   int64 // used events refused since the trip
-	lost      int64 // reports for which there was no room
+	refused   int64  // used events refused since the trip
+	removed   Cursor // the end of the newest file that retention removed since the start
+	lost      int64  // reports for which there was no room
 	trippedAt time.Time
 	closed    bool
 	segments  []segment

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/weighbridge/weighbridge/auth"
 )
 
 const (
@@ -66,6 +68,7 @@ type Follower struct {
 	stop    context.CancelFunc
 	done    chan struct{}
 	dropped atomic.Int64
+	gaps    atomic.Int64
 	sent    atomic.Int64
 
 	at place // the goroutine's own
@@ -77,8 +80,10 @@ type Follower struct {
 type place struct {
 	Use  Cursor `json:"use"`
 	Acts uint64 `json:"acts"`
-	// Dropped counts all that was dropped ever.
+	// Dropped counts all events that were dropped ever, and Gaps how often
+	// retention was ahead.
 	Dropped int64 `json:"dropped"`
+	Gaps    int64 `json:"gaps,omitempty"`
 }
 
 // NewFollower begins to follow: from where the follower of that name ended, or
@@ -107,6 +112,7 @@ func NewFollower(o FollowerOptions) (*Follower, error) {
 	}
 	f.at.Use = o.Record.within(f.at.Use)
 	f.dropped.Store(f.at.Dropped)
+	f.gaps.Store(f.at.Gaps)
 	ctx, stop := context.WithCancel(context.Background())
 	f.stop = stop
 	go func() {
@@ -121,6 +127,11 @@ func (f *Follower) Name() string { return f.o.Name }
 
 // Dropped is how many events were dropped for it, since it was first made.
 func (f *Follower) Dropped() int64 { return f.dropped.Load() }
+
+// Gaps is how often retention removed files of the record before the follower
+// had all of them, since it was first made. How many events that were tells the
+// follower itself: their numbers are missing in what it got.
+func (f *Follower) Gaps() int64 { return f.gaps.Load() }
 
 // Sent is how many events it was sent since the start.
 func (f *Follower) Sent() int64 { return f.sent.Load() }
@@ -250,8 +261,16 @@ func (f *Follower) shed(ctx context.Context) error {
 		return err
 	}
 	if len(names) > 0 && f.at.Use.File != "" && names[0] > f.at.Use.File {
-		f.o.Report(fmt.Errorf("the follower %s fell behind: retention removed files of the record before all of them was sent", f.o.Name))
+		lost := !f.o.Record.had(f.at.Use)
 		f.at.Use = Cursor{File: names[0]}
+		if lost {
+			f.at.Gaps++
+			f.gaps.Store(f.at.Gaps)
+			f.tell(0, "retention removed files of the record before all of them was sent")
+			if err := f.save(); err != nil {
+				return err
+			}
+		}
 	}
 	lag, err := f.o.Record.behind(f.at.Use)
 	if err != nil || lag <= f.o.MaxLag {
@@ -273,8 +292,16 @@ func (f *Follower) shed(ctx context.Context) error {
 	next.Dropped += n
 	f.at = next
 	f.dropped.Store(next.Dropped)
-	f.o.Report(fmt.Errorf("the follower %s fell behind: %d events were dropped for it; they are on record", f.o.Name, n))
+	f.tell(n, fmt.Sprintf("%d events were dropped for it; they are on record", n))
 	return f.save()
+}
+
+// tell says, and puts on record, what the follower does not get.
+func (f *Follower) tell(n int64, what string) {
+	what = fmt.Sprintf("the follower %s fell behind: %s", f.o.Name, what)
+	f.o.Report(errors.New(what))
+	// A record that takes nothing now takes it once it does.
+	f.o.Record.Record(auth.Event{Action: auth.ActionFollowerLost, Actor: "system", Count: n, Outcome: auth.OutcomeFailed, Reason: what})
 }
 
 // behind is how many bytes are durable behind at.

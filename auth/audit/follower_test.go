@@ -58,6 +58,12 @@ func (c *collected) requests(action string) (ids []string) {
 	return ids
 }
 
+func (c *collected) newest() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lines[len(c.lines)-1]
+}
+
 func noActs(context.Context, uint64, func(uint64, []byte) bool) error { return nil }
 
 func follow(t testing.TB, f *File, o FollowerOptions) *Follower {
@@ -152,6 +158,57 @@ func TestAFollowerThatFallsBehindIsBounded(t *testing.T) {
 	if n := count(all(t, f))[auth.ActionUsed]; n != 101 {
 		t.Errorf("%d are on record", n)
 	}
+}
+
+// What retention took before a follower had it is counted, said, and on
+// record, where the follower finds it too; what it had had is no gap.
+func TestAFollowerCountsWhatRetentionTook(t *testing.T) {
+	for name, down := range map[string]bool{"it was down": true, "it had all": false} {
+		t.Run(name, func(t *testing.T) {
+			c := newClock(time.Date(2026, 9, 20, 12, 0, 0, 0, time.UTC))
+			f := openTest(t, t.TempDir(), FileOptions{Now: c.Now})
+			sink := &collected{}
+			to := follow(t, f, FollowerOptions{Sink: sink})
+			recordAll(t, f, 1, 0, 1)
+			eventually(t, "the first is sent", func() bool { return len(sink.requests(auth.ActionUsed)) == 1 })
+			if down {
+				sink.set(errors.New("down"))
+				recordAll(t, f, 1, 1, 5)
+			} else {
+				eventually(t, "its outcome is sent", func() bool { return sink.newest() == newest(t, f) })
+			}
+			c.Advance(31 * 24 * time.Hour)
+			recordAll(t, f, 1, 5, 6)
+			if gone, err := f.Prune(c.Now()); err != nil || len(gone) != 1 {
+				t.Fatalf("%v, %v", gone, err)
+			}
+			sink.set(nil)
+			eventually(t, "the last is sent", func() bool {
+				ids := sink.requests(auth.ActionUsed)
+				return len(ids) > 0 && ids[len(ids)-1] == "req_5"
+			})
+			want := int64(0)
+			if down {
+				want = 1
+				eventually(t, "the follower is told", func() bool { return len(sink.requests(auth.ActionFollowerLost)) == 1 })
+			}
+			if n := count(all(t, f))[auth.ActionFollowerLost]; to.Gaps() != want || int64(n) != want {
+				t.Errorf("%d gaps, %d on record", to.Gaps(), n)
+			}
+		})
+	}
+}
+
+// newest is the last line on record.
+func newest(t testing.TB, f *File) (last string) {
+	t.Helper()
+	if err := f.Lines(t.Context(), time.Time{}, func(_ string, _ int, line []byte) bool {
+		last = strings.TrimSuffix(string(line), "\n")
+		return true
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return last
 }
 
 // T12: a webhook's token goes to the webhook and nowhere else, and an error

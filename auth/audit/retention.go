@@ -53,13 +53,13 @@ func (f *File) remove(gone func(name string, size int64) bool, why string) ([]st
 		return nil, err
 	}
 	current := f.position().name
-	last := 0
+	last, end := 0, Cursor{}
 	for _, name := range names {
 		n, err := sizeOf(f.o.Disk, f.path(name))
 		if err != nil || name >= current || !gone(name, n) {
 			break
 		}
-		last++
+		last, end = last+1, Cursor{name, n}
 	}
 	if last == 0 {
 		return nil, nil
@@ -74,6 +74,9 @@ func (f *File) remove(gone func(name string, size int64) bool, why string) ([]st
 	if err := ticket.Wait(ctx); err != nil && f.tripped.Load() == nil {
 		return nil, err
 	}
+	f.mu.Lock()
+	f.removed = end
+	f.mu.Unlock()
 	for i, name := range names {
 		if err := f.o.Disk.Remove(f.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return names[:i], err

@@ -44,6 +44,8 @@ func (b *Bridge) openFollowers(cfg *config.Config) error {
 		b.metrics.registry.MustRegister(
 			prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "weighbridge_audit_follower_dropped_total", ConstLabels: labels,
 				Help: "Events that were dropped for a follower that fell behind."}, func() float64 { return float64(f.Dropped()) }),
+			prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "weighbridge_audit_follower_gaps_total", ConstLabels: labels,
+				Help: "Times that retention removed files of the record before a follower had all of them."}, func() float64 { return float64(f.Gaps()) }),
 			prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "weighbridge_audit_follower_sent_total", ConstLabels: labels,
 				Help: "Events that a follower took."}, func() float64 { return float64(f.Sent()) }))
 	}
