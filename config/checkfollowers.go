@@ -10,9 +10,6 @@ import (
 // checkFollowers holds each follower to what its type needs.
 func (l *loader) checkFollowers() {
 	all := l.config.Audit.Followers
-	if len(all) > 0 && l.config.Store.Driver == "memory" {
-		l.warn("audit.followers", "they get nothing with store.driver memory, which keeps no record on disk", "take store.driver bbolt")
-	}
 	names := map[string]string{}
 	for i := range all {
 		f, path := &all[i], item("audit.followers", i)

@@ -76,14 +76,14 @@ func (c CA) Given() bool { return c.CertFile != "" || c.KeyFile != "" }
 
 // Store says which store is used.
 type Store struct {
-	Driver string `yaml:"driver" env:"DRIVER" default:"bbolt" oneof:"bbolt memory" doc:"bbolt is a file below data_dir. memory forgets everything at the end, so it needs ca.cert_file and ca.key_file; the audit record is in memory too then, the newest 50,000 events at least."`
+	Driver string `yaml:"driver" env:"DRIVER" default:"bbolt" oneof:"bbolt memory" doc:"bbolt is a file below data_dir. memory forgets everything at the end, so it needs ca.cert_file and ca.key_file; the audit record is in memory too then, the newest 32 MiB of it at least, and written to a follower on the standard output where there is one."`
 }
 
 // Audit says how long and how much is kept on record.
 type Audit struct {
 	Retention time.Duration `yaml:"retention" env:"RETENTION" default:"90d" doc:"How long the record is kept. Whole months are deleted once their last day is older. 0 keeps everything."`
 	MaxSize   Size          `yaml:"max_size" env:"MAX_SIZE" default:"0" doc:"How much the record of use may take on disk, about, before its oldest files are removed; files then end at an eighth of it or with the month. At least 16MiB; 0 is no bound."`
-	Followers []Follower    `yaml:"followers" env:"FOLLOWERS" doc:"Where each event is sent too, at least once and in order, whenever that works: nothing waits for it."`
+	Followers []Follower    `yaml:"followers" env:"FOLLOWERS" doc:"Where each event is sent too, at least once and in order, whenever that works: nothing waits for it. With store.driver memory nothing is served that a follower stdout did not take, or that another one has no room in memory for."`
 	TeamQuota Size          `yaml:"team_quota" env:"TEAM_QUOTA" default:"64MiB" doc:"How much one team may write into the record in a minute, with ten minutes' worth in hand, so that it cannot fill the disk for all. Beyond it its requests are refused with audit_unavailable. A request takes about 1 KiB. 0 is no quota."`
 }
 
@@ -96,7 +96,7 @@ type Follower struct {
 	Keep    int    `yaml:"keep" env:"KEEP" default:"5" doc:"How many moved files are kept."`
 	URL     string `yaml:"url" env:"URL" example:"https://siem.example.com/weighbridge" doc:"Where to, for type webhook: https, or http on this machine. Redirects are not followed; the *_PROXY variables lead nowhere."`
 	Token   Source `yaml:"token" env:"TOKEN" example:"{file: /run/secrets/siem}" doc:"What the webhook wants as a Bearer token, read anew for each request: {env: NAME} or {file: PATH}."`
-	MaxLag  Size   `yaml:"max_lag" env:"MAX_LAG" default:"256MiB" doc:"How much of the record may wait for it. What is beyond is dropped for it, counted and logged, and stays on record."`
+	MaxLag  Size   `yaml:"max_lag" env:"MAX_LAG" default:"256MiB" doc:"How much of the record may wait for it. What is beyond is dropped for it, counted and logged, and stays on record. With store.driver memory nothing is dropped, and 32 MiB wait."`
 }
 
 // Validation says when upstreams are asked about credentials.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -101,6 +102,9 @@ type FileOptions struct {
 type File struct {
 	o   FileOptions
 	dir string
+	// memory says that nothing outlives the process: not even the places of
+	// followers.
+	memory bool
 
 	tripped atomic.Pointer[auth.Error]
 	bufs    sync.Pool // *[]byte, for encoding outside the lock
@@ -111,7 +115,8 @@ type File struct {
 	live      map[string]admission // by request
 	quotas    map[string]*quota
 	summaries map[summaryKey]*summary
-	refused   int64  // used events refused since the trip
+	refused   int64 // used events refused since the trip
+	holders   []func() Cursor
 	removed   Cursor // the end of the newest file that retention removed since the start
 	lost      int64  // reports for which there was no room
 	trippedAt time.Time
@@ -125,6 +130,7 @@ type File struct {
 	crowded   time.Time // until when admissions are left to gather
 
 	wake    chan struct{}
+	grown   chan struct{} // to tidy: there may be something to remove
 	stop    chan struct{}
 	stopped sync.WaitGroup
 	final   error // the writer's last word, after stopped
@@ -196,8 +202,11 @@ func OpenFile(dir string, o FileOptions) (*File, error) {
 	if o.Notify == nil {
 		o.Notify = func(error) {}
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
+	_, memory := o.Disk.(*memoryDisk)
+	if !memory {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, err
+		}
 	}
 	if o.Keys == nil {
 		return nil, errors.New("the record needs the keys of its chains")
@@ -209,11 +218,13 @@ func OpenFile(dir string, o FileOptions) (*File, error) {
 	f := &File{
 		o:         o,
 		dir:       dir,
+		memory:    memory,
 		live:      map[string]admission{},
 		quotas:    map[string]*quota{},
 		summaries: map[summaryKey]*summary{},
 		changed:   make(chan struct{}),
 		wake:      make(chan struct{}, 1),
+		grown:     make(chan struct{}, 1),
 		stop:      make(chan struct{}),
 	}
 	f.pending = f.newPending(nil)
@@ -243,6 +254,30 @@ func OpenFile(dir string, o FileOptions) (*File, error) {
 	f.pending.hurry() // even an empty start has its checkpoint
 	f.mu.Unlock()
 	return f, nil
+}
+
+// hold keeps what is behind the place that at tells: a record in memory removes
+// nothing of it.
+func (f *File) hold(at func() Cursor) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.holders = append(f.holders, at)
+}
+
+// held reports whether somebody still wants something of the file.
+func (f *File) held(name string) bool {
+	f.mu.Lock()
+	holders := f.holders
+	f.mu.Unlock()
+	return slices.ContainsFunc(holders, func(at func() Cursor) bool { return at().File <= name })
+}
+
+// look lets tidy look soon whether something can be removed.
+func (f *File) look() {
+	select {
+	case f.grown <- struct{}{}:
+	default:
+	}
 }
 
 // Dir is where the files are.

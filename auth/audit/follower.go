@@ -44,12 +44,14 @@ type Acts func(ctx context.Context, behind uint64, yield func(at uint64, line []
 type FollowerOptions struct {
 	// Name is that of its file, and in the log.
 	Name string
-	// Record and Acts are what it follows.
-	Record *File
-	Acts   Acts
-	Sink   Sink
+	// Record and Acts are what it follows; ActsOnly leaves the first out.
+	Record   *File
+	Acts     Acts
+	ActsOnly bool
+	Sink     Sink
 	// MaxLag is how many bytes of the record of use may wait for it; zero is
-	// DefaultFollowLag. What is beyond is dropped for it, and stays on record.
+	// DefaultFollowLag. What is beyond is dropped for it, and stays on record. A
+	// record in memory, which is no record beside it, drops nothing.
 	MaxLag int64
 	// Now defaults to time.Now.
 	Now func() time.Time
@@ -72,6 +74,8 @@ type Follower struct {
 	sent    atomic.Int64
 
 	at place // the goroutine's own
+	// has is at.Use for the record.
+	has atomic.Pointer[Cursor]
 	// failing says that the last attempt failed.
 	failing bool
 }
@@ -87,7 +91,8 @@ type place struct {
 }
 
 // NewFollower begins to follow: from where the follower of that name ended, or
-// from now on where there was none.
+// from now on where there was none. A record in memory it follows from its
+// beginning.
 func NewFollower(o FollowerOptions) (*Follower, error) {
 	if o.MaxLag == 0 {
 		o.MaxLag = DefaultFollowLag
@@ -99,18 +104,15 @@ func NewFollower(o FollowerOptions) (*Follower, error) {
 		o.retry = followRetry
 	}
 	f := &Follower{o: o, done: make(chan struct{})}
-	b, err := os.ReadFile(f.path())
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		f.at = place{Use: o.Record.End(), Acts: uint64(o.Now().UnixMicro())} //nolint:gosec // after 1970
-		err = f.save()
-	case err == nil:
-		err = json.Unmarshal(b, &f.at)
-	}
-	if err != nil {
+	if err := f.load(); err != nil {
 		return nil, fmt.Errorf("the place of the follower %s: %w", o.Name, err)
 	}
 	f.at.Use = o.Record.within(f.at.Use)
+	use := f.at.Use
+	f.has.Store(&use)
+	if o.Record.memory && !o.ActsOnly {
+		o.Record.hold(func() Cursor { return *f.has.Load() })
+	}
 	f.dropped.Store(f.at.Dropped)
 	f.gaps.Store(f.at.Gaps)
 	ctx, stop := context.WithCancel(context.Background())
@@ -137,22 +139,55 @@ func (f *Follower) Gaps() int64 { return f.gaps.Load() }
 func (f *Follower) Sent() int64 { return f.sent.Load() }
 
 // Close ends it; what was not sent is sent after the next start. A sink that
-// does not let go is left behind.
+// does not let go is left behind. What is on record in memory has no next
+// start: it is sent now, as far as the sink takes it within five seconds, and
+// the error says where it did not.
 func (f *Follower) Close() error {
 	f.stop()
 	select {
 	case <-f.done:
-		return nil
 	case <-time.After(followRetry):
 		return fmt.Errorf("the follower %s does not end", f.o.Name)
 	}
+	if !f.o.Record.memory {
+		return nil
+	}
+	ctx, stop := context.WithTimeout(context.Background(), closeGrace)
+	defer stop()
+	for more := true; more; {
+		var err error
+		if more, err = f.step(ctx); err != nil {
+			return fmt.Errorf("the follower %s did not get the end of the record: %w", f.o.Name, err)
+		}
+	}
+	return nil
 }
 
 func (f *Follower) path() string {
 	return filepath.Join(f.o.Record.Dir(), "follower-"+f.o.Name+".json")
 }
 
+// load finds the place where it goes on.
+func (f *Follower) load() error {
+	if f.o.Record.memory {
+		return nil
+	}
+	b, err := os.ReadFile(f.path())
+	if errors.Is(err, fs.ErrNotExist) {
+		f.at = place{Use: f.o.Record.End(), Acts: uint64(f.o.Now().UnixMicro())} //nolint:gosec // after 1970
+		return f.save()
+	}
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(b, &f.at)
+}
+
 func (f *Follower) save() error {
+	if f.o.Record.memory {
+		f.o.Record.look() // there may be what nobody wants any more
+		return nil
+	}
 	b, err := json.Marshal(f.at)
 	if err != nil {
 		return err
@@ -223,7 +258,7 @@ func (f *Follower) step(ctx context.Context) (more bool, err error) {
 		n++
 		return room()
 	})
-	if err == nil && room() {
+	if err == nil && room() && !f.o.ActsOnly {
 		err = f.o.Record.From(ctx, next.Use, func(line []byte, behind Cursor) bool {
 			add(&out, line)
 			next.Use = behind
@@ -240,6 +275,7 @@ func (f *Follower) step(ctx context.Context) (more bool, err error) {
 		}
 	}
 	f.at = next
+	f.has.Store(&next.Use)
 	f.sent.Add(int64(n))
 	return !room(), f.save()
 }
@@ -256,6 +292,9 @@ func add(out *bytes.Buffer, line []byte) {
 // shed drops what is further behind than MaxLag, and tells what retention
 // took before it was sent.
 func (f *Follower) shed(ctx context.Context) error {
+	if f.o.Record.memory || f.o.ActsOnly {
+		return nil
+	}
 	names, err := files(f.o.Record.o.Disk, f.o.Record.dir)
 	if err != nil {
 		return err

@@ -10,29 +10,23 @@ import (
 	"github.com/weighbridge/weighbridge/auth/chain"
 )
 
-// Memory keeps events in memory and is durable at once: for tests, and for
-// what must not write. It has no quota, and keeps every event as it came.
+// Memory keeps events in memory as they came, without bound, quota or chain,
+// and is durable at once: for tests. A record without a disk is OpenMemory's.
 type Memory struct {
-	now   func() time.Time
-	limit int // of events; 0 is none
+	now func() time.Time
 
 	mu      sync.Mutex
 	events  []auth.Event
-	dropped int // events that came before events[0] and are forgotten
 	err     *auth.Error
 	changed chan struct{}
 }
 
-// NewMemory makes an empty sink without a bound. now may be nil.
-func NewMemory(now func() time.Time) *Memory { return NewMemoryOf(now, 0) }
-
-// NewMemoryOf makes an empty sink that keeps at least the limit newest events,
-// and never more than twice that; limit 0 is no bound.
-func NewMemoryOf(now func() time.Time, limit int) *Memory {
+// NewMemory makes an empty sink. now may be nil.
+func NewMemory(now func() time.Time) *Memory {
 	if now == nil {
 		now = time.Now
 	}
-	return &Memory{now: now, limit: limit, changed: make(chan struct{})}
+	return &Memory{now: now, changed: make(chan struct{})}
 }
 
 // Fail trips the sink with this error, or heals it with nil.
@@ -57,12 +51,6 @@ func (m *Memory) Record(e auth.Event) auth.Ticket {
 	}
 	if e.Outcome == "" {
 		e.Outcome = auth.OutcomeOf(&e)
-	}
-	if m.limit > 0 && len(m.events) >= 2*m.limit {
-		// Into a new slice: followers and readers still hold the old one.
-		gone := len(m.events) - m.limit
-		m.events = append(make([]auth.Event, 0, 2*m.limit), m.events[gone:]...)
-		m.dropped += gone
 	}
 	m.events = append(m.events, e)
 	close(m.changed)
@@ -106,17 +94,17 @@ func (m *Memory) Events(ctx context.Context, since time.Time, yield func(auth.Ev
 // Follow implements the method of [File].
 func (m *Memory) Follow(ctx context.Context, since time.Time, yield func(auth.Event) bool) error {
 	m.mu.Lock()
-	at := m.dropped // counts from the first event there ever was
+	at := 0
 	if since.IsZero() {
-		at += len(m.events)
+		at = len(m.events)
 	}
 	m.mu.Unlock()
 	for {
 		m.mu.Lock()
-		events, dropped, changed := m.events, m.dropped, m.changed
+		events, changed := m.events, m.changed
 		m.mu.Unlock()
-		for at = max(at, dropped); at-dropped < len(events); at++ {
-			if e := &events[at-dropped]; !e.Time.Before(since) && !yield(*e) {
+		for ; at < len(events); at++ {
+			if e := &events[at]; !e.Time.Before(since) && !yield(*e) {
 				return nil
 			}
 		}

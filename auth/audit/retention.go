@@ -56,7 +56,7 @@ func (f *File) remove(gone func(name string, size int64) bool, why string) ([]st
 	last, end := 0, Cursor{}
 	for _, name := range names {
 		n, err := sizeOf(f.o.Disk, f.path(name))
-		if err != nil || name >= current || !gone(name, n) {
+		if err != nil || name >= current || f.held(name) || !gone(name, n) {
 			break
 		}
 		last, end = last+1, Cursor{name, n}

@@ -16,18 +16,39 @@ import (
 )
 
 // WriterSink writes to w, such as the standard output.
-func WriterSink(w io.Writer) Sink { return &writerSink{w: w} }
+func WriterSink(w io.Writer) Sink { return writerSink{w} }
 
-type writerSink struct {
-	mu sync.Mutex
-	w  io.Writer
-}
+type writerSink struct{ w io.Writer }
 
-func (s *writerSink) Send(_ context.Context, lines []byte) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (s writerSink) Send(_ context.Context, lines []byte) error {
 	_, err := s.w.Write(lines)
 	return err
+}
+
+// LineWriter lets several write lines to one writer, such as the standard
+// output, each Write whole. A line that was broken off is ended before the next.
+type LineWriter struct {
+	mu   sync.Mutex
+	w    io.Writer
+	torn bool
+}
+
+// NewLineWriter writes to w.
+func NewLineWriter(w io.Writer) *LineWriter { return &LineWriter{w: w} }
+
+// Write implements io.Writer.
+func (l *LineWriter) Write(lines []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.torn {
+		if _, err := l.w.Write([]byte{'\n'}); err != nil {
+			return 0, err
+		}
+		l.torn = false
+	}
+	n, err := l.w.Write(lines)
+	l.torn = n > 0 && n <= len(lines) && lines[n-1] != '\n'
+	return n, err
 }
 
 // FileSink appends to the file at path (0600), and moves it to path.1, that to

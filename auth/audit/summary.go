@@ -85,6 +85,9 @@ func (f *File) tidy() {
 		select {
 		case <-f.stop:
 			return
+		case <-f.grown:
+			f.prune()
+			continue
 		case <-tick.C:
 		}
 		f.mu.Lock()

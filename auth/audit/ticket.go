@@ -50,6 +50,8 @@ func unavailable(cause error, limit time.Duration) *auth.Error {
 	switch {
 	case errors.Is(cause, errSlow):
 		what = fmt.Sprintf("a write takes longer than %v", limit)
+	case errors.Is(cause, errFull):
+		what = "a follower of it does not keep up, and there is no more room in memory"
 	case errors.Is(cause, syscall.ENOSPC), errors.Is(cause, syscall.EDQUOT):
 		what = "the disk is full"
 	case errors.Is(cause, syscall.EROFS):

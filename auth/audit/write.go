@@ -172,6 +172,9 @@ func (f *File) open(name string) error {
 	}
 	f.out, f.name, f.size = h, name, size
 	f.from, f.moved = size, true
+	if f.memory {
+		f.look()
+	}
 	return nil
 }
 

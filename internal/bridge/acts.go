@@ -24,8 +24,8 @@ func (b *Bridge) signHead(ctx context.Context) {
 	if err := b.store.SignHead(ctx); err != nil && ctx.Err() == nil {
 		b.log.Warn().Err(err).Msg("the record of acts could not be signed; the next head covers it")
 	}
-	if f, ok := b.record.(*audit.File); ok {
-		writer, at := f.Head()
+	if b.record != nil {
+		writer, at := b.record.Head()
 		if err := b.store.Anchor(ctx, writer, at); err != nil && ctx.Err() == nil {
 			b.log.Warn().Err(err).Msg("where the record of use stands could not be noted")
 		}

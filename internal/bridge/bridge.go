@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -29,10 +30,6 @@ import (
 	"github.com/weighbridge/weighbridge/signer/s3front"
 	"github.com/weighbridge/weighbridge/store"
 )
-
-// memoryEvents is how many events a record in memory keeps at least: some
-// 50 MiB of them.
-const memoryEvents = 50_000
 
 // boxKeyName is the sealed value that holds the key of sealed URLs.
 const boxKeyName = "box/key"
@@ -81,7 +78,8 @@ type Bridge struct {
 	keks      *keks
 	team      auth.Team
 	live      *live
-	record    record
+	record    *audit.File
+	stdout    *audit.LineWriter
 	usage     *audit.Usage // nil where the record is in memory
 	followers audit.Followers
 	authority *authority // nil where interception is off
@@ -110,13 +108,6 @@ type Bridge struct {
 	watching sync.WaitGroup
 }
 
-// record is the audit sink, whichever it is.
-type record interface {
-	proxy.Recorder
-	admin.Record
-	Close() error
-}
-
 // Open opens everything and listens nowhere yet. Where it fails, everything
 // that it opened is closed again, and what is on disk can be opened again.
 func Open(ctx context.Context, loaded *config.Loaded, o Options) (b *Bridge, err error) {
@@ -126,6 +117,7 @@ func Open(ctx context.Context, loaded *config.Loaded, o Options) (b *Bridge, err
 	b = &Bridge{o: o, log: o.Logger, started: o.Now().UTC(), providers: signer.Providers(), watchEvery: watchInterval}
 	b.loaded.Store(loaded)
 	b.openTLS()
+	b.stdout = audit.NewLineWriter(cmp.Or[io.Writer](b.o.Stdout, os.Stdout))
 	b.beginWatch()
 	defer func() {
 		if err != nil {
@@ -228,8 +220,7 @@ func (b *Bridge) openStore(cfg *config.Config) error {
 
 func (b *Bridge) openRecord(cfg *config.Config) error {
 	if cfg.Store.Driver == "memory" {
-		b.record = audit.NewMemoryOf(b.o.Now, memoryEvents)
-		return nil
+		return b.openMemoryRecord(cfg)
 	}
 	f, err := audit.OpenFile(filepath.Join(b.dir, auditDir), audit.FileOptions{
 		Keys: b.store.AuditKeys(), Now: b.o.Now, CommitLimit: b.o.CommitLimit, Retention: cfg.Audit.Retention, MaxSize: int64(cfg.Audit.MaxSize), TeamQuota: int64(cfg.Audit.TeamQuota),

@@ -1,13 +1,11 @@
 package bridge
 
 import (
-	"cmp"
 	"crypto/tls"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"os"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,14 +18,11 @@ import (
 // openFollowers begins to send the record on. It comes last: what is sent was
 // opened before.
 func (b *Bridge) openFollowers(cfg *config.Config) error {
-	record, ok := b.record.(*audit.File)
-	if !ok {
-		return nil // the configuration has none, then
-	}
 	for i := range cfg.Audit.Followers {
 		c := &cfg.Audit.Followers[i]
 		f, err := audit.NewFollower(audit.FollowerOptions{
-			Name: c.Name, Record: record, Acts: b.store.LinesAfter, Sink: b.sink(c), MaxLag: int64(c.MaxLag), Now: b.o.Now,
+			Name: c.Name, Record: b.record, Acts: b.store.LinesAfter, Sink: b.sink(c), MaxLag: int64(c.MaxLag), Now: b.o.Now,
+			ActsOnly: c.Type == "stdout" && cfg.Store.Driver == "memory",
 			Report: func(err error) {
 				if err == nil {
 					b.log.Info().Str("follower", c.Name).Msg("a follower of the record takes events again")
@@ -52,10 +47,25 @@ func (b *Bridge) openFollowers(cfg *config.Config) error {
 	return nil
 }
 
+// openMemoryRecord opens the record of what has no disk. Where a follower is the
+// standard output, the record of use is written there, and nothing is served
+// that it did not take: see ADR 11.
+func (b *Bridge) openMemoryRecord(cfg *config.Config) (err error) {
+	o := audit.MemoryOptions{
+		Keys: b.store.AuditKeys(), Now: b.o.Now, CommitLimit: b.o.CommitLimit, Retention: cfg.Audit.Retention, TeamQuota: int64(cfg.Audit.TeamQuota),
+		Notify: b.recordChanged,
+	}
+	if slices.ContainsFunc(cfg.Audit.Followers, func(c config.Follower) bool { return c.Type == "stdout" }) {
+		o.Out = b.stdout
+	}
+	b.record, err = audit.OpenMemory(o)
+	return err
+}
+
 func (b *Bridge) sink(c *config.Follower) audit.Sink {
 	switch c.Type {
 	case "stdout":
-		return audit.WriterSink(cmp.Or[io.Writer](b.o.Stdout, os.Stdout))
+		return audit.WriterSink(b.stdout)
 	case "webhook":
 		var token func() (auth.Secret, error)
 		if !c.Token.IsZero() {

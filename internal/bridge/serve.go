@@ -96,12 +96,18 @@ func (b *Bridge) Close() error {
 	if b.keks != nil {
 		b.keks.close()
 	}
-	errs = append(errs, b.followers.Close())
+	inMemory := b.loaded.Load().Config.Store.Driver == "memory"
+	if !inMemory {
+		errs = append(errs, b.followers.Close())
+	}
 	if b.usage != nil {
 		errs = append(errs, b.usage.Close())
 	}
 	if b.record != nil {
 		errs = append(errs, b.record.Close())
+	}
+	if inMemory { // what is not sent now is lost
+		errs = append(errs, b.followers.Close())
 	}
 	if b.used != nil {
 		if st, err := b.store.State(context.Background()); err == nil {

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/auth/chain"
 	"github.com/weighbridge/weighbridge/internal/house"
 	"github.com/weighbridge/weighbridge/internal/house/origin"
 	"github.com/weighbridge/weighbridge/proxy/ca"
@@ -134,6 +135,9 @@ func (p *pod) restricted(c *exec.Cmd) {
 	}
 }
 
+// usedLine is the record of a download of weights.
+var usedLine = regexp.MustCompile(`"action":"used".*"path":"/weights".*"writer":"use`)
+
 var sidecarLine = regexp.MustCompile(`"proxy":"(http://[^"]+)","admin":"off"`)
 
 // TestR33_SidecarWithoutADisk: only what is declared, a store in memory, no
@@ -178,7 +182,7 @@ func TestR33_SidecarWithoutADisk(t *testing.T) {
 	secret["token"], secret["upstream.pem"] = old.Value(), string(s.RootPEM())
 	p.mount(secret)
 	config := p.config(fmt.Sprintf("file: %s/token", p.secrets),
-		fmt.Sprintf("upstream: {ca_file: %s/upstream.pem, resolve: {\"%s:443\": \"%s\"}}\n", p.secrets, guarded, s.Addr()))
+		fmt.Sprintf("upstream: {ca_file: %s/upstream.pem, resolve: {\"%s:443\": \"%s\"}}\naudit: {followers: [{name: out, type: stdout}]}\n", p.secrets, guarded, s.Addr()))
 	chmod(t, p.dir, 0o555)
 	t.Cleanup(func() { _ = os.Chmod(p.dir, 0o755) })
 	before := p.files()
@@ -204,6 +208,9 @@ func TestR33_SidecarWithoutADisk(t *testing.T) {
 		DisableKeepAlives: true, Proxy: http.ProxyURL(proxy), TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 	}}
 	d := download(t, client, "https://"+guarded+"/weights")
+	if !usedLine.MatchString(c.out.String()) {
+		t.Error("the download began before its record was on the standard output")
+	}
 	c.until("the download runs", begun.Load)
 	secret["token"] = fresh.Value()
 	p.mount(secret)
@@ -232,6 +239,11 @@ func TestR33_SidecarWithoutADisk(t *testing.T) {
 	for _, one := range []*house.Canary{old, fresh} {
 		if hits := one.Search("the log", []byte(c.out.String())); len(hits) > 0 {
 			t.Errorf("%v", hits)
+		}
+	}
+	for _, action := range []string{auth.ActionCredentialCreate, auth.ActionFinished, chain.ActionCheckpoint} {
+		if !strings.Contains(c.out.String(), `"action":"`+action+`"`) {
+			t.Errorf("%s is not on the standard output", action)
 		}
 	}
 	if strings.Contains(c.out.String(), `"level":"warn"`) {
