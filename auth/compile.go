@@ -25,7 +25,11 @@ func Compile(state State, o Options) (*Snapshot, error) {
 			byS3ID: make(map[string]*keyEntry),
 		},
 		credentials: make(map[string]*credential, len(state.Credentials)),
-		expanded:    make(map[expansion][]Rule),
+		linked:      make(map[pair]struct{}, len(state.Links)),
+	}
+	c.snapshot.expanded = make(map[expansion][]Rule)
+	if o.Previous != nil {
+		c.before = o.Previous.expanded
 	}
 	for _, p := range o.Providers {
 		c.provider(p)
@@ -48,15 +52,22 @@ func Compile(state State, o Options) (*Snapshot, error) {
 type compiler struct {
 	snapshot    *Snapshot
 	credentials map[string]*credential
-	linked      map[Link]bool
-	// expanded remembers expansions: most credentials of a provider have the
-	// same patterns.
-	expanded map[expansion][]Rule
+	linked      map[pair]struct{}
+	// before are the expansions of the snapshot before this one: most of them
+	// are the same.
+	before   map[expansion][]Rule
 	problems []error
 }
 
+// pair is a link that was made.
+type pair struct {
+	credential *credential
+	key        *keyEntry
+}
+
+// expansion is all that an expansion depends on.
 type expansion struct {
-	provider *provider
+	provider string
 	pattern  string
 	dialect  string
 }
@@ -127,13 +138,18 @@ func (c *compiler) credential(r *Credential) {
 // expand parses text and lets p (nil for none) expand it, for a credential with
 // these params. The first rule is the pattern itself.
 func (c *compiler) expand(p *provider, text string, params map[string]string) ([]Rule, error) {
-	k := expansion{provider: p, pattern: text}
+	k := expansion{pattern: text}
 	if p != nil {
+		k.provider = p.name
 		if d, ok := p.Provider.(Canonicalizer); ok {
 			k.dialect = d.Dialect(params)
 		}
 	}
-	if rules, ok := c.expanded[k]; ok {
+	if rules, ok := c.snapshot.expanded[k]; ok {
+		return rules, nil
+	}
+	if rules, ok := c.before[k]; ok {
+		c.snapshot.expanded[k] = rules
 		return rules, nil
 	}
 	pattern, err := ParsePattern(text)
@@ -154,7 +170,7 @@ func (c *compiler) expand(p *provider, text string, params map[string]string) ([
 			}
 		}
 	}
-	c.expanded[k] = rules
+	c.snapshot.expanded[k] = rules
 	return rules, nil
 }
 
@@ -273,13 +289,10 @@ func (c *compiler) link(l Link) {
 	case cred.provider == nil:
 		return // reported already
 	}
-	pair := Link{CredentialID: l.CredentialID, KeyID: l.KeyID}
-	if c.linked[pair] {
+	p := pair{cred, key}
+	if _, twice := c.linked[p]; twice {
 		return
 	}
-	if c.linked == nil {
-		c.linked = make(map[Link]bool)
-	}
-	c.linked[pair] = true
+	c.linked[p] = struct{}{}
 	key.linked = append(key.linked, cred)
 }

@@ -218,3 +218,45 @@ func TestDecideDoesNotAllocate(t *testing.T) {
 		}
 	}
 }
+
+// What is taken over from a snapshot before changes nothing: the same pattern
+// is another one for another provider.
+func TestCompileAfterAnother(t *testing.T) {
+	state := func(hub, bearer string) State {
+		return State{
+			Credentials: []Credential{
+				{ID: "c1", TeamID: "t", Name: "one", Provider: "hub", Patterns: []string{hub}, Status: StatusValid},
+				{ID: "c2", TeamID: "t", Name: "two", Provider: "bearer", Patterns: []string{bearer}, Status: StatusValid},
+			},
+			Keys:  []Key{{ID: "k", TeamID: "t", Name: "w"}},
+			Links: []Link{{CredentialID: "c1", KeyID: "k"}, {CredentialID: "c2", KeyID: "k"}},
+		}
+	}
+	const a, b = "huggingface.co/acme/*", "models.example.com/acme/*"
+	var before *Snapshot
+	for i, st := range []State{state(a, b), state(a, b), state(b, a), state(a, a), state(b, b)} {
+		providers := []Provider{hub{}, plain{name: "bearer"}}
+		alone, err := Compile(st, Options{Providers: providers})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if before, err = Compile(st, Options{Providers: providers, Previous: before}); err != nil {
+			t.Fatal(err)
+		}
+		for _, url := range []string{"https://huggingface.co/acme/x", "https://huggingface.co/datasets/acme/x/y", "https://models.example.com/acme/x", "https://models.example.com/datasets/acme/x/y"} {
+			decide := func(s *Snapshot) Decision {
+				id, err := s.IdentifyID("k", time.Time{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return s.Decide(Question{Identity: id, Method: "GET", Target: mustURL(t, url)})
+			}
+			if want, got := decide(alone), decide(before); got.Outcome != want.Outcome || got.CredentialID != want.CredentialID || got.Rule != want.Rule || got.Code != want.Code {
+				t.Errorf("state %d, %s: %v by %q, not %v by %q", i, url, got.Outcome, got.Rule, want.Outcome, want.Rule)
+			}
+		}
+		if len(before.expanded) != len(alone.expanded) {
+			t.Errorf("state %d: %d expansions are kept, not %d", i, len(before.expanded), len(alone.expanded))
+		}
+	}
+}

@@ -9,6 +9,10 @@ import (
 type Options struct {
 	// Providers are every provider that credentials may name.
 	Providers []Provider
+	// Previous, if set, is a snapshot that was compiled with the same providers:
+	// what is the same in both is not read again. It changes nothing of what
+	// comes out.
+	Previous *Snapshot
 }
 
 // Snapshot is one immutable state of teams, keys, credentials and links,
@@ -28,6 +32,10 @@ type Snapshot struct {
 	byS3ID    map[string]*keyEntry
 	// The secrets before the last ones, which end at a time of their own.
 	byOldHash, byOldURLHash map[KeyHash]*keyEntry
+	// expanded remembers expansions, for this snapshot and the next one: most
+	// credentials of a provider have the same patterns. It is not changed any
+	// more.
+	expanded map[expansion][]Rule
 }
 
 // Revision is the revision of the state that s was compiled from.

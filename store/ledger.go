@@ -9,6 +9,7 @@ import (
 	"hash/fnv"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // shards is into how many parts a ledger is cut, so that a change hashes the
@@ -58,9 +59,16 @@ func newLedger(entries []entry, c *rowCodec) *ledger {
 		parts[i] = append(parts[i], e)
 	}
 	l := &ledger{}
-	for i := range parts {
-		l[i] = newShard(parts[i], c)
+	var wg sync.WaitGroup
+	const together = shards / 8 // so many at a time make a goroutine worth it
+	for from := 0; from < shards; from += together {
+		wg.Go(func() {
+			for i := from; i < from+together; i++ {
+				l[i] = newShard(parts[i], c)
+			}
+		})
 	}
+	wg.Wait()
 	return l
 }
 

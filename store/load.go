@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/weighbridge/weighbridge/auth"
 	"github.com/weighbridge/weighbridge/auth/chain"
@@ -48,18 +49,9 @@ func (c *core) load(ctx context.Context) error {
 	if err := c.openOtherKEK(ctx, b.head.Rotation); err != nil {
 		return err
 	}
-	var entries []entry
-	for _, bucket := range tables() {
-		for _, r := range rows[bucket] {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			if err := b.decodeRow(c.codec, r); err != nil {
-				return err
-			}
-			entries = append(entries, entryOf(r))
-		}
-		delete(rows, bucket) // the raw rows of one table at a time
+	entries, err := b.decodeTables(ctx, c.codec, rows)
+	if err != nil {
+		return err
 	}
 	c.m.install(b, c.m.next(b))
 	if err := checkCounts(b.head, c.m); err != nil {
@@ -70,6 +62,42 @@ func (c *core) load(ctx context.Context) error {
 		return err
 	}
 	return c.checkLastEvent()
+}
+
+// decodeTables puts the rows of all tables into b, and returns their entries in
+// the ledger. Tables are decoded side by side, for they share nothing: each has
+// a map of its own. Of several errors the first table's is returned.
+func (b *batch) decodeTables(ctx context.Context, codec *rowCodec, rows map[string][]op) ([]entry, error) {
+	type table struct {
+		entries []entry
+		err     error
+	}
+	all := make([]table, len(tables()))
+	var wg sync.WaitGroup
+	for i, bucket := range tables() {
+		wg.Go(func() {
+			t, own := &all[i], codec.clone()
+			t.entries = make([]entry, 0, len(rows[bucket]))
+			for _, r := range rows[bucket] {
+				if t.err = ctx.Err(); t.err != nil {
+					return
+				}
+				if t.err = b.decodeRow(own, r); t.err != nil {
+					return
+				}
+				t.entries = append(t.entries, entryOf(r))
+			}
+		})
+	}
+	wg.Wait()
+	var entries []entry
+	for i := range all {
+		if all[i].err != nil {
+			return nil, all[i].err
+		}
+		entries = append(entries, all[i].entries...)
+	}
+	return entries, nil
 }
 
 // checkLastEvent looks whether the record ends where the last commit left it.

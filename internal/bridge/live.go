@@ -37,7 +37,7 @@ func (l *live) Snapshot() *auth.Snapshot { return l.current.Load() }
 // check compiles the state that a change would leave, and keeps the snapshot
 // for update. The error names everything that is wrong with it.
 func (l *live) check(st auth.State) error {
-	snap, err := auth.Compile(st, auth.Options{Providers: l.providers})
+	snap, err := auth.Compile(st, auth.Options{Providers: l.providers, Previous: l.current.Load()})
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (l *live) update(st auth.State) {
 
 // compile compiles st, or nothing at all where it does not compile.
 func (l *live) compile(st auth.State) *auth.Snapshot {
-	snap, err := auth.Compile(st, auth.Options{Providers: l.providers})
+	snap, err := auth.Compile(st, auth.Options{Providers: l.providers, Previous: l.current.Load()})
 	if err == nil {
 		return snap
 	}
