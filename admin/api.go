@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/weighbridge/weighbridge/admin/session"
 	"github.com/weighbridge/weighbridge/auth"
 	"github.com/weighbridge/weighbridge/auth/audit"
 	"github.com/weighbridge/weighbridge/auth/chain"
@@ -71,7 +72,10 @@ type Options struct {
 	// named, and whose owners run weighbridge.
 	TeamID string
 	// Sessions knows who is signed in; nobody where it is nil.
-	Sessions  Sessions
+	Sessions Sessions
+	// SignIn signs users in. Where it is nil one is made over Store, without
+	// an OpenID provider; where Sessions is nil it is that, too.
+	SignIn    *session.Service
 	Snapshot  func() *auth.Snapshot
 	Providers []auth.Provider
 	Record    Record
@@ -125,6 +129,12 @@ func New(o Options) *API {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.SignIn == nil {
+		o.SignIn = session.New(session.Options{Store: o.Store, Now: o.Now, Log: o.Log})
+	}
+	if o.Sessions == nil {
+		o.Sessions = o.SignIn
+	}
 	a := &API{o: o, providers: map[string]auth.Provider{}, mux: http.NewServeMux(), denials: newDenials()}
 	for _, p := range o.Providers {
 		a.providers[p.Schema().Name] = p
@@ -141,6 +151,12 @@ func New(o Options) *API {
 		writeProblem(w, problem(http.StatusNotFound, "not_found", "the API has no such operation", "GET /openapi.json lists what there is."))
 	})
 	a.me()
+	a.signIn()
+	a.oidc()
+	a.users()
+	a.teams()
+	a.members()
+	a.tokens()
 	a.credentials()
 	a.validation()
 	a.keys()

@@ -118,9 +118,6 @@ func (a *API) identify(ctx context.Context, field string, c *Caller) error {
 		c.Kind = KindToken
 		return nil
 	}
-	if a.o.Sessions == nil {
-		return unauthenticated()
-	}
 	u, s, err := a.o.Sessions.Authenticate(ctx, secret)
 	if err != nil {
 		return a.public(err)

@@ -28,7 +28,14 @@ const (
 	// needOperator: who runs weighbridge: the socket, and the owners of the
 	// default team.
 	needOperator
+	// needSocket: whoever may open the socket, and no other operator: it takes
+	// over an account.
+	needSocket
 )
+
+// inPerson, beside one of the others, keeps access tokens out: a token must not
+// make another that can do more.
+const inPerson need = 1 << 7
 
 // authorizations says for every operation what it asks of its caller. Reading
 // and writing are told apart by the method: a token of scope read may GET.
@@ -72,6 +79,40 @@ var authorizations = map[string]need{
 	"list-transfers":   needViewer,
 	"follow-transfers": needViewer,
 
+	"sign-in":           needNobody,
+	"refresh-session":   needNobody,
+	"create-first-user": needNobody,
+	"start-oidc":        needNobody,
+	"finish-oidc":       needNobody,
+	"change-password":   needSession,
+	"sign-out":          needSession,
+	"list-sessions":     needSession,
+	"end-session":       needSession,
+
+	"create-user":    needOperator,
+	"list-users":     needOperator,
+	"get-user":       needOperator,
+	"update-user":    needOperator,
+	"disable-user":   needOperator,
+	"enable-user":    needOperator,
+	"delete-user":    needOperator,
+	"reset-password": needSocket,
+
+	"create-team": needOperator,
+	"list-teams":  needCaller, // its own
+	"get-team":    needCaller,
+	"update-team": needOperator,
+	"delete-team": needOperator,
+
+	"list-members":  needViewer,
+	"put-member":    needOwner,
+	"remove-member": needOwner,
+
+	"create-token": needViewer | inPerson,
+	"list-tokens":  needViewer, // its own
+	"get-token":    needViewer,
+	"delete-token": needViewer,
+
 	"get-caller":     needCaller,
 	"get-system":     needCaller,
 	"list-providers": needCaller,
@@ -85,11 +126,14 @@ var authorizations = map[string]need{
 }
 
 // ofTeam reports whether the operation is about the things of one team.
-func (n need) ofTeam() bool { return n == needViewer || n == needMember || n == needOwner }
+func (n need) ofTeam() bool {
+	n &^= inPerson
+	return n == needViewer || n == needMember || n == needOwner
+}
 
 // role is the least role in the team.
 func (n need) role() auth.Role {
-	switch n {
+	switch n &^ inPerson {
 	case needViewer:
 		return auth.RoleViewer
 	case needMember:
@@ -129,6 +173,11 @@ func authorize(n need, method, path string, c *Caller) *Problem {
 		}
 		return forbidden("the role "+string(c.Role)+" in the team "+quoted(c.Team.Name)+" may not do this; it takes "+string(n.role()),
 			"Ask an owner of the team.")
+	case n == needSocket:
+		if c.Kind == KindLocal {
+			return nil
+		}
+		return forbidden("the operation takes over an account, and is for the machine itself", "Run it there, where admin.sock is.")
 	case n == needOperator:
 		if c.Operator {
 			return nil
@@ -149,8 +198,8 @@ func ofToken(n need, method, path string, c *Caller) *Problem {
 	case !read && c.Token.Scope != auth.ScopeWrite:
 		return problem(http.StatusForbidden, string(auth.CodeScopeForbidden),
 			"the access token "+quoted(c.Token.Name)+" has the scope read, which is for GET alone", "Use a token of scope write.")
-	case n == needSession:
-		return forbidden("the operation is about a user's own account, which no access token can do", "Sign in.")
+	case n == needSession, n&inPerson != 0:
+		return forbidden("the operation is for a user in person, which no access token can do", "Sign in.")
 	default:
 		return nil
 	}

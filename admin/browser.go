@@ -19,6 +19,11 @@ import (
 func (a *API) fromProgram(next *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		site := r.Header.Get("Sec-Fetch-Site")
+		if r.URL.Path == oidcCallback && r.Method == http.MethodGet && r.Header.Get("Origin") == "" && r.Header.Get("Sec-Fetch-Mode") == "navigate" {
+			// The provider's page sends the browser here; that it is the browser
+			// that began, its cookie shows.
+			site = ""
+		}
 		page := !ownOrigin(r) || site != "" && site != "none" && site != "same-origin"
 		_, served := next.Handler(r)
 		if served != "" && (page || onLoopback(r) && !a.ownName(r.Host)) {

@@ -82,6 +82,21 @@ func shown[Row, T any](ctx context.Context, in PageInput, list string, rows []Ro
 	return out, next, nil
 }
 
+// paged is a page of all of rows, shown, in the order of what order says of a
+// shown row. err is that of finding them.
+func paged[Row, T any](ctx context.Context, a *API, in PageInput, list string, rows []Row, err error, show func(context.Context, *Row) (T, error), order func(T) []string) ([]T, Next, error) {
+	all := make([]T, len(rows))
+	for i := range rows {
+		if err == nil {
+			all[i], err = show(ctx, &rows[i])
+		}
+	}
+	if err != nil {
+		return nil, Next{}, a.public(err)
+	}
+	return page(in, list, all, order)
+}
+
 // showOf finds one key and shows it beside what it is linked to.
 func showOf[T any](ctx context.Context, a *API, ref string, find func(context.Context, string) (*auth.Key, error), show func(*auth.Key, *auth.State) T) (out T, err error) {
 	k, err := find(ctx, ref)

@@ -21,6 +21,9 @@ const (
 	// CodeOIDCUnavailable is an OpenID provider that is not configured, or
 	// cannot be asked.
 	CodeOIDCUnavailable auth.Code = "oidc_unavailable"
+	// CodeSetupInvalid is a one-time secret of the first user that does not
+	// count, or not any more.
+	CodeSetupInvalid auth.Code = "setup_invalid"
 )
 
 func signInFailed(cause error) *auth.Error {
@@ -29,7 +32,7 @@ func signInFailed(cause error) *auth.Error {
 }
 
 func sessionEnded(reason string, cause error) *auth.Error {
-	return &auth.Error{Code: CodeSessionEnded, Status: 401, Reason: reason, Next: "Sign in again: `weighbridge sign-in`, or POST /api/v1/auth/sign-in.", Cause: cause}
+	return &auth.Error{Code: CodeSessionEnded, Status: 401, Reason: reason, Next: "Sign in again: POST /api/v1/auth/sign-in.", Cause: cause}
 }
 
 func busy(cause error) *auth.Error {

@@ -50,7 +50,7 @@ func TestForgedJWTsOpenNothing(t *testing.T) {
 	set := func(name string, v any) func(map[string]any) { return func(c map[string]any) { c[name] = v } }
 	drop := func(name string) func(map[string]any) { return func(c map[string]any) { delete(c, name) } }
 	now := d.clock.Now().Unix()
-	if _, _, err := d.Verify(t.Context(), make(eddsa, nil, own)); err != nil {
+	if _, _, err := d.Authenticate(t.Context(), make(eddsa, nil, own)); err != nil {
 		t.Fatalf("the control: %v", err)
 	}
 	for what, text := range map[string]string{
@@ -78,7 +78,7 @@ func TestForgedJWTsOpenNothing(t *testing.T) {
 		"another session":     make(eddsa, set("sid", auth.NewID(d.clock.Now())), own),
 		"another user":        make(eddsa, set("sub", auth.NewID(d.clock.Now())), own),
 	} {
-		_, _, err := d.Verify(t.Context(), text)
+		_, _, err := d.Authenticate(t.Context(), text)
 		e := refused(t, err, CodeSessionEnded)
 		if e.HTTPStatus() != 401 || text != "" && strings.Contains(e.Error(), text) {
 			t.Errorf("%s: %v", what, e)
@@ -111,11 +111,11 @@ func TestTheKeysOutliveARestart(t *testing.T) {
 	d.user("ada@example.com")
 	g := d.in("ada@example.com", from("192.0.2.1"))
 	again := newService(Options{Store: d.store, Now: d.clock.Now}, cheap())
-	_, _, err := again.Verify(t.Context(), g.Access.Reveal())
+	_, _, err := again.Authenticate(t.Context(), g.Access.Reveal())
 	check(t, err)
 	check(t, d.store.PutSealed(t.Context(), seedName, []byte("too short")))
 	third := newService(Options{Store: d.store, Now: d.clock.Now}, cheap())
-	if _, _, err := third.Verify(t.Context(), g.Access.Reveal()); err == nil {
+	if _, _, err := third.Authenticate(t.Context(), g.Access.Reveal()); err == nil {
 		t.Error("a damaged seed signs")
 	}
 }

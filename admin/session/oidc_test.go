@@ -42,7 +42,7 @@ func TestSigningInByOpenIDConnect(t *testing.T) {
 	if len(ms) != 1 || ms[0].TeamID != d.team.ID || ms[0].Role != auth.RoleViewer {
 		t.Errorf("%+v", ms)
 	}
-	if _, _, err := d.Verify(t.Context(), g.Access.Reveal()); err != nil {
+	if _, _, err := d.Authenticate(t.Context(), g.Access.Reveal()); err != nil {
 		t.Error(err)
 	}
 	// Again, under another address: the subject counts.

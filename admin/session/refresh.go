@@ -37,7 +37,7 @@ func (s *Service) Refresh(ctx context.Context, refresh auth.Secret, from From) (
 	switch {
 	case errors.Is(err, store.ErrNotFound) || err == nil && !row.Live(&u, s.o.Now()):
 		s.denials.count(1)
-		return Grant{}, sessionEnded(unknown, err)
+		return Grant{}, sessionEnded(unknown, nil)
 	case err != nil:
 		return Grant{}, err
 	}
@@ -70,7 +70,7 @@ func (s *Service) Refresh(ctx context.Context, refresh auth.Secret, from From) (
 		}
 		return Grant{}, sessionEnded("this refresh secret was used before, so the session was ended for everybody", errReused)
 	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrNotFound):
-		return Grant{}, sessionEnded(unknown, err)
+		return Grant{}, sessionEnded(unknown, nil)
 	default:
 		return Grant{}, err
 	}

@@ -183,9 +183,9 @@ func (s *Service) grant(k *keys, u auth.User, row auth.Session, refresh auth.Sec
 	return Grant{User: u, Session: row, Access: access, AccessExpires: now.Add(life), Refresh: refresh}, err
 }
 
-// Verify says whose JWT it is, if it counts: it is ours, of now, and its
+// Authenticate says whose JWT it is, if it counts: it is ours, of now, and its
 // session and its user stand at this moment.
-func (s *Service) Verify(ctx context.Context, text string) (auth.User, auth.Session, error) {
+func (s *Service) Authenticate(ctx context.Context, text string) (auth.User, auth.Session, error) {
 	refuse := func(reason string, cause error) (auth.User, auth.Session, error) {
 		return auth.User{}, auth.Session{}, sessionEnded(reason, cause)
 	}
@@ -203,7 +203,7 @@ func (s *Service) Verify(ctx context.Context, text string) (auth.User, auth.Sess
 	u, row, err := s.lookUp(ctx, func() (auth.Session, error) { return s.o.Store.Session(ctx, c.SessionID) })
 	switch {
 	case errors.Is(err, store.ErrNotFound) || err == nil && (u.ID != c.Subject || !row.Live(&u, s.o.Now())):
-		return refuse("the session has ended", err)
+		return refuse("the session has ended", nil)
 	case err != nil:
 		return auth.User{}, auth.Session{}, err
 	}

@@ -13,7 +13,7 @@ func TestSigningIn(t *testing.T) {
 	d := newDesk(t)
 	u := d.user("ada@example.com")
 	g := d.in(" Ada@Example.com", from("192.0.2.1"))
-	who, row, err := d.Verify(t.Context(), g.Access.Reveal())
+	who, row, err := d.Authenticate(t.Context(), g.Access.Reveal())
 	check(t, err)
 	if who.ID != u.ID || row.ID != g.Session.ID || row.Address != "192.0.2.1" || row.Agent != "a test" || !g.AccessExpires.Equal(d.clock.Now().Add(AccessLife)) {
 		t.Errorf("%+v %+v", who, row)
@@ -25,7 +25,7 @@ func TestSigningIn(t *testing.T) {
 		t.Errorf("on record: %+v", evs)
 	}
 	d.clock.add(AccessLife)
-	_, _, err = d.Verify(t.Context(), g.Access.Reveal())
+	_, _, err = d.Authenticate(t.Context(), g.Access.Reveal())
 	if e := refused(t, err, CodeSessionEnded); e.HTTPStatus() != 401 || !strings.Contains(e.Reason, "expired") {
 		t.Errorf("%v", e)
 	}
@@ -91,7 +91,7 @@ func TestAJWTDiesWithItsSession(t *testing.T) {
 			d.user("ada@example.com")
 			g := d.in("ada@example.com", from("192.0.2.1"))
 			end(d, g)
-			_, _, err := d.Verify(t.Context(), g.Access.Reveal())
+			_, _, err := d.Authenticate(t.Context(), g.Access.Reveal())
 			refused(t, err, CodeSessionEnded)
 			_, err = d.Refresh(t.Context(), g.Refresh, from("192.0.2.1"))
 			refused(t, err, CodeSessionEnded)
@@ -111,7 +111,7 @@ func TestRefreshing(t *testing.T) {
 		if next.Session.ID != first.Session.ID || next.Refresh.Equal(g.Refresh) || !next.Session.ExpiresAt.Equal(first.Session.ExpiresAt) {
 			t.Fatalf("%+v", next.Session)
 		}
-		_, _, err = d.Verify(t.Context(), next.Access.Reveal())
+		_, _, err = d.Authenticate(t.Context(), next.Access.Reveal())
 		check(t, err)
 		g = next
 	}
@@ -150,7 +150,7 @@ func TestAReusedRefreshSecretEndsTheSession(t *testing.T) {
 		refused(t, err, CodeSessionEnded)
 		_, err = d.Refresh(t.Context(), thief.Refresh, from("198.51.100.1"))
 		refused(t, err, CodeSessionEnded)
-		_, _, err = d.Verify(t.Context(), thief.Access.Reveal())
+		_, _, err = d.Authenticate(t.Context(), thief.Access.Reveal())
 		refused(t, err, CodeSessionEnded)
 		if evs := d.events(auth.ActionSessionEnd); len(evs) != 1 || !strings.Contains(evs[0].Reason, "copied") {
 			t.Errorf("on record: %+v", evs)
@@ -184,10 +184,10 @@ func TestChangingAPassword(t *testing.T) {
 	g, err := d.ChangePassword(t.Context(), u.ID, auth.NewSecret(rightPassword), auth.NewSecret("a fine new password"), from("192.0.2.1"))
 	check(t, err)
 	for _, old := range []Grant{here, there} {
-		_, _, err = d.Verify(t.Context(), old.Access.Reveal())
+		_, _, err = d.Authenticate(t.Context(), old.Access.Reveal())
 		refused(t, err, CodeSessionEnded)
 	}
-	_, _, err = d.Verify(t.Context(), g.Access.Reveal())
+	_, _, err = d.Authenticate(t.Context(), g.Access.Reveal())
 	check(t, err)
 	_, err = d.signIn("ada@example.com", rightPassword, from("192.0.2.1"))
 	refused(t, err, CodeSignInFailed)

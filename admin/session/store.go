@@ -12,6 +12,8 @@ import (
 type Store interface {
 	User(ctx context.Context, ref string) (auth.User, error)
 	UserBySubject(ctx context.Context, issuer, subject string) (auth.User, error)
+	Users(ctx context.Context) ([]auth.User, error)
+	CreateFirstUser(ctx context.Context, u auth.User, teams []store.Place, ev auth.Event) (auth.User, error)
 	CreateUser(ctx context.Context, u auth.User, teams []store.Place, ev auth.Event) (auth.User, error)
 	UpdateUser(ctx context.Context, ref string, change func(*auth.User) error, ev auth.Event) (auth.User, error)
 

@@ -94,7 +94,7 @@ func TestADeviceTokenIsNoPassKey(t *testing.T) {
 	d.user("ada@example.com")
 	d.user("bob@example.com")
 	ada, bob := d.in("ada@example.com", from("192.0.2.1")), d.in("bob@example.com", from("192.0.2.1"))
-	if _, _, err := d.Verify(t.Context(), ada.Device.Reveal()); err == nil {
+	if _, _, err := d.Authenticate(t.Context(), ada.Device.Reveal()); err == nil {
 		t.Error("it opens the API")
 	}
 	thief := from("198.51.100.1")
