@@ -147,9 +147,6 @@ func New(o Options) *API {
 	cfg.Transformers = append(cfg.Transformers, linkNext)
 	a.doc = humago.New(a.mux, cfg)
 	a.doc.UseMiddleware(a.admit)
-	a.mux.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) {
-		writeProblem(w, problem(http.StatusNotFound, "not_found", "the API has no such operation", "GET /openapi.json lists what there is."))
-	})
 	a.me()
 	a.signIn()
 	a.oidc()
@@ -185,13 +182,43 @@ func (a *API) OpenAPI() *huma.OpenAPI { return a.doc.OpenAPI() }
 // authorization: every operation, no login.
 func (a *API) Local() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a.mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), localKey{}, true)))
+		a.served().ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), localKey{}, true)))
 	})
 }
 
 // Remote is the handler for the TCP listener: the API for who signed in or
 // holds an access token, its document, health, readiness and metrics.
-func (a *API) Remote() http.Handler { return secured(a.fromProgram(a.mux)) }
+func (a *API) Remote() http.Handler { return secured(a.fromProgram(a.served())) }
+
+// served is the mux, which answers for what it does not have in the shape of
+// all errors.
+func (a *API) served() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h, pattern := a.mux.Handler(r)
+		if pattern != "" {
+			a.mux.ServeHTTP(w, r)
+			return
+		}
+		unserved := statusOnly{header: http.Header{}}
+		h.ServeHTTP(&unserved, r)
+		p := problem(http.StatusNotFound, "not_found", "there is nothing here", "GET /openapi.json lists what there is.")
+		if unserved.status == http.StatusMethodNotAllowed {
+			w.Header().Set("Allow", unserved.header.Get("Allow")) // RFC 9110, section 15.5.6
+			p = problem(unserved.status, "method_not_allowed", "the operation is not called by this method", "The field Allow lists those that are.")
+		}
+		writeProblem(w, p)
+	})
+}
+
+// statusOnly keeps what a handler says of itself, and no body.
+type statusOnly struct {
+	header http.Header
+	status int
+}
+
+func (s *statusOnly) Header() http.Header         { return s.header }
+func (s *statusOnly) WriteHeader(status int)      { s.status = status }
+func (s *statusOnly) Write(b []byte) (int, error) { return len(b), nil }
 
 // secured sets what every answer of the TCP listener carries.
 func secured(next http.Handler) http.Handler {

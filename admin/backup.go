@@ -24,10 +24,10 @@ type BackupOptions struct {
 }
 
 func (a *API) backup() {
-	huma.Register(a.doc, huma.Operation{
+	huma.Register(a.doc, gives("application/x-tar", huma.Operation{
 		OperationID: "backup", Method: http.MethodPost, Path: "/api/v1/backup",
 		Summary: "A backup of the store, still sealed, as it stands now, and of the record of use", Tags: []string{"system"},
-	}, func(ctx context.Context, in *struct{ Body BackupOptions }) (*huma.StreamResponse, error) {
+	}), func(ctx context.Context, in *struct{ Body BackupOptions }) (*huma.StreamResponse, error) {
 		// On record first: no copy is made that nobody knows of, and it holds
 		// what says that it was made.
 		ev := a.event(ctx, auth.ActionBackup)

@@ -16,7 +16,7 @@ import (
 // a listener on loopback, a foreign name in the Host field (DNS rebinding).
 // Beyond loopback everybody may ask anyway. What is not served is not found,
 // whoever asks.
-func (a *API) fromProgram(next *http.ServeMux) http.Handler {
+func (a *API) fromProgram(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		site := r.Header.Get("Sec-Fetch-Site")
 		if r.URL.Path == oidcCallback && r.Method == http.MethodGet && r.Header.Get("Origin") == "" && r.Header.Get("Sec-Fetch-Mode") == "navigate" {
@@ -25,7 +25,7 @@ func (a *API) fromProgram(next *http.ServeMux) http.Handler {
 			site = ""
 		}
 		page := !ownOrigin(r) || site != "" && site != "none" && site != "same-origin"
-		_, served := next.Handler(r)
+		_, served := a.mux.Handler(r)
 		if served != "" && (page || onLoopback(r) && !a.ownName(r.Host)) {
 			writeProblem(w, problem(http.StatusForbidden, string(auth.CodeBrowserForbidden),
 				"the request looks like one of a web page, or names a host that this listener is not",

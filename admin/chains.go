@@ -63,10 +63,10 @@ func (a *API) chains() {
 		}
 		return &verifyOutput{r}, nil
 	})
-	huma.Register(a.doc, huma.Operation{
+	huma.Register(a.doc, gives("application/x-ndjson", huma.Operation{
 		OperationID: "export-events", Method: http.MethodGet, Path: "/api/v1/audit/export",
 		Summary: "The record as lines that still verify: acts first, then use", Tags: tags,
-	}, func(ctx context.Context, in *exportInput) (*huma.StreamResponse, error) {
+	}), func(ctx context.Context, in *exportInput) (*huma.StreamResponse, error) {
 		// On record before a byte leaves, and so in what is exported.
 		if err := a.o.Store.Record(ctx, a.event(ctx, auth.ActionAuditExport)); err != nil {
 			return nil, a.public(err)

@@ -10,6 +10,14 @@ import (
 	"github.com/weighbridge/weighbridge/auth"
 )
 
+// gives says that op answers with bytes of a kind of its own.
+func gives(kind string, op huma.Operation) huma.Operation {
+	op.Responses = map[string]*huma.Response{"200": {
+		Description: "OK", Content: map[string]*huma.MediaType{kind: {Schema: &huma.Schema{Type: "string", Format: "binary"}}},
+	}}
+	return op
+}
+
 // onRef is an operation on one thing that exists: it may be missing, and may
 // refuse what is asked of it.
 func onRef(id, method, path, summary, tag string) huma.Operation {

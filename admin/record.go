@@ -48,10 +48,10 @@ func (a *API) record() {
 		out.Body.Events, out.Body.Next = events, next
 		return out, nil
 	})
-	huma.Register(a.doc, huma.Operation{
+	huma.Register(a.doc, gives("application/x-ndjson", huma.Operation{
 		OperationID: "follow-events", Method: http.MethodGet, Path: "/api/v1/audit/follow",
 		Summary: "The record as it grows: one JSON event a line", Tags: tags,
-	}, func(_ context.Context, in *RecordFilter) (*huma.StreamResponse, error) {
+	}), func(_ context.Context, in *RecordFilter) (*huma.StreamResponse, error) {
 		if in.Since.IsZero() {
 			in.Since = a.o.Now()
 		}

@@ -62,10 +62,10 @@ func (a *API) system() {
 		OperationID: "list-roots", Method: http.MethodGet, Path: "/api/v1/ca",
 		Summary: "The interception roots", Tags: []string{"ca"},
 	}, func(context.Context, *struct{}) (*rootsOutput, error) { return a.roots(), nil })
-	huma.Register(a.doc, huma.Operation{
+	huma.Register(a.doc, gives("application/x-pem-file", huma.Operation{
 		OperationID: "get-bundle", Method: http.MethodGet, Path: "/api/v1/ca/bundle",
 		Summary: "Public roots and our roots, PEM", Tags: []string{"ca"},
-	}, func(context.Context, *struct{}) (*bundleOutput, error) {
+	}), func(context.Context, *struct{}) (*bundleOutput, error) {
 		b, err := a.o.Bundle()
 		if err != nil {
 			return nil, a.public(err)

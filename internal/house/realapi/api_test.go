@@ -1,0 +1,95 @@
+//go:build realclients
+
+package realapi
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/internal/house"
+	"github.com/weighbridge/weighbridge/store"
+)
+
+// patience bounds the whole run; it only keeps one that hangs from staying.
+const patience = 10 * time.Minute
+
+// dir is where setup.sh put schemathesis.
+var dir string
+
+func TestMain(m *testing.M) {
+	setup := exec.Command("../../../testdata/api/setup.sh")
+	setup.Stderr = os.Stderr
+	out, err := setup.Output()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "schemathesis cannot be made ready:", err)
+		os.Exit(1)
+	}
+	dir = strings.TrimSpace(string(out))
+	os.Exit(m.Run())
+}
+
+// nowhere knows no name: what the API is asked to validate asks nobody.
+type nowhere struct{}
+
+func (nowhere) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, error) {
+	return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+}
+
+// token makes an access token of a user with a role in the default team.
+func token(t *testing.T, h *house.House, role auth.Role) *house.Canary {
+	t.Helper()
+	st, team := h.Bridge.Store(), h.Bridge.Team()
+	u, err := st.CreateUser(t.Context(), auth.User{Email: string(role) + "@example.com"}, []store.Place{{Team: team.ID, Role: role}}, auth.Event{Action: auth.ActionUserCreate})
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := auth.NewAccessToken()
+	tok := auth.AccessToken{TeamID: team.ID, UserID: u.ID, Name: "schemathesis", Scope: auth.ScopeWrite, ExpiresAt: time.Now().Add(48 * time.Hour)}
+	tok.Hash, _ = auth.HashAccessToken(secret.Reveal())
+	if _, err := st.CreateToken(t.Context(), tok, auth.Event{Action: auth.ActionTokenCreate}); err != nil {
+		t.Fatal(err)
+	}
+	return house.CanaryOf(secret.Reveal())
+}
+
+// Every operation of the document is called with what the document allows and
+// with what it does not: no answer of 500 and above, no status, content type or
+// body that the document does not name, nothing served without a caller.
+func TestEveryOperationFromTheDocument(t *testing.T) {
+	h := house.New(t, house.Options{Empty: true, Resolver: nowhere{}})
+	secret := token(t, h, auth.RoleOwner)
+	h.Watch.Add(secret)
+	examples := "10"
+	if os.Getenv("WEIGHBRIDGE_SOAK") != "" {
+		examples = "200"
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(dir, "python", "bin", "schemathesis"), "run", h.Bridge.AdminURL()+"/openapi.json",
+		"--header", "Authorization: Bearer "+secret.Value(), "--max-examples", examples, "--seed", "1", "--workers", "2", "--no-color",
+		"--suppress-health-check", "all",
+		"--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance,ignored_auth,unsupported_method,use_after_free",
+		// Streams without an end, and what changes the house itself.
+		"--exclude-operation-id", "follow-events", "--exclude-operation-id", "follow-transfers", "--exclude-operation-id", "rotate-root",
+	)
+	cmd.Dir = t.TempDir()
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + cmd.Dir, "LANG=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1"}
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	text := strings.ReplaceAll(out.String(), secret.Value(), "[the token]")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	t.Log(text[max(0, len(text)-1500):])
+}
