@@ -122,6 +122,8 @@ type API struct {
 	mux       *http.ServeMux
 	doc       huma.API
 	denials   *denials
+	// things are what has an ETag, by the path of one.
+	things map[string]showing
 }
 
 // New makes the API.
@@ -135,7 +137,7 @@ func New(o Options) *API {
 	if o.Sessions == nil {
 		o.Sessions = o.SignIn
 	}
-	a := &API{o: o, providers: map[string]auth.Provider{}, mux: http.NewServeMux(), denials: newDenials()}
+	a := &API{o: o, providers: map[string]auth.Provider{}, mux: http.NewServeMux(), denials: newDenials(), things: map[string]showing{}}
 	for _, p := range o.Providers {
 		a.providers[p.Schema().Name] = p
 	}
@@ -144,9 +146,9 @@ func New(o Options) *API {
 	cfg.DocsPath = "" // its page would load scripts from elsewhere: see docspage.go
 	cfg.SchemasPath = "/api/v1/schemas"
 	cfg.CreateHooks = nil // no $schema links in answers
-	cfg.Transformers = append(cfg.Transformers, linkNext)
+	cfg.Transformers = append(cfg.Transformers, linkNext, tag)
 	a.doc = humago.New(a.mux, cfg)
-	a.doc.UseMiddleware(a.admit)
+	a.doc.UseMiddleware(a.admit, a.conditional)
 	a.me()
 	a.signIn()
 	a.oidc()
@@ -169,6 +171,7 @@ func New(o Options) *API {
 	a.backup()
 	a.docsPage()
 	a.describe()
+	a.describeConditions()
 	return a
 }
 

@@ -35,6 +35,12 @@ type Credential struct {
 	ExpiresAt    *time.Time        `json:"expires_at,omitempty"`
 }
 
+// tagged implements tagged. What was found out about the secret is a reading.
+func (c Credential) tagged() any {
+	c.Reason, c.Facts, c.Warnings, c.Report, c.AnsweredAt, c.LastUsedAt, c.LastUsedFrom = "", nil, nil, nil, nil, nil, ""
+	return c
+}
+
 // Ref names a thing.
 type Ref struct {
 	ID   string `json:"id"`
@@ -98,6 +104,13 @@ func (a *API) credentials() {
 		Summary: "Show a credential", Tags: tags, Errors: []int{http.StatusNotFound},
 	}, func(ctx context.Context, in *RefInput) (*credentialOutput, error) {
 		return a.credential(ctx, in.Ref)
+	})
+	a.thing("/api/v1/credentials/{ref}", func(ctx context.Context, path func(string) string) (tagged, error) {
+		out, err := a.credential(ctx, path("ref"))
+		if err != nil {
+			return nil, err
+		}
+		return out.Body, nil
 	})
 	changes(a, onRef("update-credential", http.MethodPatch, "/api/v1/credentials/{ref}", "Change a credential", "credentials"), a.updateCredential)
 	huma.Register(a.doc, onRef("delete-credential", http.MethodDelete, "/api/v1/credentials/{ref}", "Delete a credential and destroy its sealed fields", "credentials"),

@@ -49,9 +49,7 @@ func (a *API) deny(hc huma.Context, c *Caller, err error) {
 		hc.SetHeader("WWW-Authenticate", `Bearer realm="weighbridge"`) // RFC 6750, section 3
 	}
 	a.recordDenial(hc, c, p)
-	hc.SetHeader("Content-Type", p.ContentType(""))
-	hc.SetStatus(p.Status)
-	_ = a.doc.Marshal(hc.BodyWriter(), "application/problem+json", p)
+	a.refuse(hc, p)
 }
 
 // recordDenial records what was refused to whom. It names the operation and

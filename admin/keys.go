@@ -30,6 +30,7 @@ type Key struct {
 	Credentials  []Ref      `json:"credentials" doc:"The credentials it is linked to."`
 	Declarative  bool       `json:"declarative,omitempty"`
 	CreatedAt    time.Time  `json:"created_at"`
+	UpdatedAt    time.Time  `json:"updated_at"`
 	LastUsedAt   *time.Time `json:"last_used_at,omitempty" doc:"To within a minute."`
 	LastUsedFrom string     `json:"last_used_from,omitempty" doc:"The address that it was used from then."`
 	ExpiresAt    *time.Time `json:"expires_at,omitempty"`
@@ -37,6 +38,12 @@ type Key struct {
 	OldUntil     *time.Time `json:"old_until,omitempty" doc:"Until when the secret before this one is good, too."`
 	Key          string     `json:"key,omitempty" doc:"The API key itself: shown once."`
 	URLKey       string     `json:"url_key,omitempty" doc:"The URL key itself: shown once."`
+}
+
+// tagged implements tagged.
+func (k Key) tagged() any {
+	k.LastUsedAt, k.LastUsedFrom, k.Key, k.URLKey = nil, "", "", ""
+	return k
 }
 
 // NewKey is what creating an API key takes.
@@ -97,6 +104,10 @@ func (a *API) keys() {
 		OperationID: "get-key", Method: http.MethodGet, Path: "/api/v1/keys/{ref}",
 		Summary: "Show an API key", Tags: tags, Errors: []int{http.StatusNotFound},
 	}, func(ctx context.Context, in *RefInput) (*keyOutput, error) { return a.key(ctx, in.Ref) })
+	a.thing("/api/v1/keys/{ref}", func(ctx context.Context, path func(string) string) (tagged, error) {
+		k, err := showOf(ctx, a, path("ref"), a.findKey, a.showKey)
+		return k, err
+	})
 	changes(a, onRef("update-key", http.MethodPatch, "/api/v1/keys/{ref}", "Change an API key", "keys"), a.updateKey)
 	revokes(a, onRef("revoke-key", http.MethodPost, "/api/v1/keys/{ref}/revoke", "Revoke an API key, for good", "keys"), a.endKey)
 	huma.Register(a.doc, onRef("regenerate-key", http.MethodPost, "/api/v1/keys/{ref}/regenerate",
@@ -343,7 +354,7 @@ func (a *API) showKey(k *auth.Key, st *auth.State) Key {
 	out := Key{
 		ID: k.ID, Name: k.Name, Status: k.Status(a.o.Now()), Scope: string(k.Scope), Preview: k.Preview,
 		Routes: k.Routes, Limits: showLimits(k.Limits), Sources: showSources(k.Sources), Unmatched: string(k.Unmatched), Xet: string(k.Xet), HasURLKey: !k.URLKeyHash.IsZero(),
-		Credentials: []Ref{}, Declarative: k.Declarative, CreatedAt: k.CreatedAt,
+		Credentials: []Ref{}, Declarative: k.Declarative, CreatedAt: k.CreatedAt, UpdatedAt: k.UpdatedAt,
 	}
 	if out.Scope == "" {
 		out.Scope = string(auth.ScopeRead)

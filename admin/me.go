@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -102,19 +103,23 @@ func (a *API) teamsOf(ctx context.Context, c *Caller) ([]MyTeam, error) {
 	return out, nil
 }
 
+// byMethod are the operations of a path.
+func byMethod(item *huma.PathItem) map[string]*huma.Operation {
+	all := map[string]*huma.Operation{
+		http.MethodGet: item.Get, http.MethodPost: item.Post, http.MethodPut: item.Put,
+		http.MethodPatch: item.Patch, http.MethodDelete: item.Delete,
+	}
+	maps.DeleteFunc(all, func(_ string, op *huma.Operation) bool { return op == nil })
+	return all
+}
+
 // operations are the ids of what c may call, of all that is served.
 func (a *API) operations(c *Caller) []string {
 	out := []string{}
 	for path, item := range a.doc.OpenAPI().Paths {
-		for method, op := range map[string]*huma.Operation{
-			http.MethodGet: item.Get, http.MethodPost: item.Post, http.MethodPut: item.Put,
-			http.MethodPatch: item.Patch, http.MethodDelete: item.Delete,
-		} {
-			n := authorizations[""]
-			if op != nil {
-				n = authorizations[op.OperationID]
-			}
-			if op == nil || n.ofTeam() && c.Team.ID == "" {
+		for method, op := range byMethod(item) {
+			n := authorizations[op.OperationID]
+			if n.ofTeam() && c.Team.ID == "" {
 				continue
 			}
 			if authorize(n, method, path, c) == nil {

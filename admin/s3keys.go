@@ -32,11 +32,18 @@ type S3Key struct {
 	Sources         []string          `json:"sources,omitempty" doc:"Networks that it may be used from; none means anywhere."`
 	Credentials     []Ref             `json:"credentials" doc:"The credentials it is linked to."`
 	CreatedAt       time.Time         `json:"created_at"`
+	UpdatedAt       time.Time         `json:"updated_at"`
 	LastUsedAt      *time.Time        `json:"last_used_at,omitempty" doc:"To within a minute."`
 	LastUsedFrom    string            `json:"last_used_from,omitempty" doc:"The address that it was used from then."`
 	ExpiresAt       *time.Time        `json:"expires_at,omitempty"`
 	RevokedAt       *time.Time        `json:"revoked_at,omitempty"`
 	SecretAccessKey string            `json:"secret_access_key,omitempty" doc:"The secret itself: shown once."`
+}
+
+// tagged implements tagged.
+func (k S3Key) tagged() any {
+	k.LastUsedAt, k.LastUsedFrom, k.SecretAccessKey = nil, "", ""
+	return k
 }
 
 // NewS3Key is what creating an S3 access key takes.
@@ -86,6 +93,10 @@ func (a *API) s3Keys() {
 		Summary: "Show an S3 access key", Tags: tags, Errors: []int{http.StatusNotFound},
 	}, func(ctx context.Context, in *RefInput) (*s3KeyOutput, error) {
 		return a.revealS3Key(ctx, in.Ref, auth.Secret{})
+	})
+	a.thing(s3KeysPath+"/{ref}", func(ctx context.Context, path func(string) string) (tagged, error) {
+		k, err := showOf(ctx, a, path("ref"), a.s3Key, a.showS3Key)
+		return k, err
 	})
 	revokes(a, onRef("revoke-s3-key", http.MethodPost, s3KeysPath+"/{ref}/revoke", "Revoke an S3 access key, for good", "s3-keys"),
 		func(ctx context.Context, ref string, now bool) (*s3KeyOutput, error) {
@@ -192,7 +203,7 @@ func (a *API) showS3Key(k *auth.Key, st *auth.State) S3Key {
 	out := S3Key{
 		ID: k.ID, Name: k.Name, Status: shown.Status, AccessKeyID: k.S3.AccessKeyID, Permission: PermissionRead,
 		Buckets: k.S3.Buckets, Prefixes: k.S3.Prefixes, Aliases: k.S3.Aliases,
-		Limits: shown.Limits, Sources: shown.Sources, Credentials: shown.Credentials, CreatedAt: k.CreatedAt, ExpiresAt: shown.ExpiresAt, RevokedAt: shown.RevokedAt,
+		Limits: shown.Limits, Sources: shown.Sources, Credentials: shown.Credentials, CreatedAt: k.CreatedAt, UpdatedAt: k.UpdatedAt, ExpiresAt: shown.ExpiresAt, RevokedAt: shown.RevokedAt,
 		LastUsedAt: shown.LastUsedAt, LastUsedFrom: shown.LastUsedFrom,
 	}
 	if k.Scope == auth.ScopeWrite {

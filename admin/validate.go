@@ -43,6 +43,9 @@ type Validation struct {
 	Report     Report     `json:"report"`
 }
 
+// tagged implements tagged.
+func (v Validation) tagged() any { return v.Credential.tagged() }
+
 // ValidateInput is what asking for a validation takes.
 type ValidateInput struct {
 	RefInput

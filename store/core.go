@@ -137,6 +137,10 @@ func (c *core) try(ctx context.Context, asked *answers, fn func(t *tx) error) er
 	if c.tripped != nil {
 		return c.tripped
 	}
+	cond := conditionOf(ctx)
+	if err := cond.hold(ctx); err != nil {
+		return err
+	}
 	t := &tx{c: c, m: c.m, at: c.stamp(), b: newBatch(), answers: asked}
 	if err := fn(t); err != nil {
 		return err
@@ -145,6 +149,7 @@ func (c *core) try(ctx context.Context, asked *answers, fn func(t *tx) error) er
 		return errAsk
 	}
 	if t.empty() {
+		cond.done()
 		return nil
 	}
 	ops, rows, err := t.ops()
@@ -166,6 +171,7 @@ func (c *core) try(ctx context.Context, asked *answers, fn func(t *tx) error) er
 		}
 		return err
 	}
+	cond.done()
 	c.ledger, c.schema = rows, schemaVersion
 	c.mu.Lock()
 	c.m.install(t.b, state)

@@ -28,7 +28,8 @@ import (
 // with one of the kinds below, except that an error of a change callback or of
 // ctx is returned as it is. After an error nothing has changed.
 //
-// Every method is safe for concurrent use. Changes are made one at a time.
+// Every method is safe for concurrent use. Changes are made one at a time, and
+// only where what OnlyIf put into their context holds.
 type Store interface {
 	// Accounts are who may call the admin API.
 	Accounts
