@@ -71,6 +71,8 @@ type CredentialPatch struct {
 
 type credentialOutput struct{ Body Credential }
 
+func (o *credentialOutput) body() tagged { return o.Body }
+
 // RefInput is the path of one thing.
 type RefInput struct {
 	Ref string `path:"ref" doc:"An id or a name."`
@@ -106,11 +108,7 @@ func (a *API) credentials() {
 		return a.credential(ctx, in.Ref)
 	})
 	a.thing("/api/v1/credentials/{ref}", func(ctx context.Context, path func(string) string) (tagged, error) {
-		out, err := a.credential(ctx, path("ref"))
-		if err != nil {
-			return nil, err
-		}
-		return out.Body, nil
+		return bodyOf(a.credential(ctx, path("ref")))
 	})
 	changes(a, onRef("update-credential", http.MethodPatch, "/api/v1/credentials/{ref}", "Change a credential", "credentials"), a.updateCredential)
 	huma.Register(a.doc, onRef("delete-credential", http.MethodDelete, "/api/v1/credentials/{ref}", "Delete a credential and destroy its sealed fields", "credentials"),

@@ -75,6 +75,8 @@ type KeyPatch struct {
 
 type keyOutput struct{ Body Key }
 
+func (o *keyOutput) body() tagged { return o.Body }
+
 type keysOutput struct {
 	Body struct {
 		Keys []Key `json:"keys"`
@@ -105,8 +107,7 @@ func (a *API) keys() {
 		Summary: "Show an API key", Tags: tags, Errors: []int{http.StatusNotFound},
 	}, func(ctx context.Context, in *RefInput) (*keyOutput, error) { return a.key(ctx, in.Ref) })
 	a.thing("/api/v1/keys/{ref}", func(ctx context.Context, path func(string) string) (tagged, error) {
-		k, err := showOf(ctx, a, path("ref"), a.findKey, a.showKey)
-		return k, err
+		return bodyOf(a.key(ctx, path("ref")))
 	})
 	changes(a, onRef("update-key", http.MethodPatch, "/api/v1/keys/{ref}", "Change an API key", "keys"), a.updateKey)
 	revokes(a, onRef("revoke-key", http.MethodPost, "/api/v1/keys/{ref}/revoke", "Revoke an API key, for good", "keys"), a.endKey)

@@ -20,6 +20,9 @@ type Member struct {
 	Disabled bool `json:"disabled,omitempty"`
 }
 
+// tagged implements tagged.
+func (m Member) tagged() any { return m }
+
 type memberOutput struct{ Body Member }
 
 type membersOutput struct {
@@ -38,6 +41,17 @@ func (a *API) members() {
 		out := &membersOutput{}
 		out.Body.Members, out.Body.Next, err = paged(ctx, a, *in, "members", rows, err, a.showMember, func(m Member) []string { return byName(m.User.Name, m.User.ID) })
 		return out, err
+	})
+	a.thing("/api/v1/members/{ref}", func(ctx context.Context, path func(string) string) (tagged, error) {
+		var shown Member
+		u, err := a.o.Store.User(ctx, path("ref"))
+		if err == nil {
+			var m auth.Membership
+			if m, err = a.o.Store.Membership(ctx, team(ctx), u.ID); err == nil {
+				shown, err = a.showMember(ctx, &m)
+			}
+		}
+		return shown, a.public(err)
 	})
 	huma.Register(a.doc, onRef("put-member", http.MethodPut, "/api/v1/members/{ref}", "Put a user into the team, or give a member another role", "members"),
 		func(ctx context.Context, in *struct {

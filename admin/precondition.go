@@ -29,6 +29,14 @@ type showing func(ctx context.Context, path func(string) string) (tagged, error)
 // below it then takes If-Match, and GET of it If-None-Match.
 func (a *API) thing(path string, show showing) { a.things[path] = show }
 
+// bodyOf is what an operation that shows a thing shows.
+func bodyOf[O interface{ body() tagged }](out O, err error) (tagged, error) {
+	if err != nil {
+		return nil, err
+	}
+	return out.body(), nil
+}
+
 // thingOf is the thing that an operation is about: the nearest at or above its
 // path.
 func (a *API) thingOf(path string) (at string, show showing) {

@@ -113,6 +113,37 @@ func TestETagIsOfWhatAThingSays(t *testing.T) {
 	}
 }
 
+// Users, teams, members and access tokens have an ETag as well.
+func TestIfMatchOfAccounts(t *testing.T) {
+	f := newFixture(t)
+	f.must(201, "POST", "/api/v1/users", `{"email":"u@example.com"}`)
+	f.must(201, "POST", "/api/v1/teams", `{"name":"t"}`)
+	f.must(200, "PUT", "/api/v1/members/u@example.com", `{"role":"viewer"}`)
+	end := time.Now().Add(48 * time.Hour).UTC().Format(time.RFC3339)
+	made := f.with("POST", "/api/v1/tokens", `{"name":"ci","user":"u@example.com","expires_at":"`+end+`"}`)
+	if tag := f.with("GET", "/api/v1/tokens/ci", "").Header().Get("ETag"); tag == "" || tag != made.Header().Get("ETag") {
+		t.Errorf("a token as it was made %q, as it is shown %q", made.Header().Get("ETag"), tag)
+	}
+	for _, c := range []struct{ see, method, path, body string }{
+		{"GET /api/v1/users/u@example.com", "PATCH", "/api/v1/users/u@example.com", `{"name":"U"}`},
+		{"GET /api/v1/users/u@example.com", "POST", "/api/v1/users/u@example.com/disable", ""},
+		{"GET /api/v1/teams/t", "PATCH", "/api/v1/teams/t", `{"name":"t"}`},
+		{"PUT /api/v1/members/u@example.com", "PUT", "/api/v1/members/u@example.com", `{"role":"member"}`},
+		{"GET /api/v1/tokens/ci", "DELETE", "/api/v1/tokens/ci", ""},
+		{"GET /api/v1/teams/t", "DELETE", "/api/v1/teams/t", ""},
+	} {
+		method, path, _ := strings.Cut(c.see, " ")
+		body := map[string]string{"PUT": `{"role":"viewer"}`}[method]
+		seen := f.with(method, path, body).Header().Get("ETag")
+		if w := f.with(c.method, c.path, c.body, "If-Match", `"x"`); w.Code != 412 {
+			t.Errorf("%s %s: %d %s", c.method, c.path, w.Code, w.Body)
+		}
+		if w := f.with(c.method, c.path, c.body, "If-Match", seen); w.Code >= 300 {
+			t.Errorf("%s %s with %s: %d %s", c.method, c.path, seen, w.Code, w.Body)
+		}
+	}
+}
+
 // Of many who change what they have all seen, one does.
 func TestIfMatchHasNoRace(t *testing.T) {
 	f := newFixture(t)

@@ -61,6 +61,8 @@ type NewS3Key struct {
 
 type s3KeyOutput struct{ Body S3Key }
 
+func (o *s3KeyOutput) body() tagged { return o.Body }
+
 type s3KeysOutput struct {
 	Body struct {
 		Keys []S3Key `json:"s3_keys"`
@@ -95,8 +97,7 @@ func (a *API) s3Keys() {
 		return a.revealS3Key(ctx, in.Ref, auth.Secret{})
 	})
 	a.thing(s3KeysPath+"/{ref}", func(ctx context.Context, path func(string) string) (tagged, error) {
-		k, err := showOf(ctx, a, path("ref"), a.s3Key, a.showS3Key)
-		return k, err
+		return bodyOf(a.revealS3Key(ctx, path("ref"), auth.Secret{}))
 	})
 	revokes(a, onRef("revoke-s3-key", http.MethodPost, s3KeysPath+"/{ref}/revoke", "Revoke an S3 access key, for good", "s3-keys"),
 		func(ctx context.Context, ref string, now bool) (*s3KeyOutput, error) {

@@ -21,6 +21,9 @@ type Team struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
+// tagged implements tagged. How many are in it is a reading.
+func (t Team) tagged() any { t.Members = 0; return t }
+
 // NewTeam is what creating a team takes.
 type NewTeam struct {
 	Name  string `json:"name" minLength:"1" maxLength:"128"`
@@ -63,17 +66,10 @@ func (a *API) teams() {
 		return out, err
 	})
 	huma.Register(a.doc, onRef("get-team", http.MethodGet, "/api/v1/teams/{ref}", "Show a team", "teams"),
-		func(ctx context.Context, in *RefInput) (*teamOutput, error) {
-			rows, err := a.visibleTeams(ctx)
-			if err != nil {
-				return nil, a.public(err)
-			}
-			i := slices.IndexFunc(rows, func(t auth.Team) bool { return t.ID == in.Ref || t.Name == in.Ref })
-			if i < 0 {
-				return nil, problem(http.StatusNotFound, "not_found", "there is no such team among yours", "GET /api/v1/teams lists your teams.")
-			}
-			return a.team(ctx)(rows[i], nil)
-		})
+		func(ctx context.Context, in *RefInput) (*teamOutput, error) { return a.visibleTeam(ctx, in.Ref) })
+	a.thing("/api/v1/teams/{ref}", func(ctx context.Context, path func(string) string) (tagged, error) {
+		return bodyOf(a.visibleTeam(ctx, path("ref")))
+	})
 	changes(a, onRef("update-team", http.MethodPatch, "/api/v1/teams/{ref}", "Rename a team", "teams"),
 		func(ctx context.Context, ref string, in struct {
 			Name string `json:"name" minLength:"1" maxLength:"128"`
@@ -84,6 +80,21 @@ func (a *API) teams() {
 		func(ctx context.Context, in *RefInput) (*struct{}, error) {
 			return nil, a.public(a.o.Store.DeleteTeam(ctx, in.Ref, a.event(ctx, auth.ActionTeamDelete)))
 		})
+}
+
+func (o *teamOutput) body() tagged { return o.Body }
+
+// visibleTeam shows one that the caller may know of.
+func (a *API) visibleTeam(ctx context.Context, ref string) (*teamOutput, error) {
+	rows, err := a.visibleTeams(ctx)
+	if err != nil {
+		return nil, a.public(err)
+	}
+	i := slices.IndexFunc(rows, func(t auth.Team) bool { return t.ID == ref || t.Name == ref })
+	if i < 0 {
+		return nil, problem(http.StatusNotFound, "not_found", "there is no such team among yours", "GET /api/v1/teams lists your teams.")
+	}
+	return a.team(ctx)(rows[i], nil)
 }
 
 // visibleTeams are those that the caller may know of.

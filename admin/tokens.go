@@ -29,6 +29,9 @@ type Token struct {
 	Token     string    `json:"token,omitempty" doc:"The access token itself: shown once."`
 }
 
+// tagged implements tagged.
+func (t Token) tagged() any { t.Token = ""; return t }
+
 // NewToken is what creating an access token takes.
 type NewToken struct {
 	Name      string    `json:"name" minLength:"1" maxLength:"128"`
@@ -68,17 +71,10 @@ func (a *API) tokens() {
 		return out, err
 	})
 	huma.Register(a.doc, onRef("get-token", http.MethodGet, "/api/v1/tokens/{ref}", "Show an access token", "tokens"),
-		func(ctx context.Context, in *RefInput) (*tokenOutput, error) {
-			t, err := a.findToken(ctx, in.Ref)
-			if err != nil {
-				return nil, err
-			}
-			shown, err := a.showToken(ctx, &t)
-			if err != nil {
-				return nil, a.public(err)
-			}
-			return &tokenOutput{shown}, nil
-		})
+		func(ctx context.Context, in *RefInput) (*tokenOutput, error) { return a.token(ctx, in.Ref) })
+	a.thing("/api/v1/tokens/{ref}", func(ctx context.Context, path func(string) string) (tagged, error) {
+		return bodyOf(a.token(ctx, path("ref")))
+	})
 	huma.Register(a.doc, onRef("delete-token", http.MethodDelete, "/api/v1/tokens/{ref}", "Delete an access token: the next call with it is refused", "tokens"),
 		func(ctx context.Context, in *RefInput) (*struct{}, error) {
 			t, err := a.findToken(ctx, in.Ref)
@@ -87,6 +83,21 @@ func (a *API) tokens() {
 			}
 			return nil, a.public(a.o.Store.DeleteToken(ctx, t.TeamID, t.ID, a.event(ctx, auth.ActionTokenDelete)))
 		})
+}
+
+func (o *tokenOutput) body() tagged { return o.Body }
+
+// token shows one that the caller may know of.
+func (a *API) token(ctx context.Context, ref string) (*tokenOutput, error) {
+	t, err := a.findToken(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	shown, err := a.showToken(ctx, &t)
+	if err != nil {
+		return nil, a.public(err)
+	}
+	return &tokenOutput{shown}, nil
 }
 
 // minds reports whether t is one of the caller's own, or of a team that is.

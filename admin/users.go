@@ -25,6 +25,9 @@ type User struct {
 	DisabledAt  *time.Time `json:"disabled_at,omitempty"`
 }
 
+// tagged implements tagged.
+func (u User) tagged() any { return u }
+
 // NewUser is what creating a user takes.
 type NewUser struct {
 	Email    string `json:"email" minLength:"1" maxLength:"320"`
@@ -41,6 +44,8 @@ type UserPatch struct {
 }
 
 type userOutput struct{ Body User }
+
+func (o *userOutput) body() tagged { return o.Body }
 
 type usersOutput struct {
 	Body struct {
@@ -69,6 +74,9 @@ func (a *API) users() {
 		func(ctx context.Context, in *RefInput) (*userOutput, error) {
 			return a.user(ctx)(a.o.Store.User(ctx, in.Ref))
 		})
+	a.thing("/api/v1/users/{ref}", func(ctx context.Context, path func(string) string) (tagged, error) {
+		return bodyOf(a.user(ctx)(a.o.Store.User(ctx, path("ref"))))
+	})
 	changes(a, onRef("update-user", http.MethodPatch, "/api/v1/users/{ref}", "Change a user", "users"),
 		func(ctx context.Context, ref string, in UserPatch) (*userOutput, error) {
 			return a.user(ctx)(a.o.Store.UpdateUser(ctx, ref, func(u *auth.User) error {
