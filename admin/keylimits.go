@@ -63,6 +63,37 @@ func (p *LimitsPatch) apply(row *auth.Limits) error {
 	return nil
 }
 
+// boundsPatch are the bounds of a key of either kind that a change names.
+type boundsPatch struct {
+	ExpiresAt *time.Time
+	Limits    *LimitsPatch
+	Sources   *[]string
+}
+
+// read gives what the bounds make of a row.
+func (p boundsPatch) read(a *API) (func(*auth.Key) error, error) {
+	var sources []netip.Prefix
+	if p.Sources != nil {
+		var err error
+		if sources, err = readSources(*p.Sources); err != nil {
+			return nil, err
+		}
+	}
+	end, err := a.keyEnd(p.ExpiresAt)
+	if err != nil {
+		return nil, err
+	}
+	return func(row *auth.Key) error {
+		if p.ExpiresAt != nil {
+			row.ExpiresAt = end
+		}
+		if p.Sources != nil {
+			row.Sources = sources
+		}
+		return p.Limits.apply(&row.Limits)
+	}, nil
+}
+
 // showLimits is nil where there are none.
 func showLimits(l auth.Limits) *Limits {
 	if l == (auth.Limits{}) {

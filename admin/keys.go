@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"sort"
 	"time"
 
@@ -223,14 +222,7 @@ func (a *API) updateKey(ctx context.Context, ref string, in KeyPatch) (*keyOutpu
 			return nil, err
 		}
 	}
-	var sources []netip.Prefix
-	if in.Sources != nil {
-		var err error
-		if sources, err = readSources(*in.Sources); err != nil {
-			return nil, err
-		}
-	}
-	end, err := a.keyEnd(in.ExpiresAt)
+	bounds, err := boundsPatch{in.ExpiresAt, in.Limits, in.Sources}.read(a)
 	if err != nil {
 		return nil, err
 	}
@@ -257,13 +249,7 @@ func (a *API) updateKey(ctx context.Context, ref string, in KeyPatch) (*keyOutpu
 		if in.Xet != nil {
 			row.Xet = auth.XetPolicy(*in.Xet)
 		}
-		if in.ExpiresAt != nil {
-			row.ExpiresAt = end
-		}
-		if in.Sources != nil {
-			row.Sources = sources
-		}
-		if err := in.Limits.apply(&row.Limits); err != nil {
+		if err := bounds(row); err != nil {
 			return err
 		}
 		if in.URLKey != nil {

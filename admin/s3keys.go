@@ -59,6 +59,19 @@ type NewS3Key struct {
 	Credentials []string          `json:"credentials,omitempty" doc:"Credentials to link it to, by id or name."`
 }
 
+// S3KeyPatch changes an S3 access key. A member that is left out stays. Its id
+// and its secret stay too: regenerate makes a new secret.
+type S3KeyPatch struct {
+	Name       *string            `json:"name,omitempty" minLength:"1" maxLength:"128"`
+	Permission *string            `json:"permission,omitempty" enum:"read,read-write"`
+	Buckets    *[]string          `json:"buckets,omitempty" doc:"An empty list lifts the restriction."`
+	Prefixes   *[]string          `json:"prefixes,omitempty" doc:"An empty list lifts the restriction."`
+	Aliases    *map[string]string `json:"aliases,omitempty" doc:"Replaces all of them."`
+	ExpiresAt  *time.Time         `json:"expires_at,omitempty" doc:"1 to 365 days from now. The zero time means never."`
+	Limits     *LimitsPatch       `json:"limits,omitempty" doc:"What is left out stays; 0 lifts a limit."`
+	Sources    *[]string          `json:"sources,omitempty" doc:"An empty list lifts the restriction."`
+}
+
 type s3KeyOutput struct{ Body S3Key }
 
 func (o *s3KeyOutput) body() tagged { return o.Body }
@@ -99,6 +112,7 @@ func (a *API) s3Keys() {
 	a.thing(s3KeysPath+"/{ref}", func(ctx context.Context, path func(string) string) (tagged, error) {
 		return bodyOf(a.revealS3Key(ctx, path("ref"), auth.Secret{}))
 	})
+	changes(a, onRef("update-s3-key", http.MethodPatch, s3KeysPath+"/{ref}", "Change an S3 access key", "s3-keys"), a.updateS3Key)
 	revokes(a, onRef("revoke-s3-key", http.MethodPost, s3KeysPath+"/{ref}/revoke", "Revoke an S3 access key, for good", "s3-keys"),
 		func(ctx context.Context, ref string, now bool) (*s3KeyOutput, error) {
 			k, err := a.endKeyOf(ctx, ref, now, a.s3Key)
@@ -133,13 +147,10 @@ func (a *API) regenerateS3Key(ctx context.Context, ref string) (*s3KeyOutput, er
 
 func (a *API) createS3Key(ctx context.Context, in *NewS3Key) (*s3KeyOutput, error) {
 	k := auth.Key{
-		TeamID: team(ctx), Name: in.Name, Scope: auth.ScopeRead,
+		TeamID: team(ctx), Name: in.Name, Scope: scopeOf(in.Permission),
 		// What no credential matches is never passed on in the S3 protocol.
 		Unmatched: auth.UnmatchedDeny,
 		S3:        &auth.S3Access{AccessKeyID: auth.NewS3AccessKeyID(), Buckets: in.Buckets, Prefixes: in.Prefixes, Aliases: in.Aliases},
-	}
-	if in.Permission == PermissionReadWrite {
-		k.Scope = auth.ScopeWrite
 	}
 	if err := k.S3.Check(); err != nil {
 		return nil, invalid("body", err.Error(), "")
@@ -165,6 +176,53 @@ func (a *API) createS3Key(ctx context.Context, in *NewS3Key) (*s3KeyOutput, erro
 		return nil, a.public(err)
 	}
 	return a.revealS3Key(ctx, k.ID, secret)
+}
+
+// updateS3Key changes a key. What it may reach holds from the next request on.
+func (a *API) updateS3Key(ctx context.Context, ref string, in S3KeyPatch) (*s3KeyOutput, error) {
+	k, err := a.s3Key(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	bounds, err := boundsPatch{in.ExpiresAt, in.Limits, in.Sources}.read(a)
+	if err != nil {
+		return nil, err
+	}
+	_, err = a.o.Store.UpdateKey(ctx, team(ctx), k.ID, func(row *auth.Key) error {
+		if in.Name != nil {
+			row.Name = *in.Name
+		}
+		if in.Permission != nil {
+			row.Scope = scopeOf(*in.Permission)
+		}
+		s3 := *row.S3
+		if in.Buckets != nil {
+			s3.Buckets = *in.Buckets
+		}
+		if in.Prefixes != nil {
+			s3.Prefixes = *in.Prefixes
+		}
+		if in.Aliases != nil {
+			s3.Aliases = *in.Aliases
+		}
+		if err := s3.Check(); err != nil {
+			return invalid("body", err.Error(), "")
+		}
+		row.S3 = &s3
+		return bounds(row)
+	}, a.event(ctx, auth.ActionKeyUpdate))
+	if err != nil {
+		return nil, a.public(err)
+	}
+	return a.revealS3Key(ctx, k.ID, auth.Secret{})
+}
+
+// scopeOf is the scope of a permission; read unless it is said.
+func scopeOf(permission string) auth.Scope {
+	if permission == PermissionReadWrite {
+		return auth.ScopeWrite
+	}
+	return auth.ScopeRead
 }
 
 // s3Key finds an S3 access key by id, name, or access key id.

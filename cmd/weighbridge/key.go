@@ -59,17 +59,18 @@ func (a *app) keyList() *cobra.Command {
 }
 
 func (a *app) keyUpdate() *cobra.Command {
-	var name, scope, expires, unmatched, xet string
+	var scope, unmatched, xet string
 	var routes []string
 	var urlKey bool
-	var limits limitFlags
+	var change changeFlags
 	c := &cobra.Command{
 		Use: "update ID|NAME", Short: "Change an API key", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeKeys,
 		RunE: func(c *cobra.Command, args []string) error {
 			var in admin.KeyPatch
+			var err error
 			f := c.Flags()
-			if f.Changed("name") {
-				in.Name = &name
+			if in.Name, in.ExpiresAt, in.Limits, in.Sources, err = change.patch(a, f); err != nil {
+				return err
 			}
 			if f.Changed("scope") {
 				in.Scope = &scope
@@ -86,26 +87,14 @@ func (a *app) keyUpdate() *cobra.Command {
 			if f.Changed("route") {
 				in.Routes = oneEmpty(routes)
 			}
-			if f.Changed("expires") {
-				var err error
-				if in.ExpiresAt, err = a.newEnd(expires); err != nil {
-					return err
-				}
-			}
-			if err := limits.patch(f, &in); err != nil {
-				return err
-			}
 			if in == (admin.KeyPatch{}) {
 				return usage("nothing to change: give --name, --scope, --expires, --route, --rate, --burst, --transfers, --bandwidth, --source, --unmatched, --xet or --url-key")
 			}
 			return a.apiKeys().call(c.Context(), http.MethodPatch, a.apiKeys().of(args[0]), in)
 		},
 	}
-	c.Flags().StringVar(&name, "name", "", "new name")
+	change.register(c.Flags())
 	c.Flags().StringVar(&scope, "scope", "", "read or write")
-	c.Flags().StringVar(&expires, "expires", "", "90d, a date in 1 to 365 days, or never")
-	limits.register(c.Flags())
-	c.Flags().Lookup("source").Usage = "replaces all networks that it may be used from (repeatable); one empty value lifts the restriction"
 	c.Flags().StringArrayVar(&routes, "route", nil, "replaces all routes (repeatable); one empty value lifts the restriction")
 	c.Flags().StringVar(&unmatched, "unmatched", "", "pass, deny, or empty for the listener's policy")
 	c.Flags().StringVar(&xet, "xet", "", "pass, hide, or empty for the credential's policy")

@@ -29,6 +29,33 @@ func (n *newFlags) register(f *pflag.FlagSet) {
 	n.limitFlags.register(f)
 }
 
+// changeFlags are those of a change to a key of either kind.
+type changeFlags struct {
+	limitFlags
+	name, expires string
+}
+
+func (n *changeFlags) register(f *pflag.FlagSet) {
+	f.StringVar(&n.name, "name", "", "new name")
+	f.StringVar(&n.expires, "expires", "", "90d, a date in 1 to 365 days, or never")
+	n.limitFlags.register(f)
+	f.Lookup("source").Usage = "replaces all networks that it may be used from (repeatable); one empty value lifts the restriction"
+}
+
+// patch is what was given of them.
+func (n *changeFlags) patch(a *app, f *pflag.FlagSet) (name *string, end *time.Time, limits *admin.LimitsPatch, sources *[]string, err error) {
+	if f.Changed("name") {
+		name = &n.name
+	}
+	if f.Changed("expires") {
+		if end, err = a.newEnd(n.expires); err != nil {
+			return nil, nil, nil, nil, err
+		}
+	}
+	limits, sources, err = n.limitFlags.patch(f)
+	return name, end, limits, sources, err
+}
+
 // fresh is when a new key ends, what it may take and from where.
 func (n *newFlags) fresh(a *app) (end *time.Time, limits *admin.Limits, sources []string, err error) {
 	if end, err = a.end(n.expires); err != nil {
@@ -68,8 +95,8 @@ func (l *limitFlags) fresh() (*admin.Limits, error) {
 	return &out, nil
 }
 
-// patch puts what was given of them into p.
-func (l *limitFlags) patch(f *pflag.FlagSet, p *admin.KeyPatch) error {
+// patch is what was given of them, to change a key that exists.
+func (l *limitFlags) patch(f *pflag.FlagSet) (p *admin.LimitsPatch, sources *[]string, err error) {
 	var limits admin.LimitsPatch
 	if f.Changed("rate") {
 		limits.Rate = &l.rate
@@ -83,17 +110,17 @@ func (l *limitFlags) patch(f *pflag.FlagSet, p *admin.KeyPatch) error {
 	if f.Changed("bandwidth") {
 		n, err := l.bytes()
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 		limits.Bandwidth = &n
 	}
 	if limits != (admin.LimitsPatch{}) {
-		p.Limits = &limits
+		p = &limits
 	}
 	if f.Changed("source") {
-		p.Sources = oneEmpty(l.sources)
+		sources = oneEmpty(l.sources)
 	}
-	return nil
+	return p, sources, nil
 }
 
 // oneEmpty is a list that replaces another, where one empty value stands for

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -20,7 +21,7 @@ func (a *app) s3KeyCommand() *cobra.Command {
 	c := &cobra.Command{Use: "s3-key", Aliases: []string{"s3-keys"}, Short: "S3 access keys: the identities of workers that use an S3 client", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 	keys := a.s3Keys()
-	c.AddCommand(a.s3KeyCreate(), a.s3KeyList(), keys.show(),
+	c.AddCommand(a.s3KeyCreate(), a.s3KeyList(), keys.show(), a.s3KeyUpdate(),
 		keys.revoke("Revoke an S3 access key, for good"),
 		keys.act("regenerate", "Make a new secret and end the old one in a single step", "Regenerate S3 access key %q? The old secret ends at once.", "/regenerate", nil),
 		keys.remove("its links", ""))
@@ -43,15 +44,8 @@ func (a *app) s3KeyCreate() *cobra.Command {
 			if in.ExpiresAt, in.Limits, in.Sources, err = bounds.fresh(a); err != nil {
 				return err
 			}
-			for _, s := range aliases {
-				name, to, ok := strings.Cut(s, "=")
-				if !ok {
-					return usage("--alias %q: give NAME=BUCKET or NAME=BUCKET/PREFIX/", s)
-				}
-				if in.Aliases == nil {
-					in.Aliases = map[string]string{}
-				}
-				in.Aliases[name] = to
+			if in.Aliases, err = readAliases(aliases); err != nil {
+				return err
 			}
 			return a.s3Keys().call(c.Context(), http.MethodPost, s3KeysPath, in)
 		},
@@ -65,6 +59,68 @@ func (a *app) s3KeyCreate() *cobra.Command {
 	c.Flags().StringArrayVar(&in.Credentials, "credential", nil, "credential to link it to, by id or name (repeatable)")
 	must(c.MarkFlagRequired("name"), c.MarkFlagRequired("credential"), c.RegisterFlagCompletionFunc("credential", a.completeCredentialFlag))
 	return c
+}
+
+// readAliases reads every --alias; nil where there is none.
+func readAliases(given []string) (map[string]string, error) {
+	var out map[string]string
+	for _, s := range given {
+		name, to, ok := strings.Cut(s, "=")
+		if !ok {
+			return nil, usage("--alias %q: give NAME=BUCKET or NAME=BUCKET/PREFIX/", s)
+		}
+		if out == nil {
+			out = map[string]string{}
+		}
+		out[name] = to
+	}
+	return out, nil
+}
+
+func (a *app) s3KeyUpdate() *cobra.Command {
+	var permission string
+	var buckets, prefixes, aliases []string
+	var change changeFlags
+	c := &cobra.Command{
+		Use: "update ID|NAME", Short: "Change an S3 access key; its id and its secret stay",
+		Example: "  weighbridge s3-key update trainer --bucket acme-models --bucket acme-loras --rate 50",
+	}
+	c.Flags().StringVar(&permission, "permission", "", "read or read-write")
+	c.Flags().StringArrayVar(&buckets, "bucket", nil, "replaces all buckets that it may touch (repeatable); one empty value lifts the restriction")
+	c.Flags().StringArrayVar(&prefixes, "prefix", nil, "replaces all prefixes (repeatable); one empty value lifts the restriction")
+	c.Flags().StringArrayVar(&aliases, "alias", nil, "replaces all aliases: NAME=BUCKET or NAME=BUCKET/PREFIX/ (repeatable); one empty value takes them away")
+	change.register(c.Flags())
+	return a.s3Keys().one(c, func(ctx context.Context, _, path string) error {
+		var in admin.S3KeyPatch
+		var err error
+		f := c.Flags()
+		if in.Name, in.ExpiresAt, in.Limits, in.Sources, err = change.patch(a, f); err != nil {
+			return err
+		}
+		if f.Changed("permission") {
+			in.Permission = &permission
+		}
+		if f.Changed("bucket") {
+			in.Buckets = oneEmpty(buckets)
+		}
+		if f.Changed("prefix") {
+			in.Prefixes = oneEmpty(prefixes)
+		}
+		if f.Changed("alias") {
+			named, err := readAliases(*oneEmpty(aliases))
+			if err != nil {
+				return err
+			}
+			if named == nil {
+				named = map[string]string{} // none, which is not "as they are"
+			}
+			in.Aliases = &named
+		}
+		if in == (admin.S3KeyPatch{}) {
+			return usage("nothing to change: give --name, --permission, --bucket, --prefix, --alias, --expires, --rate, --burst, --transfers, --bandwidth or --source")
+		}
+		return a.s3Keys().call(ctx, http.MethodPatch, path, in)
+	})
 }
 
 func (a *app) s3KeyList() *cobra.Command {
