@@ -73,7 +73,7 @@ var authorizations = map[string]need{
 	"follow-events": needViewer,
 	"verify-events": needOperator, // the chains of all teams
 	"verify-export": needViewer,
-	"export-events": needOperator, // of all teams
+	"export-events": needViewer, // of the team; of all it asks for needOperator
 	"list-usage":    needViewer,
 
 	"list-transfers":   needViewer,

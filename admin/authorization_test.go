@@ -166,7 +166,7 @@ var (
 	inPerson      = []string{"change-password", "sign-out", "list-sessions", "end-session"}
 	viewers       = []string{
 		"list-credentials", "get-credential", "list-keys", "get-key", "list-s3-keys", "get-s3-key", "explain",
-		"list-events", "follow-events", "verify-export", "list-usage", "list-transfers", "follow-transfers",
+		"list-events", "follow-events", "verify-export", "export-events", "list-usage", "list-transfers", "follow-transfers",
 		"list-members", "list-tokens", "get-token", "create-token", "delete-token",
 	}
 	members = []string{
@@ -176,7 +176,7 @@ var (
 		"link", "unlink",
 	}
 	owners    = []string{"put-member", "remove-member"}
-	operators = []string{"export-events", "verify-events", "rotate-root", "get-kek", "rotate-kek", "backup",
+	operators = []string{"verify-events", "rotate-root", "get-kek", "rotate-kek", "backup",
 		"create-user", "list-users", "get-user", "update-user", "disable-user", "enable-user", "delete-user", "create-team", "update-team", "delete-team"}
 	// untokened are those of the lists above that no access token may call,
 	// and local those for the socket alone.

@@ -16,6 +16,9 @@ import (
 type Exporter struct {
 	Keys         *Keys
 	Since, Until time.Time
+	// Team, where it is set, is whose chain alone is written: no line, and no
+	// head, tells of another team. Each chain verifies without the others.
+	Team string
 	// Now is when the export is made.
 	Now time.Time
 	// Write is given each line, with its newline.
@@ -37,7 +40,7 @@ func (e *Exporter) Line(raw []byte) bool {
 	}
 	var l Line
 	if json.Unmarshal(raw, &l) != nil {
-		if e.begun { // torn, and part of what is there
+		if e.begun && e.Team == "" { // torn, and part of what is there
 			e.write(raw)
 		}
 		return e.err == nil
@@ -46,7 +49,7 @@ func (e *Exporter) Line(raw []byte) bool {
 		return false
 	}
 	e.begun = e.begun || !l.Time.Before(e.Since)
-	if e.begun {
+	if e.begun && (e.Team == "" || e.Team == l.TeamID) {
 		if l.Writer != "" && !e.cut[l.Writer] {
 			if e.cut == nil {
 				e.cut = map[string]bool{}
@@ -100,6 +103,9 @@ func (e *Exporter) bound(action, writer string) {
 	}
 	var heads []Head
 	for _, team := range sorted(e.states[writer]) {
+		if e.Team != "" && e.Team != team {
+			continue
+		}
 		heads = append(heads, HeadOf(team, e.states[writer][team]))
 	}
 	e.write(e.Keys.AppendCut(nil, body[:len(body)-1], writer, heads))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -109,10 +110,12 @@ func (a *app) printReport(w io.Writer, r *chain.Verdict) {
 }
 
 const auditExportLong = `Writes the record as lines of JSON that still verify: the acts first, then the use, each between two
-signed lines that say where the chains stood. The export is itself on record, and in the export.`
+signed lines that say where the chains stood. The export is itself on record, and in the export. It is
+that of all teams on this machine where no --team is named, and that of one team elsewhere.`
 
 func (a *app) auditExport() *cobra.Command {
 	var since, until, format, out string
+	var all bool
 	c := &cobra.Command{
 		Use: "export", Short: "Write the record out so that it still verifies", Args: noArgs, Long: auditExportLong,
 		Example: "  weighbridge audit export --since 30d --out record.jsonl\n  weighbridge audit export --since 2026-11-01 --until 2026-12-01 > november.jsonl",
@@ -121,6 +124,9 @@ func (a *app) auditExport() *cobra.Command {
 				return usage("--format %q: jsonl is the one there is", format)
 			}
 			q := url.Values{}
+			if all || cmp.Or(a.remote.address, a.env(addressVariable), a.remote.team, a.env(teamVariable)) == "" {
+				q.Set("all", "true")
+			}
 			for name, text := range map[string]string{"since": since, "until": until} {
 				if text == "" {
 					continue
@@ -151,6 +157,7 @@ func (a *app) auditExport() *cobra.Command {
 	}
 	c.Flags().StringVar(&format, "format", "jsonl", "the form: jsonl")
 	c.Flags().StringVar(&since, "since", "", "from then on: a span back, a day or a time (default: everything)")
+	c.Flags().BoolVar(&all, "all-teams", false, "the record of all teams, for who runs weighbridge")
 	c.Flags().StringVar(&until, "until", "", "up to then")
 	c.Flags().StringVar(&out, "out", "", "write into this new file, of mode 0600, and not to standard output")
 	must(c.MarkFlagFilename("out"), c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"jsonl"}, cobra.ShellCompDirectiveNoFileComp)))
