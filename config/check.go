@@ -23,6 +23,7 @@ func (l *loader) check() {
 	l.checkUpstream()
 	l.checkRoutes()
 	l.checkFollowers()
+	l.checkOIDC()
 	l.checkKeys()
 	l.checkCredentials()
 	l.checkReferences()

@@ -22,6 +22,7 @@ type Config struct {
 	TLS          TLS               `yaml:"tls" env:"TLS" doc:"TLS on the proxy listener. A listener beyond loopback without it gets a warning, because API keys then cross the network in the clear."`
 	AdminListen  string            `yaml:"admin_listen" env:"ADMIN_LISTEN" default:"127.0.0.1:8081" doc:"Address of the admin listener (the REST API for users and access tokens, health, readiness, metrics; admin.sock needs neither): host:port or unix:PATH, or off for none."`
 	AdminTLS     TLS               `yaml:"admin_tls" env:"ADMIN_TLS" doc:"TLS on the admin listener, as tls is on the proxy's."`
+	OIDC         OIDC              `yaml:"oidc" env:"OIDC" doc:"An OpenID provider by which users sign in to the admin API, beside e-mail address and password (docs/users.md)."`
 	PublicURL    string            `yaml:"public_url" env:"PUBLIC_URL" example:"https://weights.example.com" doc:"Base of the URLs that reverse mode writes into answers, where workers reach the listener by another name than the one in their request. Empty takes scheme and Host of each request."`
 	AllowedHosts []string          `yaml:"allowed_hosts" env:"ALLOWED_HOSTS" example:"weighbridge.internal" doc:"Host names, beside loopback ones, under which the listener may be called without a key (see default_key), and the admin listener on loopback at all. Protects against DNS rebinding."`
 	Log          Log               `yaml:"log" env:"LOG" doc:"The log on standard error."`
@@ -40,6 +41,17 @@ type Config struct {
 	S3           S3                `yaml:"s3" env:"S3" doc:"The S3 protocol on the proxy listener, for S3 clients with an endpoint_url of ours and an S3 access key."`
 	Credentials  []Credential      `yaml:"credentials" env:"CREDENTIALS" doc:"Declarative credentials, read-only in the API. Their files are watched, and a change rotates the secret without a restart."`
 	Keys         []Key             `yaml:"keys" env:"KEYS" doc:"Declarative API keys, read-only in the API."`
+}
+
+// OIDC is the OpenID provider that users may come from.
+type OIDC struct {
+	Issuer       string   `yaml:"issuer" env:"ISSUER" example:"https://accounts.example.com" doc:"URL of the provider, exactly as its document and its tokens say it. Empty is none."`
+	ClientID     string   `yaml:"client_id" env:"CLIENT_ID" example:"weighbridge" doc:"What the provider calls this weighbridge."`
+	ClientSecret Source   `yaml:"client_secret" env:"CLIENT_SECRET" example:"{file: /run/secrets/oidc}" doc:"The client's secret, read anew for each sign-in: {env: NAME} or {file: PATH}. Empty for a public client: PKCE is used in either case."`
+	RedirectURL  string   `yaml:"redirect_url" env:"REDIRECT_URL" example:"https://weights.example.com:8081/api/v1/auth/oidc/callback" doc:"Where the provider sends browsers back to, as it is registered there: /api/v1/auth/oidc/callback at the address by which browsers reach the admin listener."`
+	EmailDomains []string `yaml:"email_domains" env:"EMAIL_DOMAINS" example:"example.com" doc:"Domains of the e-mail addresses that may sign in; the provider must have verified the address. None means any."`
+	Team         string   `yaml:"team" env:"TEAM" default:"default" doc:"The team, by name, that a new user is put into."`
+	Role         string   `yaml:"role" env:"ROLE" oneof:"owner member viewer" example:"viewer" doc:"The role of a new user in that team. Empty makes no users: only those who are there already come in."`
 }
 
 // TLS of a listener.

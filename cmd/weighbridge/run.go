@@ -127,6 +127,7 @@ func (a *app) command() *cobra.Command {
 	})
 	root.AddCommand(
 		a.serveCommand(), a.checkCommand(), a.credentialCommand(), a.keyCommand(), a.s3KeyCommand(),
+		a.userCommand(), a.teamCommand(), a.memberCommand(), a.tokenCommand(),
 		a.linkCommand(), a.unlinkCommand(), a.explainCommand(), a.envCommand(), a.caCommand(), a.kekCommand(),
 		a.auditCommand(), a.usageCommand(), a.backupCommand(), a.restoreCommand(), a.storeCommand(), a.transfersCommand(), a.healthcheckCommand(), a.injectCommand(),
 		a.demoCommand(), a.versionCommand(),

@@ -107,6 +107,9 @@ func (a *app) serve(ctx context.Context, firstKey string, load func() (*config.L
 		// Nobody has seen the key, so the next start makes another and shows it.
 		log.Error().Err(err).Msg("the first API key could not be shown")
 	}
+	if err := a.greetFirstUser(ctx, b, firstKey != ""); err != nil {
+		log.Warn().Err(err).Msg("there is no user yet, and no link by which to make the first: run weighbridge user create")
+	}
 	log.Info().Str("proxy", b.ProxyURL()).Str("admin", cmp.Or(b.AdminURL(), "off")).Str("version", buildVersion()).Msg("serving")
 
 	// Reading the configuration and compiling what is stored leaves several

@@ -162,3 +162,17 @@ func writeFirstKey(path string, key auth.Secret) error {
 	}
 	return nil
 }
+
+// greetFirstUser prints the link by which the first user is made, where there
+// is none. Where secrets are not to be printed it says the other way.
+func (a *app) greetFirstUser(ctx context.Context, b *bridge.Bridge, quiet bool) error {
+	if quiet {
+		return nil
+	}
+	link, err := b.FirstUserLink(ctx)
+	if err != nil || link.IsZero() {
+		return err
+	}
+	_, err = fmt.Fprintf(a.stdout, "\nNobody can sign in to the administration yet. Make the first user with this link,\nwhich is good once and for a day, or with `%s user create EMAIL --role owner`:\n\n  %s\n\n", program(), link.Reveal())
+	return err
+}

@@ -14,8 +14,10 @@ import (
 )
 
 func (b *Bridge) openAPI() {
+	b.openSignIn()
 	o := admin.Options{
-		Store: b.store, TeamID: b.team.ID, Snapshot: b.live.Snapshot, Providers: b.providers,
+		SignIn: b.signIn,
+		Store:  b.store, TeamID: b.team.ID, Snapshot: b.live.Snapshot, Providers: b.providers,
 		Record: b.record, Transfers: b.transfers, System: b.system, Ready: b.ready,
 		KEK: b.keks, Backup: b.backup, Unmatched: b.unmatched, Metrics: b.metrics.handler(), Now: b.o.Now,
 		Passable: b.passable, Hosts: func() []string { return b.loaded.Load().Config.AllowedHosts },

@@ -19,6 +19,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/weighbridge/weighbridge/admin"
+	"github.com/weighbridge/weighbridge/admin/session"
 	"github.com/weighbridge/weighbridge/auth"
 	"github.com/weighbridge/weighbridge/auth/audit"
 	"github.com/weighbridge/weighbridge/auth/lifecycle"
@@ -87,6 +88,7 @@ type Bridge struct {
 	front     *s3front.Front
 	proxy     *proxy.Proxy
 	api       *admin.API
+	signIn    *session.Service
 	metrics   *metrics
 	used      *lastUsed
 	welcome   *Welcome

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weighbridge/weighbridge/admin"
+)
+
+const tokensPath = "/api/v1/tokens"
+
+func (a *app) tokenCommand() *cobra.Command {
+	c := &cobra.Command{Use: "token", Aliases: []string{"tokens"}, Short: "Access tokens for the administration, of users in a team (--team)", Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	tokens := a.tokens()
+	c.AddCommand(a.tokenCreate(), a.tokenList(), tokens.show(),
+		named(tokens.remove("", " The next call with it is refused."), "delete ID|NAME", "Delete an access token: the next call with it is refused"))
+	return c
+}
+
+func (a *app) tokens() resource[admin.Token] {
+	return resource[admin.Token]{a: a, path: tokensPath, member: "tokens", article: "an", noun: "access token", complete: a.completeTokens, text: a.tokenText}
+}
+
+func (a *app) tokenCreate() *cobra.Command {
+	var in admin.NewToken
+	var expires string
+	c := &cobra.Command{
+		Use: "create --name N --user EMAIL", Short: "Create an access token; it is shown once", Args: noArgs,
+		Example: "  weighbridge token create --name ci --user ada@example.com --scope write --route /api/v1/keys --expires 30d",
+		RunE: func(c *cobra.Command, _ []string) error {
+			end, err := a.expiry(expires)
+			if err != nil {
+				return err
+			}
+			in.ExpiresAt = end
+			return a.tokens().call(c.Context(), http.MethodPost, tokensPath, in)
+		},
+	}
+	c.Flags().StringVar(&in.Name, "name", "", "name, unique among the access tokens of the team")
+	c.Flags().StringVar(&in.User, "user", "", "whose it is to be, by e-mail address or id: a member of the team")
+	c.Flags().StringVar(&in.Scope, "scope", "read", "read, or write; never more than the user's role in the team")
+	c.Flags().StringVar(&in.Route, "route", "", "the beginning of a path, such as /api/v1/keys, beyond which it opens nothing")
+	c.Flags().StringVar(&expires, "expires", "90d", "when it ends: a span such as 90d, or a date, in 1 to 365 days")
+	must(c.MarkFlagRequired("name"))
+	return c
+}
+
+func (a *app) tokenList() *cobra.Command {
+	return a.tokens().list("", []string{"NAME", "USER", "STATUS", "SCOPE", "ROUTE", "TOKEN", "EXPIRES", "ID"}, func(t *admin.Token) []string {
+		return []string{t.Name, t.User.Name, t.Status, t.Scope, t.Route, t.Preview, a.when(t.ExpiresAt), t.ID}
+	})
+}
+
+func (a *app) tokenText(w io.Writer, t *admin.Token) {
+	pairs(w, "name", t.Name, "id", t.ID, "user", t.User.Name, "status", t.Status, "scope", t.Scope, "route", t.Route, "token", t.Preview, "created", a.when(t.CreatedAt), "expires", a.when(t.ExpiresAt))
+	if t.Token != "" {
+		_, _ = fmt.Fprintf(w, "\nThe access token, shown this once:\n\n  %s\n", t.Token)
+	}
+}
+
+func (a *app) completeTokens(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	return a.completeFirst(c, args, tokensPath, "tokens", prefix)
+}
