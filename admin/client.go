@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/weighbridge/weighbridge/auth"
@@ -138,43 +139,61 @@ func (c *Client) Open(ctx context.Context, method, path string, in any) (io.Read
 }
 
 // longestPage is the greatest limit that every list takes.
-const longestPage = "1000"
+const longestPage = 1000
+
+// Page says which part of a list is meant; the zero value is the first page, as
+// long as the list makes it.
+type Page struct {
+	Limit  int
+	Cursor string
+}
 
 // List walks all pages of the list at path, whatever its query, and returns
 // what stands in the member of its answers.
 func List[T any](ctx context.Context, c *Client, path, member string) ([]T, error) {
-	u, err := url.Parse(path)
-	if err != nil {
-		return nil, err
-	}
-	q := u.Query()
-	q.Set("limit", longestPage)
 	all := []T{}
-	for {
-		u.RawQuery = q.Encode()
-		var answer map[string]json.RawMessage
-		if err := c.Call(ctx, http.MethodGet, u.String(), nil, &answer); err != nil {
+	for at := (Page{Limit: longestPage}); ; {
+		rows, next, err := listPage[T](ctx, c, path, member, at)
+		if err != nil {
 			return nil, err
 		}
-		var rows []T
-		var next string
-		if err := json.Unmarshal(answer[member], &rows); err != nil {
-			return nil, fmt.Errorf("decoding the answer of %s: %w", c.where, err)
-		}
 		all = append(all, rows...)
-		if raw := answer["next_cursor"]; raw != nil {
-			if err := json.Unmarshal(raw, &next); err != nil {
-				return nil, fmt.Errorf("decoding the answer of %s: %w", c.where, err)
-			}
-		}
 		switch next {
 		case "":
 			return all, nil
-		case q.Get("cursor"):
+		case at.Cursor:
 			return nil, fmt.Errorf("the list of %s does not go on", c.where)
 		}
-		q.Set("cursor", next)
+		at.Cursor = next
 	}
+}
+
+// listPage gets one page, and where the next one begins.
+func listPage[T any](ctx context.Context, c *Client, path, member string, page Page) (rows []T, next string, err error) {
+	u, err := url.Parse(path)
+	if err != nil {
+		return nil, "", err
+	}
+	q := u.Query()
+	if page.Limit > 0 {
+		q.Set("limit", strconv.Itoa(page.Limit))
+	}
+	if page.Cursor != "" {
+		q.Set("cursor", page.Cursor)
+	}
+	u.RawQuery = q.Encode()
+	var answer map[string]json.RawMessage
+	if err := c.Call(ctx, http.MethodGet, u.String(), nil, &answer); err != nil {
+		return nil, "", err
+	}
+	err = json.Unmarshal(answer[member], &rows)
+	if raw := answer["next_cursor"]; err == nil && raw != nil {
+		err = json.Unmarshal(raw, &next)
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("decoding the answer of %s: %w", c.where, err)
+	}
+	return rows, next, nil
 }
 
 // Upload sends what body holds and decodes the answer into out.
@@ -250,4 +269,12 @@ func Segment(s string) string {
 		return strings.ReplaceAll(s, ".", "%2E")
 	}
 	return url.PathEscape(s)
+}
+
+// queryOf is v as it follows a path.
+func queryOf(v url.Values) string {
+	if len(v) == 0 {
+		return ""
+	}
+	return "?" + v.Encode()
 }

@@ -1,0 +1,874 @@
+// Code generated from the document of the API by TestTheClientIsGenerated; DO NOT EDIT.
+
+package admin
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/auth/chain"
+)
+
+// Backup: A backup of the store, still sealed, as it stands now, and of the record of use.
+//
+// Takes: who runs weighbridge: an owner of the default team, or admin.sock.
+func (c *Client) Backup(ctx context.Context, in BackupOptions) (io.ReadCloser, error) {
+	return c.Open(ctx, http.MethodPost, "/api/v1/backup", in)
+}
+
+// ChangePasswordRequest has no name of its own in the document.
+type ChangePasswordRequest struct {
+	Present string `json:"current_password"`
+	Next    string `json:"new_password"`
+	Device  string `json:"device_token,omitempty"`
+}
+
+// ChangePassword: Change one's own password; every session ends, and a new one begins.
+//
+// Takes: a user in person.
+func (c *Client) ChangePassword(ctx context.Context, in ChangePasswordRequest) (Grant, error) {
+	var out Grant
+	return out, c.Call(ctx, http.MethodPost, "/api/v1/auth/password", in, &out)
+}
+
+// CreateCredential: Create a credential.
+//
+// Takes: the role member in the team, or more.
+func (c *Client) CreateCredential(ctx context.Context, in NewCredential) (Credential, error) {
+	var out Credential
+	return out, c.Call(ctx, http.MethodPost, "/api/v1/credentials", in, &out)
+}
+
+// CreateFirstUserRequest has no name of its own in the document.
+type CreateFirstUserRequest struct {
+	Secret   string `json:"secret"`
+	Email    string `json:"email"`
+	Name     string `json:"name,omitempty"`
+	Password string `json:"password"`
+}
+
+// CreateFirstUser: Make the first user, an owner of the default team, by the secret of the first-run link.
+//
+// Takes: no caller.
+func (c *Client) CreateFirstUser(ctx context.Context, in CreateFirstUserRequest) (Grant, error) {
+	var out Grant
+	return out, c.Call(ctx, http.MethodPost, "/api/v1/auth/first-user", in, &out)
+}
+
+// CreateKey: Create an API key; the answer shows it once.
+//
+// Takes: the role member in the team, or more.
+func (c *Client) CreateKey(ctx context.Context, in NewKey) (Key, error) {
+	var out Key
+	return out, c.Call(ctx, http.MethodPost, "/api/v1/keys", in, &out)
+}
+
+// CreateS3Key: Create an S3 access key; the answer shows its secret once.
+//
+// Takes: the role member in the team, or more.
+func (c *Client) CreateS3Key(ctx context.Context, in NewS3Key) (S3Key, error) {
+	var out S3Key
+	return out, c.Call(ctx, http.MethodPost, "/api/v1/s3-keys", in, &out)
+}
+
+// CreateTeam: Create a team.
+//
+// Takes: who runs weighbridge: an owner of the default team, or admin.sock.
+func (c *Client) CreateTeam(ctx context.Context, in NewTeam) (Team, error) {
+	var out Team
+	return out, c.Call(ctx, http.MethodPost, "/api/v1/teams", in, &out)
+}
+
+// CreateToken: Create an access token for this API; the answer shows it once.
+//
+// Takes: nobody.
+func (c *Client) CreateToken(ctx context.Context, in NewToken) (Token, error) {
+	var out Token
+	return out, c.Call(ctx, http.MethodPost, "/api/v1/tokens", in, &out)
+}
+
+// CreateUser: Create a user.
+//
+// Takes: who runs weighbridge: an owner of the default team, or admin.sock.
+func (c *Client) CreateUser(ctx context.Context, in NewUser) (User, error) {
+	var out User
+	return out, c.Call(ctx, http.MethodPost, "/api/v1/users", in, &out)
+}
+
+// DeleteCredential: Delete a credential and destroy its sealed fields.
+//
+// Takes: the role member in the team, or more.
+func (c *Client) DeleteCredential(ctx context.Context, ref string) error {
+	return c.Call(ctx, http.MethodDelete, "/api/v1/credentials/"+Segment(ref), nil, nil)
+}
+
+// DeleteKey: Delete an API key and its links.
+//
+// Takes: the role member in the team, or more.
+func (c *Client) DeleteKey(ctx context.Context, ref string) error {
+	return c.Call(ctx, http.MethodDelete, "/api/v1/keys/"+Segment(ref), nil, nil)
+}
+
+// DeleteS3Key: Delete an S3 access key and its links.
+//
+// Takes: the role member in the team, or more.
+func (c *Client) DeleteS3Key(ctx context.Context, ref string) error {
+	return c.Call(ctx, http.MethodDelete, "/api/v1/s3-keys/"+Segment(ref), nil, nil)
+}
+
+// DeleteTeam: Delete a team that has no credentials, keys and access tokens.
+//
+// Takes: who runs weighbridge: an owner of the default team, or admin.sock.
+func (c *Client) DeleteTeam(ctx context.Context, ref string) error {
+	return c.Call(ctx, http.MethodDelete, "/api/v1/teams/"+Segment(ref), nil, nil)
+}
+
+// DeleteToken: Delete an access token: the next call with it is refused.
+//
+// Takes: the role viewer in the team, or more.
+func (c *Client) DeleteToken(ctx context.Context, ref string) error {
+	return c.Call(ctx, http.MethodDelete, "/api/v1/tokens/"+Segment(ref), nil, nil)
+}
+
+// DeleteUser: Delete a user with all memberships, access tokens and sessions.
+//
+// Takes: who runs weighbridge: an owner of the default team, or admin.sock.
+func (c *Client) DeleteUser(ctx context.Context, ref string) error {
+	return c.Call(ctx, http.MethodDelete, "/api/v1/users/"+Segment(ref), nil, nil)
+}
+
+// DisableUser: Shut a user out: no sign-in, no session and no access token of theirs counts.
+//
+// Takes: who runs weighbridge: an owner of the default team, or admin.sock.
+func (c *Client) DisableUser(ctx context.Context, ref string) (User, error) {
+	var out User
+	return out, c.Call(ctx, http.MethodPost, "/api/v1/users/"+Segment(ref)+"/disable", nil, &out)
+}
+
+// EnableUser: Let a user in again.
+//
+// Takes: who runs weighbridge: an owner of the default team, or admin.sock.
+func (c *Client) EnableUser(ctx context.Context, ref string) (User, error) {
+	var out User
+	return out, c.Call(ctx, http.MethodPost, "/api/v1/users/"+Segment(ref)+"/enable", nil, &out)
+}
+
+// EndSession: End one of one's own sessions.
+//
+// Takes: a user in person.
+func (c *Client) EndSession(ctx context.Context, ref string) error {
+	return c.Call(ctx, http.MethodDelete, "/api/v1/auth/sessions/"+Segment(ref), nil, nil)
+}
+
+// Explain: Which credential a URL would get, and why.
+//
+// Takes: the role viewer in the team, or more.
+func (c *Client) Explain(ctx context.Context, in ExplainRequest) (Explained, error) {
+	var out Explained
+	return out, c.Call(ctx, http.MethodPost, "/api/v1/explain", in, &out)
+}
+
+// ExportEventsQuery is what ExportEvents may be asked with; what is zero is left out.
+type ExportEventsQuery struct {
+	// Since: From the first event at or after this time.
+	Since time.Time
+	// Until: Up to the first event at or after this time.
+	Until time.Time
+}
+
+func (q ExportEventsQuery) encode() string {
+	v := url.Values{}
+	if !q.Since.IsZero() {
+		v.Set("since", q.Since.Format(time.RFC3339Nano))
+	}
+	if !q.Until.IsZero() {
+		v.Set("until", q.Until.Format(time.RFC3339Nano))
+	}
+	return queryOf(v)
+}
+
+// ExportEvents: The record as lines that still verify: acts first, then use.
+//
+// Takes: who runs weighbridge: an owner of the default team, or admin.sock.
+func (c *Client) ExportEvents(ctx context.Context, q ExportEventsQuery) (io.ReadCloser, error) {
+	return c.Open(ctx, http.MethodGet, "/api/v1/audit/export"+q.encode(), nil)
+}
+
+// FinishOIDCQuery is what FinishOIDC may be asked with; what is zero is left out.
+type FinishOIDCQuery struct {
+	// Code:
+	Code string
+	// State:
+	State string
+	// Iss:
+	Iss string
+	// Error:
+	Error string
+}
+
+func (q FinishOIDCQuery) encode() string {
+	v := url.Values{}
+	if q.Code != "" {
+		v.Set("code", q.Code)
+	}
+	if q.State != "" {
+		v.Set("state", q.State)
+	}
+	if q.Iss != "" {
+		v.Set("iss", q.Iss)
+	}
+	if q.Error != "" {
+		v.Set("error", q.Error)
+	}
+	return queryOf(v)
+}
+
+// FinishOIDC: End a sign-in at the OpenID provider, which sends the browser here.
+//
+// Takes: no caller.
+func (c *Client) FinishOIDC(ctx context.Context, q FinishOIDCQuery) (Grant, error) {
+	var out Grant
+	return out, c.Call(ctx, http.MethodGet, "/api/v1/auth/oidc/callback"+q.encode(), nil, &out)
+}
+
+// FollowEventsQuery is what FollowEvents may be asked with; what is zero is left out.
+type FollowEventsQuery struct {
+	// Since: Only events at or after this time.
+	Since time.Time
+	// Until: Only events before this time.
+	Until time.Time
+	// Key: Only events of this API key or S3 access key, by id or name.
+	Key string
+	// Credential: Only events of this credential, by id or name.
+	Credential string
+	// User: Only events of this user, by id or e-mail address: what the user did, and what was done about the user.
+	User string
+	// Actor: Only what this actor did, as events name it: cli, user:ada@example.com, token:ci, key:worker.
+	Actor string
+	// Action: Only these actions, separated by commas; key.* is every action whose name begins with key.
+	Action []string
+	// Outcome: Only these outcomes, separated by commas.
+	Outcome []string
+	// Host: Only requests to this host, with or without its port.
+	Host string
+}
+
+func (q FollowEventsQuery) encode() string {
+	v := url.Values{}
+	if !q.Since.IsZero() {
+		v.Set("since", q.Since.Format(time.RFC3339Nano))
+	}
+	if !q.Until.IsZero() {
+		v.Set("until", q.Until.Format(time.RFC3339Nano))
+	}
+	if q.Key != "" {
+		v.Set("key", q.Key)
+	}
+	if q.Credential != "" {
+		v.Set("credential", q.Credential)
+	}
+	if q.User != "" {
+		v.Set("user", q.User)
+	}
+	if q.Actor != "" {
+		v.Set("actor", q.Actor)
+	}
+	if len(q.Action) > 0 {
+		v.Set("action", strings.Join(q.Action, ","))
+	}
+	if len(q.Outcome) > 0 {
+		v.Set("outcome", strings.Join(q.Outcome, ","))
+	}
+	if q.Host != "" {
+		v.Set("host", q.Host)
+	}
+	return queryOf(v)
+}
+
+// FollowEvents: The record as it grows: one JSON event a line.
+//
+// Takes: the role viewer in the team, or more.
+func (c *Client) FollowEvents(ctx context.Context, q FollowEventsQuery) (io.ReadCloser, error) {
+	return c.Open(ctx, http.MethodGet, "/api/v1/audit/follow"+q.encode(), nil)
+}
+
+// FollowTransfers: Downloads in progress, as they go on: server-sent events, one a second while something changes.
+//
+// Takes: the role viewer in the team, or more.
+func (c *Client) FollowTransfers(ctx context.Context) (io.ReadCloser, error) {
+	return c.Open(ctx, http.MethodGet, "/api/v1/transfers/events", nil)
+}
+
+// GetBundle: Public roots and our roots, PEM.
+//
+// Takes: any caller.
+func (c *Client) GetBundle(ctx context.Context) (io.ReadCloser, error) {
+	return c.Open(ctx, http.MethodGet, "/api/v1/ca/bundle", nil)
+}
+
+// GetCaller: Who calls, and what that caller may do.
+//
+// Takes: any caller.
+func (c *Client) GetCaller(ctx context.Context) (Me, error) {
+	var out Me
+	return out, c.Call(ctx, http.MethodGet, "/api/v1/auth/me", nil, &out)
+}
+
+// GetCredential: Show a credential.
+//
+// Takes: the role viewer in the team, or more.
+func (c *Client) GetCredential(ctx context.Context, ref string) (Credential, error) {
+	var out Credential
+	return out, c.Call(ctx, http.MethodGet, "/api/v1/credentials/"+Segment(ref), nil, &out)
+}
+
+// GetKEK: Which key encryption key wraps what.
+//
+// Takes: who runs weighbridge: an owner of the default team, or admin.sock.
+func (c *Client) GetKEK(ctx context.Context) (KEKStatus, error) {
+	var out KEKStatus
+	return out, c.Call(ctx, http.MethodGet, "/api/v1/kek", nil, &out)
+}
+
+// GetKey: Show an API key.
+//
+// Takes: the role viewer in the team, or more.
+func (c *Client) GetKey(ctx context.Context, ref string) (Key, error) {
+	var out Key
+	return out, c.Call(ctx, http.MethodGet, "/api/v1/keys/"+Segment(ref), nil, &out)
+}
+
+// GetS3Key: Show an S3 access key.
+//
+// Takes: the role viewer in the team, or more.
+func (c *Client) GetS3Key(ctx context.Context, ref string) (S3Key, error) {
+	var out S3Key
+	return out, c.Call(ctx, http.MethodGet, "/api/v1/s3-keys/"+Segment(ref), nil, &out)
+}
+
+// GetSystem: What is running here.
+//
+// Takes: any caller.
+func (c *Client) GetSystem(ctx context.Context) (System, error) {
+	var out System
+	return out, c.Call(ctx, http.MethodGet, "/api/v1/system", nil, &out)
+}
+
+// GetTeam: Show a team.
+//
+// Takes: any caller.
+func (c *Client) GetTeam(ctx context.Context, ref string) (Team, error) {
+	var out Team
+	return out, c.Call(ctx, http.MethodGet, "/api/v1/teams/"+Segment(ref), nil, &out)
+}
+
+// GetToken: Show an access token.
+//
+// Takes: the role viewer in the team, or more.
+func (c *Client) GetToken(ctx context.Context, ref string) (Token, error) {
+	var out Token
+	return out, c.Call(ctx, http.MethodGet, "/api/v1/tokens/"+Segment(ref), nil, &out)
+}
+
+// GetUser: Show a user.
+//
+// Takes: who runs weighbridge: an owner of the default team, or admin.sock.
+func (c *Client) GetUser(ctx context.Context, ref string) (User, error) {
+	var out User
+	return out, c.Call(ctx, http.MethodGet, "/api/v1/users/"+Segment(ref), nil, &out)
+}
+
+// Link: Let an API key use a credential.
+//
+// Takes: the role member in the team, or more.
+func (c *Client) Link(ctx context.Context, credential string, key string) (LinkResult, error) {
+	var out LinkResult
+	return out, c.Call(ctx, http.MethodPut, "/api/v1/links/"+Segment(credential)+"/"+Segment(key), nil, &out)
+}
+
+// ListCredentials: List the credentials.
+//
+// Takes: the role viewer in the team, or more.
+func (c *Client) ListCredentials(ctx context.Context) ([]Credential, error) {
+	return List[Credential](ctx, c, "/api/v1/credentials", "credentials")
+}
+
+// ListEventsQuery is what ListEvents may be asked with; what is zero is left out.
+type ListEventsQuery struct {
+	// Since: Only events at or after this time.
+	Since time.Time
+	// Until: Only events before this time.
+	Until time.Time
+	// Key: Only events of this API key or S3 access key, by id or name.
+	Key string
+	// Credential: Only events of this credential, by id or name.
+	Credential string
+	// User: Only events of this user, by id or e-mail address: what the user did, and what was done about the user.
+	User string
+	// Actor: Only what this actor did, as events name it: cli, user:ada@example.com, token:ci, key:worker.
+	Actor string
+	// Action: Only these actions, separated by commas; key.* is every action whose name begins with key.
+	Action []string
+	// Outcome: Only these outcomes, separated by commas.
+	Outcome []string
+	// Host: Only requests to this host, with or without its port.
+	Host string
+}
+
+func (q ListEventsQuery) encode() string {
+	v := url.Values{}
+	if !q.Since.IsZero() {
+		v.Set("since", q.Since.Format(time.RFC3339Nano))
+	}
+	if !q.Until.IsZero() {
+		v.Set("until", q.Until.Format(time.RFC3339Nano))
+	}
+	if q.Key != "" {
+		v.Set("key", q.Key)
+	}
+	if q.Credential != "" {
+		v.Set("credential", q.Credential)
+	}
+	if q.User != "" {
+		v.Set("user", q.User)
+	}
+	if q.Actor != "" {
+		v.Set("actor", q.Actor)
+	}
+	if len(q.Action) > 0 {
+		v.Set("action", strings.Join(q.Action, ","))
+	}
+	if len(q.Outcome) > 0 {
+		v.Set("outcome", strings.Join(q.Outcome, ","))
+	}
+	if q.Host != "" {
+		v.Set("host", q.Host)
+	}
+	return queryOf(v)
+}
+
+// ListEvents: The record of administrative acts and of use.
+//
+// Takes: the role viewer in the team, or more.
+func (c *Client) ListEvents(ctx context.Context, q ListEventsQuery) ([]auth.Event, error) {
+	return List[auth.Event](ctx, c, "/api/v1/audit"+q.encode(), "events")
+}
+
+// ListEventsPage is one page of ListEvents, and where the next one begins, empty on the last one.
+func (c *Client) ListEventsPage(ctx context.Context, q ListEventsQuery, page Page) ([]auth.Event, string, error) {
+	return listPage[auth.Event](ctx, c, "/api/v1/audit"+q.encode(), "events", page)
+}
+
+// ListKeys: List the API keys.
+//
+// Takes: the role viewer in the team, or more.
+func (c *Client) ListKeys(ctx context.Context) ([]Key, error) {
+	return List[Key](ctx, c, "/api/v1/keys", "keys")
+}
+
+// ListMembers: List the members of the team.
+//
+// Takes: the role viewer in the team, or more.
+func (c *Client) ListMembers(ctx context.Context) ([]Member, error) {
+	return List[Member](ctx, c, "/api/v1/members", "members")
+}
+
+// ProvidersOutputBody has no name of its own in the document.
+type ProvidersOutputBody struct {
+	Providers []auth.Schema `json:"providers"`
+}
+
+// ListProviders: The providers and their fields.
+//
+// Takes: any caller.
+func (c *Client) ListProviders(ctx context.Context) (ProvidersOutputBody, error) {
+	var out ProvidersOutputBody
+	return out, c.Call(ctx, http.MethodGet, "/api/v1/providers", nil, &out)
+}
+
+// RootsOutputBody has no name of its own in the document.
+type RootsOutputBody struct {
+	Roots []Root `json:"roots"`
+}
+
+// ListRoots: The interception roots.
+//
+// Takes: any caller.
+func (c *Client) ListRoots(ctx context.Context) (RootsOutputBody, error) {
+	var out RootsOutputBody
+	return out, c.Call(ctx, http.MethodGet, "/api/v1/ca", nil, &out)
+}
+
+// ListS3Keys: List the S3 access keys.
+//
+// Takes: the role viewer in the team, or more.
+func (c *Client) ListS3Keys(ctx context.Context) ([]S3Key, error) {
+	return List[S3Key](ctx, c, "/api/v1/s3-keys", "s3_keys")
+}
+
+// ListSessions: List one's own sessions.
+//
+// Takes: a user in person.
+func (c *Client) ListSessions(ctx context.Context) ([]Session, error) {
+	return List[Session](ctx, c, "/api/v1/auth/sessions", "sessions")
+}
+
+// ListTeams: List the teams that the caller is in; all of them for who runs weighbridge.
+//
+// Takes: any caller.
+func (c *Client) ListTeams(ctx context.Context) ([]Team, error) {
+	return List[Team](ctx, c, "/api/v1/teams", "teams")
+}
+
+// ListTokens: List one's own access tokens in the team; all of them for its owners.
+//
+// Takes: the role viewer in the team, or more.
+func (c *Client) ListTokens(ctx context.Context) ([]Token, error) {
+	return List[Token](ctx, c, "/api/v1/tokens", "tokens")
+}
+
+// TransfersOutputBody has no name of its own in the document.
+type TransfersOutputBody struct {
+	Transfers []Transfer `json:"transfers"`
+}
+
+// ListTransfers: Downloads in progress.
+//
+// Takes: the role viewer in the team, or more.
+func (c *Client) ListTransfers(ctx context.Context) (TransfersOutputBody, error) {
+	var out TransfersOutputBody
+	return out, c.Call(ctx, http.MethodGet, "/api/v1/transfers", nil, &out)
+}
+
+// ListUsageQuery is what ListUsage may be asked with; what is zero is left out.
+type ListUsageQuery struct {
+	// By: What to sum up by; nothing gives every row there is.
+	By string
+	// Since: From the day (UTC) of this time on.
+	Since time.Time
+}
+
+func (q ListUsageQuery) encode() string {
+	v := url.Values{}
+	if q.By != "" {
+		v.Set("by", q.By)
+	}
+	if !q.Since.IsZero() {
+		v.Set("since", q.Since.Format(time.RFC3339Nano))
+	}
+	return queryOf(v)
+}
+
+// ListUsage: Requests, bytes and errors by credential, key, host and day.
+//
+// Takes: the role viewer in the team, or more.
+func (c *Client) ListUsage(ctx context.Context, q ListUsageQuery) ([]Usage, error) {
+	return List[Usage](ctx, c, "/api/v1/usage"+q.encode(), "usage")
+}
+
+// ListUsagePage is one page of ListUsage, and where the next one begins, empty on the last one.
+func (c *Client) ListUsagePage(ctx context.Context, q ListUsageQuery, page Page) ([]Usage, string, error) {
+	return listPage[Usage](ctx, c, "/api/v1/usage"+q.encode(), "usage", page)
+}
+
+// ListUsers: List the users.
+//
+// Takes: who runs weighbridge: an owner of the default team, or admin.sock.
+func (c *Client) ListUsers(ctx context.Context) ([]User, error) {
+	return List[User](ctx, c, "/api/v1/users", "users")
+}
+
+// PutMemberRequest has no name of its own in the document.
+type PutMemberRequest struct {
+	Role string `json:"role"`
+}
+
+// PutMember: Put a user into the team, or give a member another role.
+//
+// Takes: the role owner in the team.
+func (c *Client) PutMember(ctx context.Context, ref string, in PutMemberRequest) (Member, error) {
+	var out Member
+	return out, c.Call(ctx, http.MethodPut, "/api/v1/members/"+Segment(ref), in, &out)
+}
+
+// RefreshSessionRequest has no name of its own in the document.
+type RefreshSessionRequest struct {
+	RefreshToken string `json:"refresh_token"`
+}
+
+// RefreshSession: Get the next JWT and refresh token of a session.
+//
+// Takes: no caller.
+func (c *Client) RefreshSession(ctx context.Context, in RefreshSessionRequest) (Grant, error) {
+	var out Grant
+	return out, c.Call(ctx, http.MethodPost, "/api/v1/auth/refresh", in, &out)
+}
+
+// RegenerateKeyQuery is what RegenerateKey may be asked with; what is zero is left out.
+type RegenerateKeyQuery struct {
+	// Overlap: How long the old secret goes on, such as 1h; at most 168h. It ends at once where nothing is given.
+	Overlap string
+}
+
+func (q RegenerateKeyQuery) encode() string {
+	v := url.Values{}
+	if q.Overlap != "" {
+		v.Set("overlap", q.Overlap)
+	}
+	return queryOf(v)
+}
+
+// RegenerateKey: Make a new secret for an API key and end the old one in a single step.
+//
+// Takes: the role member in the team, or more.
+func (c *Client) RegenerateKey(ctx context.Context, ref string, q RegenerateKeyQuery) (Key, error) {
+	var out Key
+	return out, c.Call(ctx, http.MethodPost, "/api/v1/keys/"+Segment(ref)+"/regenerate"+q.encode(), nil, &out)
+}
+
+// RegenerateS3Key: Make a new secret for an S3 access key and end the old one in a single step.
+//
+// Takes: the role member in the team, or more.
+func (c *Client) RegenerateS3Key(ctx context.Context, ref string) (S3Key, error) {
+	var out S3Key
+	return out, c.Call(ctx, http.MethodPost, "/api/v1/s3-keys/"+Segment(ref)+"/regenerate", nil, &out)
+}
+
+// RemoveMember: Take a user out of the team; the access tokens that the user has in it end.
+//
+// Takes: the role owner in the team.
+func (c *Client) RemoveMember(ctx context.Context, ref string) error {
+	return c.Call(ctx, http.MethodDelete, "/api/v1/members/"+Segment(ref), nil, nil)
+}
+
+// ResetPasswordRequest has no name of its own in the document.
+type ResetPasswordRequest struct {
+	Password string `json:"password"`
+}
+
+// ResetPassword: Set a user's password; every session of theirs ends.
+//
+// Takes: nobody.
+func (c *Client) ResetPassword(ctx context.Context, ref string, in ResetPasswordRequest) (User, error) {
+	var out User
+	return out, c.Call(ctx, http.MethodPost, "/api/v1/users/"+Segment(ref)+"/password", in, &out)
+}
+
+// RevokeCredentialQuery is what RevokeCredential may be asked with; what is zero is left out.
+type RevokeCredentialQuery struct {
+	// Now: Also cut the transfers in progress.
+	Now bool
+}
+
+func (q RevokeCredentialQuery) encode() string {
+	v := url.Values{}
+	if q.Now {
+		v.Set("now", "true")
+	}
+	return queryOf(v)
+}
+
+// RevokeCredential: Revoke a credential, for good, and destroy its sealed fields.
+//
+// Takes: the role member in the team, or more.
+func (c *Client) RevokeCredential(ctx context.Context, ref string, q RevokeCredentialQuery) (Credential, error) {
+	var out Credential
+	return out, c.Call(ctx, http.MethodPost, "/api/v1/credentials/"+Segment(ref)+"/revoke"+q.encode(), nil, &out)
+}
+
+// RevokeKeyQuery is what RevokeKey may be asked with; what is zero is left out.
+type RevokeKeyQuery struct {
+	// Now: Also cut the transfers in progress.
+	Now bool
+}
+
+func (q RevokeKeyQuery) encode() string {
+	v := url.Values{}
+	if q.Now {
+		v.Set("now", "true")
+	}
+	return queryOf(v)
+}
+
+// RevokeKey: Revoke an API key, for good.
+//
+// Takes: the role member in the team, or more.
+func (c *Client) RevokeKey(ctx context.Context, ref string, q RevokeKeyQuery) (Key, error) {
+	var out Key
+	return out, c.Call(ctx, http.MethodPost, "/api/v1/keys/"+Segment(ref)+"/revoke"+q.encode(), nil, &out)
+}
+
+// RevokeS3KeyQuery is what RevokeS3Key may be asked with; what is zero is left out.
+type RevokeS3KeyQuery struct {
+	// Now: Also cut the transfers in progress.
+	Now bool
+}
+
+func (q RevokeS3KeyQuery) encode() string {
+	v := url.Values{}
+	if q.Now {
+		v.Set("now", "true")
+	}
+	return queryOf(v)
+}
+
+// RevokeS3Key: Revoke an S3 access key, for good.
+//
+// Takes: the role member in the team, or more.
+func (c *Client) RevokeS3Key(ctx context.Context, ref string, q RevokeS3KeyQuery) (S3Key, error) {
+	var out S3Key
+	return out, c.Call(ctx, http.MethodPost, "/api/v1/s3-keys/"+Segment(ref)+"/revoke"+q.encode(), nil, &out)
+}
+
+// RotateCredential: Replace a credential's fields: validated first, swapped in one step, the old ones destroyed.
+//
+// Takes: the role member in the team, or more.
+func (c *Client) RotateCredential(ctx context.Context, ref string, in Rotation) (Credential, error) {
+	var out Credential
+	return out, c.Call(ctx, http.MethodPost, "/api/v1/credentials/"+Segment(ref)+"/rotate", in, &out)
+}
+
+// KekRotateInputBody has no name of its own in the document.
+type KekRotateInputBody struct {
+	To string `json:"to,omitempty"`
+}
+
+// RotateKEK: Begin to wrap every data key by another key encryption key.
+//
+// Takes: who runs weighbridge: an owner of the default team, or admin.sock.
+func (c *Client) RotateKEK(ctx context.Context, in KekRotateInputBody) (KEKStatus, error) {
+	var out KEKStatus
+	return out, c.Call(ctx, http.MethodPost, "/api/v1/kek/rotate", in, &out)
+}
+
+// RotateRoot: Make a new signing root; old and new are published together.
+//
+// Takes: who runs weighbridge: an owner of the default team, or admin.sock.
+func (c *Client) RotateRoot(ctx context.Context) (RootsOutputBody, error) {
+	var out RootsOutputBody
+	return out, c.Call(ctx, http.MethodPost, "/api/v1/ca/rotate", nil, &out)
+}
+
+// SignIn: Sign in with e-mail address and password.
+//
+// Takes: no caller.
+func (c *Client) SignIn(ctx context.Context, in SignIn) (Grant, error) {
+	var out Grant
+	return out, c.Call(ctx, http.MethodPost, "/api/v1/auth/sign-in", in, &out)
+}
+
+// SignOut: End the session that asks.
+//
+// Takes: a user in person.
+func (c *Client) SignOut(ctx context.Context) error {
+	return c.Call(ctx, http.MethodPost, "/api/v1/auth/sign-out", nil, nil)
+}
+
+// StartOIDC: Begin a sign-in at the OpenID provider: the browser is sent there.
+//
+// Takes: no caller.
+func (c *Client) StartOIDC(ctx context.Context) error {
+	return c.Call(ctx, http.MethodGet, "/api/v1/auth/oidc/start", nil, nil)
+}
+
+// Unlink: Stop an API key from using a credential.
+//
+// Takes: the role member in the team, or more.
+func (c *Client) Unlink(ctx context.Context, credential string, key string) (LinkResult, error) {
+	var out LinkResult
+	return out, c.Call(ctx, http.MethodDelete, "/api/v1/links/"+Segment(credential)+"/"+Segment(key), nil, &out)
+}
+
+// UpdateCredential: Change a credential.
+//
+// Takes: the role member in the team, or more.
+func (c *Client) UpdateCredential(ctx context.Context, ref string, in CredentialPatch) (Credential, error) {
+	var out Credential
+	return out, c.Call(ctx, http.MethodPatch, "/api/v1/credentials/"+Segment(ref), in, &out)
+}
+
+// UpdateKey: Change an API key.
+//
+// Takes: the role member in the team, or more.
+func (c *Client) UpdateKey(ctx context.Context, ref string, in KeyPatch) (Key, error) {
+	var out Key
+	return out, c.Call(ctx, http.MethodPatch, "/api/v1/keys/"+Segment(ref), in, &out)
+}
+
+// UpdateTeamRequest has no name of its own in the document.
+type UpdateTeamRequest struct {
+	Name string `json:"name"`
+}
+
+// UpdateTeam: Rename a team.
+//
+// Takes: who runs weighbridge: an owner of the default team, or admin.sock.
+func (c *Client) UpdateTeam(ctx context.Context, ref string, in UpdateTeamRequest) (Team, error) {
+	var out Team
+	return out, c.Call(ctx, http.MethodPatch, "/api/v1/teams/"+Segment(ref), in, &out)
+}
+
+// UpdateUser: Change a user.
+//
+// Takes: who runs weighbridge: an owner of the default team, or admin.sock.
+func (c *Client) UpdateUser(ctx context.Context, ref string, in UserPatch) (User, error) {
+	var out User
+	return out, c.Call(ctx, http.MethodPatch, "/api/v1/users/"+Segment(ref), in, &out)
+}
+
+// ValidateCredentialQuery is what ValidateCredential may be asked with; what is zero is left out.
+type ValidateCredentialQuery struct {
+	// CheckRepo: A repository of the Hub, such as org/model or datasets/org/name, that the credential should reach.
+	CheckRepo string
+}
+
+func (q ValidateCredentialQuery) encode() string {
+	v := url.Values{}
+	if q.CheckRepo != "" {
+		v.Set("check_repo", q.CheckRepo)
+	}
+	return queryOf(v)
+}
+
+// ValidateCredential: Ask the upstream whether a credential works.
+//
+// Takes: the role member in the team, or more.
+func (c *Client) ValidateCredential(ctx context.Context, ref string, q ValidateCredentialQuery) (Validation, error) {
+	var out Validation
+	return out, c.Call(ctx, http.MethodPost, "/api/v1/credentials/"+Segment(ref)+"/validate"+q.encode(), nil, &out)
+}
+
+// VerifyEvents: Verify the chains of the record.
+//
+// Takes: who runs weighbridge: an owner of the default team, or admin.sock.
+func (c *Client) VerifyEvents(ctx context.Context) (chain.Verdict, error) {
+	var out chain.Verdict
+	return out, c.Call(ctx, http.MethodGet, "/api/v1/audit/verify", nil, &out)
+}
+
+// VerifyExportQuery is what VerifyExport may be asked with; what is zero is left out.
+type VerifyExportQuery struct {
+	// Name: What the file is called in the answer.
+	Name string
+}
+
+func (q VerifyExportQuery) encode() string {
+	v := url.Values{}
+	if q.Name != "" {
+		v.Set("name", q.Name)
+	}
+	return queryOf(v)
+}
+
+// VerifyExport: Verify an exported record: the body, one JSON event a line.
+//
+// Takes: the role viewer in the team, or more.
+func (c *Client) VerifyExport(ctx context.Context, q VerifyExportQuery) (chain.Verdict, error) {
+	var out chain.Verdict
+	return out, c.Call(ctx, http.MethodPost, "/api/v1/audit/verify"+q.encode(), nil, &out)
+}

@@ -1,0 +1,303 @@
+package admin_test
+
+import (
+	"bytes"
+	"cmp"
+	"flag"
+	"fmt"
+	"go/format"
+	"maps"
+	"os"
+	"path"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+var update = flag.Bool("update", false, "write client.gen.go anew")
+
+// The client's methods are made from the document that the API serves, with
+// the types that serve it: what they say is what is served.
+func TestTheClientIsGenerated(t *testing.T) {
+	f := newFixture(t)
+	want, err := generate(f.api.OpenAPI())
+	must(t, err)
+	const file = "client.gen.go"
+	if *update {
+		must(t, os.WriteFile(file, want, 0o600))
+	}
+	have, err := os.ReadFile(file)
+	must(t, err)
+	if !bytes.Equal(have, want) {
+		t.Error(file + " is not what the document says: go test ./admin -run TestTheClientIsGenerated -update")
+	}
+}
+
+// generator writes the methods of operations, and the types that have no name
+// in the code that serves them.
+type generator struct {
+	doc     *huma.OpenAPI
+	body    bytes.Buffer
+	imports map[string]bool
+	named   map[string]bool
+}
+
+func generate(doc *huma.OpenAPI) ([]byte, error) {
+	g := &generator{doc: doc, imports: map[string]bool{"context": true}, named: map[string]bool{}}
+	for _, o := range operationsOf(doc) {
+		if err := g.operation(o); err != nil {
+			return nil, fmt.Errorf("%s: %w", o.OperationID, err)
+		}
+	}
+	var out bytes.Buffer
+	out.WriteString("// Code generated from the document of the API by TestTheClientIsGenerated; DO NOT EDIT.\n\npackage admin\n\nimport (\n")
+	own := func(p string) bool { return strings.HasPrefix(p, "github.com/") }
+	paths := slices.SortedFunc(maps.Keys(g.imports), func(a, b string) int {
+		if own(a) != own(b) {
+			return cmp.Compare(fmt.Sprint(own(a)), fmt.Sprint(own(b)))
+		}
+		return cmp.Compare(a, b)
+	})
+	for i, p := range paths {
+		if own(p) && i > 0 && !own(paths[i-1]) {
+			out.WriteString("\n")
+		}
+		fmt.Fprintf(&out, "%q\n", p)
+	}
+	out.WriteString(")\n")
+	out.Write(g.body.Bytes())
+	src, err := format.Source(out.Bytes())
+	if err != nil {
+		return nil, fmt.Errorf("%w in\n%s", err, out.Bytes())
+	}
+	return src, nil
+}
+
+// servedOperation is one with its method and path.
+type servedOperation struct {
+	*huma.Operation
+	method, path string
+}
+
+func operationsOf(doc *huma.OpenAPI) []servedOperation {
+	var out []servedOperation
+	for path, item := range doc.Paths {
+		for method, op := range map[string]*huma.Operation{"Get": item.Get, "Post": item.Post, "Put": item.Put, "Patch": item.Patch, "Delete": item.Delete} {
+			if op != nil {
+				out = append(out, servedOperation{op, method, path})
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b servedOperation) int { return cmp.Compare(a.OperationID, b.OperationID) })
+	return out
+}
+
+// camel is list-s3-keys as ListS3Keys.
+func camel(kebab string) string {
+	var b strings.Builder
+	for _, word := range strings.FieldsFunc(kebab, func(r rune) bool { return r == '-' || r == '_' }) {
+		switch word {
+		case "kek", "id", "oidc":
+			word = strings.ToUpper(word)
+		}
+		b.WriteString(strings.ToUpper(word[:1]) + word[1:])
+	}
+	return b.String()
+}
+
+func (g *generator) operation(o servedOperation) error {
+	name := camel(o.OperationID)
+	args, query, err := g.arguments(o, name)
+	if err != nil {
+		return err
+	}
+	in := "nil"
+	if o.RequestBody != nil {
+		media, ok := o.RequestBody.Content["application/json"]
+		if !ok {
+			return fmt.Errorf("its body is not JSON")
+		}
+		typ, err := g.schema(media.Schema)
+		if err != nil {
+			return err
+		}
+		args, in = append(args, "in "+typ), "in"
+	}
+	if query != "" {
+		args = append(args, query)
+	}
+	kind, content := g.answer(o)
+	target := pathOf(o.path)
+	if query != "" {
+		target += ` + q.encode()`
+	}
+	member, row, typ := "", "", ""
+	if kind == "application/json" {
+		var list bool
+		if member, row, list = g.list(content); !list {
+			if typ, err = g.schema(content); err != nil {
+				return err
+			}
+		}
+	}
+	g.imports["net/http"] = true
+	fmt.Fprintf(&g.body, "\n// %s: %s.\n//\n// %s\nfunc (c *Client) %s(%s)", name, strings.TrimSuffix(o.Summary, "."), strings.TrimSuffix(o.Description, ".")+".",
+		name, strings.Join(append([]string{"ctx context.Context"}, args...), ", "))
+	method := "http.Method" + o.method
+	switch {
+	case kind == "":
+		fmt.Fprintf(&g.body, " error {\nreturn c.Call(ctx, %s, %s, %s, nil)\n}\n", method, target, in)
+	case kind != "application/json":
+		g.imports["io"] = true
+		fmt.Fprintf(&g.body, " (io.ReadCloser, error) {\nreturn c.Open(ctx, %s, %s, %s)\n}\n", method, target, in)
+	case member != "":
+		if query != "" { // a reader of much asks for a page at a time
+			fmt.Fprintf(&g.body, " ([]%s, error) {\nreturn List[%s](ctx, c, %s, %q)\n}\n", row, row, target, member)
+			fmt.Fprintf(&g.body, "\n// %sPage is one page of %s, and where the next one begins, empty on the last one.\nfunc (c *Client) %sPage(ctx context.Context, q %sQuery, page Page) ([]%s, string, error) {\nreturn listPage[%s](ctx, c, %s, %q, page)\n}\n",
+				name, name, name, name, row, row, target, member)
+			return nil
+		}
+		fmt.Fprintf(&g.body, " ([]%s, error) {\nreturn List[%s](ctx, c, %s, %q)\n}\n", row, row, target, member)
+	default:
+		fmt.Fprintf(&g.body, " (%s, error) {\nvar out %s\nreturn out, c.Call(ctx, %s, %s, %s, &out)\n}\n", typ, typ, method, target, in)
+	}
+	return nil
+}
+
+// answer is what the operation gives where all is well.
+func (g *generator) answer(o servedOperation) (kind string, schema *huma.Schema) {
+	for _, status := range []string{"200", "201", "202"} {
+		if r := o.Responses[status]; r != nil {
+			for kind, media := range r.Content {
+				return kind, media.Schema
+			}
+		}
+	}
+	return "", nil
+}
+
+// arguments are the parts of the path, and, where the query takes anything
+// that a list does not walk by itself, a struct of that.
+func (g *generator) arguments(o servedOperation, name string) (path []string, query string, err error) {
+	var fields, encode []string
+	for _, p := range o.Parameters {
+		switch {
+		case p.In == "path":
+			path = append(path, p.Name+" string")
+		case p.In == "query" && p.Name != "limit" && p.Name != "cursor":
+			typ, how := "", ""
+			switch v := camel(p.Name); {
+			case p.Schema.Type == "string" && p.Schema.Format == "date-time":
+				g.imports["time"] = true
+				typ, how = "time.Time", "if !q."+v+".IsZero() {\nv.Set(%q, q."+v+".Format(time.RFC3339Nano))\n}"
+			case p.Schema.Type == "string":
+				typ, how = "string", "if q."+v+" != \"\" {\nv.Set(%q, q."+v+")\n}"
+			case p.Schema.Type == "boolean":
+				typ, how = "bool", "if q."+v+" {\nv.Set(%q, \"true\")\n}"
+			case p.Schema.Type == "array" && p.Schema.Items.Type == "string":
+				g.imports["strings"] = true
+				typ, how = "[]string", "if len(q."+v+") > 0 {\nv.Set(%q, strings.Join(q."+v+", \",\"))\n}"
+			default:
+				return nil, "", fmt.Errorf("the query's %s is a %s", p.Name, p.Schema.Type)
+			}
+			fields = append(fields, fmt.Sprintf("// %s: %s\n%s %s", camel(p.Name), strings.TrimSpace(p.Description), camel(p.Name), typ))
+			encode = append(encode, fmt.Sprintf(how, p.Name))
+		}
+	}
+	if len(fields) == 0 {
+		return path, "", nil
+	}
+	g.imports["net/url"] = true
+	fmt.Fprintf(&g.body, "\n// %sQuery is what %s may be asked with; what is zero is left out.\ntype %sQuery struct {\n%s\n}\n", name, name, name, strings.Join(fields, "\n"))
+	fmt.Fprintf(&g.body, "\nfunc (q %sQuery) encode() string {\nv := url.Values{}\n%s\nreturn queryOf(v)\n}\n", name, strings.Join(encode, "\n"))
+	return path, "q " + name + "Query", nil
+}
+
+// pathOf is the path as an expression.
+func pathOf(template string) string {
+	var parts []string
+	text := ""
+	for _, segment := range strings.Split(strings.TrimPrefix(template, "/"), "/") {
+		if !strings.HasPrefix(segment, "{") {
+			text += "/" + segment
+			continue
+		}
+		parts = append(parts, fmt.Sprintf("%q", text+"/"), "Segment("+strings.Trim(segment, "{}")+")")
+		text = ""
+	}
+	if text != "" {
+		parts = append(parts, fmt.Sprintf("%q", text))
+	}
+	return strings.Join(parts, " + ")
+}
+
+// list says whether s is a page of a list, and of what.
+func (g *generator) list(s *huma.Schema) (member, row string, ok bool) {
+	typ := g.doc.Components.Schemas.TypeFromRef(s.Ref)
+	if s.Ref == "" || typ == nil || typ.Kind() != reflect.Struct {
+		return "", "", false
+	}
+	if _, paged := typ.FieldByName("NextCursor"); !paged {
+		return "", "", false
+	}
+	for _, f := range reflect.VisibleFields(typ) {
+		if f.Type.Kind() == reflect.Slice {
+			row, err := g.goType(f.Type.Elem(), "")
+			return strings.Split(f.Tag.Get("json"), ",")[0], row, err == nil
+		}
+	}
+	return "", "", false
+}
+
+// schema is the type that s was made of.
+func (g *generator) schema(s *huma.Schema) (string, error) {
+	if s.Ref == "" {
+		return "", fmt.Errorf("a %s without a name", s.Type)
+	}
+	return g.goType(g.doc.Components.Schemas.TypeFromRef(s.Ref), camel(path.Base(s.Ref)))
+}
+
+// goType writes t; a struct without a name gets name and is written out.
+func (g *generator) goType(t reflect.Type, name string) (string, error) {
+	switch {
+	case t == reflect.TypeFor[time.Time]():
+		g.imports["time"] = true
+		return "time.Time", nil
+	case t.Kind() == reflect.Pointer:
+		to, err := g.goType(t.Elem(), name)
+		return "*" + to, err
+	case t.Name() != "" && strings.HasSuffix(t.PkgPath(), "/admin"):
+		return t.Name(), nil
+	case t.Name() != "" && t.PkgPath() != "":
+		g.imports[t.PkgPath()] = true
+		return path.Base(t.PkgPath()) + "." + t.Name(), nil
+	case t.Name() != "":
+		return t.Name(), nil
+	case t.Kind() == reflect.Slice:
+		of, err := g.goType(t.Elem(), "")
+		return "[]" + of, err
+	case t.Kind() == reflect.Map:
+		of, err := g.goType(t.Elem(), "")
+		return "map[string]" + of, err
+	case t.Kind() != reflect.Struct || name == "":
+		return "", fmt.Errorf("no name for %s", t)
+	case g.named[name]:
+		return name, nil
+	}
+	g.named[name] = true
+	var fields []string
+	for i := range t.NumField() {
+		f := t.Field(i)
+		typ, err := g.goType(f.Type, "")
+		if err != nil {
+			return "", err
+		}
+		fields = append(fields, fmt.Sprintf("%s %s `json:%q`", f.Name, typ, f.Tag.Get("json")))
+	}
+	fmt.Fprintf(&g.body, "\n// %s has no name of its own in the document.\ntype %s struct {\n%s\n}\n", name, name, strings.Join(fields, "\n"))
+	return name, nil
+}
