@@ -162,3 +162,12 @@ type Settled interface {
 	// Settled is what Wait returns.
 	Settled() error
 }
+
+// Hastened is a Ticket whose event may be made durable by whoever is about to
+// wait for it, where that is sooner done than handed to another goroutine.
+type Hastened interface {
+	Ticket
+	// Hasten does so where nothing can make it wait for long, and nothing
+	// otherwise: what came of it says Wait.
+	Hasten()
+}

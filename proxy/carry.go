@@ -156,6 +156,9 @@ func (x *exchange) carry(out *outgoing, send sender) (*wire.Body, *scrub.Masker,
 	if err != nil {
 		return nil, nil, err
 	}
+	if h, ok := use.(auth.Hastened); ok {
+		out.sent = h.Hasten
+	}
 	t := &out.Target
 	body, e := send(ctx, x.p.client, wire.Dest{Team: x.identity.TeamID, Scheme: t.Scheme, Host: t.Host, Port: t.Port}, out)
 	if !x.more.late {

@@ -21,6 +21,8 @@ type outgoing struct {
 	// ranged says that a Range of the worker was left out, because the answer
 	// is looked into as a whole.
 	ranged bool
+	// sent, if set, is called when the request is on its way to the upstream.
+	sent func()
 }
 
 // outgoing builds the request that goes to the upstream, all but its

@@ -36,7 +36,7 @@ func (l line) send(ctx context.Context, c *wire.Client, d wire.Dest, out *outgoi
 	req := fasthttp.AcquireRequest()
 	defer fasthttp.ReleaseRequest(req)
 	writeRequest(req, out)
-	return c.Do(ctx, d, req, &l.ctx.Response)
+	return c.DoWhile(ctx, d, req, &l.ctx.Response, out.sent)
 }
 
 // fetch is send for an answer of which the worker gets the body alone: see is

@@ -28,8 +28,10 @@ type batch struct {
 	// wanted says that the writer was woken for this batch; until then it
 	// leaves it to gather more.
 	wanted atomic.Bool
-	// wake is the writer's; nil in a batch that nobody waits for.
+	// wake is the writer's; nil in a batch that nobody waits for. file is that
+	// of the batch where it may be hastened.
 	wake chan<- struct{}
+	file *File
 	// enough is how many have to wait before the writer is woken for them;
 	// waiting is how many do.
 	enough, waiting atomic.Int32
@@ -52,6 +54,16 @@ type row struct {
 }
 
 func newBatch(buf []byte) *batch { return &batch{buf: buf[:0], done: make(chan struct{})} }
+
+// isDone reports whether err says what became of b.
+func (b *batch) isDone() bool {
+	select {
+	case <-b.done:
+		return true
+	default:
+		return false
+	}
+}
 
 // hurry wakes the writer for b, once.
 func (b *batch) hurry() {

@@ -45,6 +45,9 @@ type Handle interface {
 	// Current reports whether the handle's path still leads to this file; it
 	// does not after somebody moved or removed it.
 	Current() bool
+	// InMemory reports whether the file lies in memory: Datasync does nothing
+	// and never waits.
+	InMemory() bool
 	Close() error
 }
 
@@ -157,6 +160,7 @@ var _ Handle = (*osHandle)(nil)
 
 func (h *osHandle) Write(p []byte) (int, error) { return h.f.Write(p) }
 func (h *osHandle) Datasync() error             { return datasync(h.f) }
+func (h *osHandle) InMemory() bool              { return inMemory(h.f) }
 func (h *osHandle) Truncate(size int64) error   { return h.f.Truncate(size) }
 func (h *osHandle) Close() error                { return h.f.Close() }
 

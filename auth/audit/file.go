@@ -135,14 +135,18 @@ type File struct {
 	stopped sync.WaitGroup
 	final   error // the writer's last word, after stopped
 
-	// The writer's own.
-	out   Handle
-	name  string
-	size  int64 // of the file called name: what is durable and acknowledged
-	since int64 // bytes since the last checkpoint
-	begun bool  // a checkpoint was written since the start
-	from  int64 // where the running segment of the file began
-	moved bool  // the next commit begins a segment
+	// quick says that the file lies in memory, and no sync of it waits.
+	quick atomic.Bool
+
+	// writing guards what follows: it is the writer's, or that of who hastens.
+	writing sync.Mutex
+	out     Handle
+	name    string
+	size    int64 // of the file called name: what is durable and acknowledged
+	since   int64 // bytes since the last checkpoint
+	begun   bool  // a checkpoint was written since the start
+	from    int64 // where the running segment of the file began
+	moved   bool  // the next commit begins a segment
 
 	chains *chains
 	ticked tick // when the clock was last looked at
@@ -331,7 +335,7 @@ func (f *File) Close() error {
 // newPending is a batch whose tickets may be waited for.
 func (f *File) newPending(buf []byte) *batch {
 	b := newBatch(buf)
-	b.wake = f.wake
+	b.wake, b.file = f.wake, f
 	return b
 }
 

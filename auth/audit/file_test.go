@@ -69,16 +69,18 @@ func TestT55_EncoderWritesNoQuery(t *testing.T) {
 func TestR01_BrokenFileAdmitsNothingAndHeals(t *testing.T) {
 	for _, fault := range faults {
 		for _, where := range []string{"write", "sync"} {
-			t.Run(fmt.Sprint(where, " ", fault), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { brokenFile(t, where, fault) })
-			})
+			for _, memory := range []bool{false, true} {
+				t.Run(fmt.Sprint(where, " ", fault, " ", memory), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) { brokenFile(t, where, fault, memory) })
+				})
+			}
 		}
 	}
 }
 
-func brokenFile(t *testing.T, where string, fault error) {
+func brokenFile(t *testing.T, where string, fault error, memory bool) {
 	dir := t.TempDir()
-	disk := &faultyDisk{}
+	disk := &faultyDisk{memory: memory}
 	var told []error
 	f := openTest(t, dir, FileOptions{Disk: disk, Notify: func(err error) { told = append(told, err) }})
 	if err := f.Record(used("req_before")).Wait(t.Context()); err != nil {

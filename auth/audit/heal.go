@@ -27,7 +27,9 @@ func (f *File) healing(stopping bool) bool {
 				stopping = true
 			}
 		}
+		f.writing.Lock()
 		err := f.heal(stopping)
+		f.writing.Unlock()
 		if err == nil {
 			f.o.Notify(nil)
 			if stopping {

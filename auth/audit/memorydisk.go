@@ -217,5 +217,8 @@ func (h *memoryHandle) Current() bool {
 	return h.d.files[h.path] == h.f
 }
 
+// InMemory implements Handle: a writer may wait.
+func (h *memoryHandle) InMemory() bool { return h.d.out == nil }
+
 // Close implements Handle.
 func (h *memoryHandle) Close() error { return nil }

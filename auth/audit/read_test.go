@@ -150,7 +150,9 @@ func TestFollowFromNowOn(t *testing.T) {
 			ended <- f.Follow(ctx, time.Time{}, func(e auth.Event) bool { got = append(got, e); return true })
 		}()
 		synctest.Wait()
-		f.Record(used("req_after"))
+		if err := f.Record(used("req_after")).Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		synctest.Wait()
 		cancel()
 		if err := <-ended; err != nil {

@@ -61,9 +61,10 @@ func (f *File) Record(e auth.Event) auth.Ticket {
 }
 
 // hurries reports whether the writer is woken for what was just queued, or may
-// leave it for a while. It is called with the lock held.
+// leave it for a while: also where whoever waits for it hastens it. It is called
+// with the lock held.
 func (f *File) hurries(admits bool, now time.Time) bool {
-	if admits && (f.pending.enough.Load() == 0 || now.After(f.crowded)) || len(f.pending.buf) >= commitBytes {
+	if admits && !f.quick.Load() && (f.pending.enough.Load() == 0 || now.After(f.crowded)) || len(f.pending.buf) >= commitBytes {
 		return true
 	}
 	if !f.lingering && len(f.pending.rows) > 0 {

@@ -30,6 +30,7 @@ type faultyDisk struct {
 	open     error         // what opening fails with
 	truncate error         // what truncating fails with
 	stall    chan struct{} // where syncs wait
+	memory   bool          // it says that it is one
 }
 
 func (d *faultyDisk) set(change func(*faultyDisk)) {
@@ -67,6 +68,9 @@ func (h *faultyHandle) Write(p []byte) (int, error) {
 	}
 	return h.Handle.Write(p)
 }
+
+// InMemory does not depend on where the tests lie.
+func (h *faultyHandle) InMemory() bool { return h.d.memory }
 
 func (h *faultyHandle) Datasync() error {
 	h.d.mu.Lock()

@@ -27,12 +27,12 @@ func (s settled) Settled() error { return s.err }
 // Wait implements auth.Ticket. All events of a batch share its fate, so the
 // batch is the ticket of each.
 func (b *batch) Wait(ctx context.Context) error {
-	select {
-	case <-b.done:
+	if b.isDone() {
 		return b.err
-	default:
 	}
-	b.await()
+	if b.Hasten(); !b.isDone() {
+		b.await()
+	}
 	select {
 	case <-b.done:
 		return b.err

@@ -11,7 +11,8 @@ import (
 	"github.com/weighbridge/weighbridge/auth/chain"
 )
 
-// write is the writer goroutine: it alone touches the file.
+// write is the writer goroutine: it alone touches the file, but for who hastens
+// a batch of a file in memory.
 func (f *File) write() {
 	defer f.stopped.Done()
 	defer func() {
@@ -27,14 +28,11 @@ func (f *File) write() {
 			stopping = true
 		}
 		for f.tripped.Load() == nil {
+			f.writing.Lock()
 			b := f.take(stopping)
-			if b == nil {
-				break
-			}
-			if !f.commit(b) {
-				break
-			}
-			if stopping {
+			done := b != nil && f.commit(b)
+			f.writing.Unlock()
+			if !done || stopping {
 				break
 			}
 		}
@@ -175,6 +173,7 @@ func (f *File) open(name string) error {
 	if f.memory {
 		f.look()
 	}
+	f.quick.Store(h.InMemory())
 	return nil
 }
 

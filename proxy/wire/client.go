@@ -138,6 +138,13 @@ const (
 // CodeBadRequest for a request that cannot be sent as it is. After an error
 // resp is reset and nothing needs to be closed.
 func (c *Client) Do(ctx context.Context, d Dest, req *fasthttp.Request, resp *fasthttp.Response) (*Body, error) {
+	return c.DoWhile(ctx, d, req, resp, nil)
+}
+
+// DoWhile is Do that calls sent, which may be nil, once nothing is left to do
+// but to wait for the answer: each time where the request is sent once more.
+// What sent does costs the time that the upstream takes anyway.
+func (c *Client) DoWhile(ctx context.Context, d Dest, req *fasthttp.Request, resp *fasthttp.Response, sent func()) (*Body, error) {
 	c.mu.Lock()
 	generation := c.generation
 	c.mu.Unlock()
@@ -158,7 +165,7 @@ func (c *Client) Do(ctx context.Context, d Dest, req *fasthttp.Request, resp *fa
 				return nil, err
 			}
 		}
-		x := &exchange{u: u, ctx: ctx, out: out, resp: resp, generation: generation}
+		x := &exchange{u: u, ctx: ctx, out: out, resp: resp, sent: sent, generation: generation}
 		b, err := x.run()
 		if err == nil {
 			return b, nil
@@ -178,6 +185,7 @@ type exchange struct {
 	out  *outgoing
 	resp *fasthttp.Response
 
+	sent       func()
 	br         *bufio.Reader
 	upload     *upload
 	leash      leash
@@ -223,6 +231,9 @@ func (x *exchange) run() (b *Body, err error) {
 	}
 	if x.upload == nil {
 		u.base.boundRead(limit)
+	}
+	if x.sent != nil {
+		x.sent()
 	}
 	h, err := x.readAnswer()
 	if err != nil {

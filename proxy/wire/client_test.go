@@ -128,3 +128,49 @@ func TestRequestSplitting(t *testing.T) {
 		}
 	}
 }
+
+// What is done while the upstream works is done between the request's last byte
+// and the first one of the answer.
+func TestDoWhileWorksWhileTheUpstreamDoes(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ln.Close() }()
+	done, read := make(chan struct{}), make(chan error, 1)
+	go func() {
+		c, err := ln.Accept()
+		if err != nil {
+			read <- err
+			return
+		}
+		defer func() { _ = c.Close() }()
+		_, err = readHead(bufio.NewReader(c))
+		read <- err
+		<-done
+		_, _ = io.WriteString(c, "HTTP/1.1 204 No Content\r\n\r\n")
+	}()
+	c := newClient(t, ln.Addr().String(), nil)
+	var req fasthttp.Request
+	var resp fasthttp.Response
+	req.Header.DisableNormalizing()
+	req.Header.SetRequestURI("/")
+	req.Header.SetHost("origin.test")
+	calls := 0
+	b, err := c.DoWhile(t.Context(), plainDest, &req, &resp, func() {
+		if calls++; calls > 1 {
+			return
+		}
+		if err := <-read; err != nil {
+			t.Errorf("the upstream has not got the request: %v", err)
+		}
+		close(done)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = b.Close()
+	if calls != 1 || resp.StatusCode() != 204 {
+		t.Errorf("called %d times, status %d", calls, resp.StatusCode())
+	}
+}
