@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"slices"
 	"strings"
 
@@ -172,12 +171,17 @@ func (a answerHeader) removeNames(names []string) {
 // mask changes values in place; change must keep their length.
 func (a answerHeader) mask(change func(value []byte) int) {
 	var named bool
+	var copied []byte // of a name: change is not to touch the name itself
+	names := func(name []byte) bool {
+		copied = append(copied[:0], name...)
+		return change(copied) > 0
+	}
 	for k, v := range a.h.All() {
 		change(v)
-		named = named || change(bytes.Clone(k)) > 0
+		named = named || names(k)
 	}
 	if named { // a name cannot be masked: it would be another field
-		a.remove(func(name []byte) bool { return change(bytes.Clone(name)) > 0 })
+		a.remove(names)
 	}
 }
 

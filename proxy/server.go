@@ -85,7 +85,7 @@ func (l line) setStatus(status int) {
 // maskPhrase leaves the standard reason phrase of the status where the
 // upstream's own has to be masked.
 func (l line) maskPhrase(change func([]byte) int) {
-	if h := &l.ctx.Response.Header; change(bytes.Clone(h.StatusMessage())) > 0 {
+	if h := &l.ctx.Response.Header; len(h.StatusMessage()) > 0 && change(bytes.Clone(h.StatusMessage())) > 0 {
 		h.SetStatusMessage(nil)
 	}
 }

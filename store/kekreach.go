@@ -6,6 +6,9 @@ import "errors"
 // open: a key service that does not answer, or does not let us. What a KEK says
 // nothing about counts as a flaw of the ciphertext.
 func outOfReach(err error) bool {
+	if err == nil {
+		return false
+	}
 	var e interface{ OutOfReach() bool }
 	return errors.As(err, &e) && e.OutOfReach()
 }
