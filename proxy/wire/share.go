@@ -23,8 +23,9 @@ import (
 // in the cache. So they are taken while keys compete and at no other time:
 // while streams of more than one key are in progress, and for a second after a
 // key asked for something beside the streams of another. For that second one
-// turn is nobody's, where there are several: a request is then noticed by the
-// processor that has nothing else to do.
+// turn is nobody's, where there are several, so that a processor is there for a
+// request, and who ends a turn sleeps before the next one even where nobody
+// else waits, so that the request is noticed.
 //
 // A turn is never held by who waits for a network. All methods may be called
 // by any number of goroutines; a nil *Shares gives nobody turns, and nobody
@@ -222,6 +223,13 @@ func (t *turn) take() {
 		s.mu.Unlock()
 		return
 	}
+	s.queue(t)
+	s.mu.Unlock()
+	<-t.granted
+}
+
+// queue lets t wait as the last of its key. s.mu is held.
+func (s *Shares) queue(t *turn) {
 	q := s.keys[t.key]
 	if q == nil {
 		q = &queue{key: t.key}
@@ -230,7 +238,24 @@ func (t *turn) take() {
 	}
 	q.waiting = append(q.waiting, t)
 	s.waiting.Add(1)
+}
+
+// pass gives the turn up and waits for the next one. It sleeps also where
+// nobody else waits: for as long as a stream can go on, nobody may be looking
+// at the network, even with a processor to spare. Go's scheduler leaves that to
+// the last one that finds nothing to do, who may have found this stream.
+func (t *turn) pass() {
+	s := t.s
+	s.mu.Lock()
+	if s.over {
+		s.mu.Unlock()
+		return
+	}
+	s.free++
+	s.queue(t)
 	s.mu.Unlock()
+	t.moved = 0
+	_, _ = s.bell.Write([]byte{0})
 	<-t.granted
 }
 
@@ -251,18 +276,18 @@ func (t *turn) give() {
 }
 
 // step is called before each part of the work: it takes the turn, and passes
-// it on after its bytes where somebody waits.
+// it on after its bytes where somebody waits, or may be about to ask.
 func (t *turn) step() {
-	if t == nil {
-		return
-	}
-	if t.held && t.moved >= turnBytes {
+	switch {
+	case t == nil:
+	case !t.held:
+		t.take()
+	case t.moved < turnBytes:
+	case t.s.waiting.Load() > 0 || t.s.asked():
+		t.pass()
+	default:
 		t.moved = 0
-		if t.s.waiting.Load() > 0 {
-			t.give()
-		}
 	}
-	t.take()
 }
 
 // count counts bytes that were moved in the turn.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -308,5 +309,49 @@ func TestT73_InTurnsAStallEndsAsWell(t *testing.T) {
 	}()
 	if err := <-ended; err == nil {
 		t.Error("a stalled body ended well")
+	}
+}
+
+// While a rival may ask, a stream rings and sleeps after each turn, although
+// nobody else waits: else nobody might look at the network for as long as it
+// can go on. Without a rival it goes on.
+func TestAStreamSleepsAfterItsTurnWhileARivalMayAsk(t *testing.T) {
+	s := newShares(t, 2)
+	listened := s.bell
+	ear, bell, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ear.Close() }()
+	s.bell = bell // which nobody hears but the test
+	defer func() { _ = bell.Close(); s.bell = listened }()
+
+	stream := s.of("streams")
+	defer stream.end()
+	stream.count(turnBytes)
+	stream.step()
+	if stream.held {
+		t.Error("it takes turns although nobody competes")
+	}
+	s.Seen("rival")
+	stream.step()
+	stream.count(turnBytes)
+	went := make(chan struct{})
+	go func() { stream.step(); close(went) }()
+	if _, err := ear.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-went:
+		t.Error("it goes on before the next turn is its own")
+	default:
+	}
+	s.mu.Lock()
+	s.free--
+	s.first().granted <- struct{}{}
+	s.mu.Unlock()
+	<-went
+	if !stream.held || stream.moved != 0 {
+		t.Errorf("held %v, moved %d", stream.held, stream.moved)
 	}
 }
