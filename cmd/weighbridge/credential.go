@@ -23,7 +23,7 @@ func (a *app) credentialCommand() *cobra.Command {
 	c := &cobra.Command{Use: "credential", Aliases: []string{"credentials", "cred"}, Short: "Upstream secrets, sealed, and the URLs they are for", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 	all := a.allCredentials()
-	c.AddCommand(a.credentialCreate(), a.credentialList(), all.show(), a.credentialUpdate(),
+	c.AddCommand(a.credentialCreate(), a.credentialImport(), a.credentialList(), all.show(), a.credentialUpdate(),
 		a.credentialValidate(), a.credentialRotate(), a.credentialRevoke(),
 		all.remove("destroy its sealed fields", " Downloads in progress finish; its secret is destroyed."))
 	return c

@@ -18,6 +18,10 @@ sealed and never shown again. ` + "`weighbridge credential create --provider P -
 configuration fields stand under ` + "`credentials[].fields`" + `. What can be read out of a secret (what a SAS may do, when it ends) is
 said when it comes in, with warnings where it is wider than downloads need.
 
+` + "`weighbridge credential import`" + ` makes credentials of secrets that stand in files already, shown by their previews first: environment
+files (the variables of huggingface_hub, Civitai, Comfy Cloud and AWS), Secrets of Kubernetes (those names as keys, and
+` + "`.dockerconfigjson`" + `), ` + "`~/.cache/huggingface/token`" + `, ` + "`~/.aws/credentials`" + ` and ` + "`~/.netrc`" + `.
+
 A validation asks the upstream, read-only, by the road that a worker's request takes, and follows no redirect. Who asks is
 looked at before what is asked for, so the error's code tells a wrong secret from a missing right or file:
 

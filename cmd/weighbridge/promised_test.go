@@ -21,6 +21,7 @@ func TestPromisedCommandLines(t *testing.T) {
 		"credential update ID --set token=- --pattern P",
 		"credential delete ID --yes",
 		"key create --name N --scope write --expires 90d --route P --route Q --unmatched deny --url-key --credential C --json",
+		"credential import FILE --format env --pattern NAME=P --key K --environment --yes",
 		"key list",
 		"key show ID",
 		"key update ID --route P",

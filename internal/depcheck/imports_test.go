@@ -40,6 +40,7 @@ var mayImport = map[string][]string{
 	"admin":          {"auth", "auth/audit", "auth/chain", "signer", "store", "admin/session"},
 
 	"internal/workerenv": {"auth"},
+	"internal/importer":  {"auth"},
 	"internal/depcheck":  {},
 	"internal/inject":    {"internal/workerenv"},
 	// Everything below cmd (docs/adr/0002-wiring-in-a-package.md).
