@@ -10,9 +10,8 @@ import (
 type need uint8
 
 const (
-	// needNothingElse is the zero value: an operation that the table does not
-	// list is nobody's.
-	needNothingElse need = iota
+	// The zero value is nobody's: an operation that the table does not list.
+	_ need = iota
 	// needNobody: without any caller, such as signing in.
 	needNobody
 	// needCaller: whoever it is.
