@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Make ready what the suite of real clouds runs: Azurite, which is Azure's own
-# emulator, with Azure's clients for Node and Python (package-lock.json and
-# azure.txt beside this file), an emulator of Cloud Storage with Google's client
+# emulator, with Azure's clients for Node and Python and a certified OpenID
+# provider (package-lock.json and azure.txt beside this file), an emulator of Cloud Storage with Google's client
 # (google.txt), Debian's container registry, and a client of the ORAS project's
 # library for it (go.mod), all pinned. How, ../ready.sh says.
 set -euo pipefail
