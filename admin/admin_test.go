@@ -40,6 +40,12 @@ func newFixture(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newFixtureOn(t, kek, store.OpenMemory)
+}
+
+// newFixtureOn is newFixture over what open opens.
+func newFixtureOn(t *testing.T, kek store.KEK, open func(store.Options) (store.Store, error)) *fixture {
+	t.Helper()
 	var snap atomic.Pointer[auth.Snapshot]
 	compile := func(st auth.State) {
 		s, err := auth.Compile(st, auth.Options{Providers: signer.Providers()})
@@ -49,7 +55,7 @@ func newFixture(t *testing.T) *fixture {
 		}
 		snap.Store(s)
 	}
-	st, err := store.OpenMemory(store.Options{KEK: kek, OnChange: compile, Check: func(st auth.State) error {
+	st, err := open(store.Options{KEK: kek, OnChange: compile, Check: func(st auth.State) error {
 		_, err := auth.Compile(st, auth.Options{Providers: signer.Providers()})
 		return err
 	}})

@@ -123,7 +123,8 @@ type API struct {
 	doc       huma.API
 	denials   *denials
 	// things are what has an ETag, by the path of one.
-	things map[string]showing
+	things  map[string]showing
+	replies replies
 }
 
 // New makes the API.
@@ -137,7 +138,7 @@ func New(o Options) *API {
 	if o.Sessions == nil {
 		o.Sessions = o.SignIn
 	}
-	a := &API{o: o, providers: map[string]auth.Provider{}, mux: http.NewServeMux(), denials: newDenials(), things: map[string]showing{}}
+	a := &API{o: o, providers: map[string]auth.Provider{}, mux: http.NewServeMux(), denials: newDenials(), things: map[string]showing{}, replies: replies{running: map[string][]byte{}}}
 	for _, p := range o.Providers {
 		a.providers[p.Schema().Name] = p
 	}
@@ -148,7 +149,7 @@ func New(o Options) *API {
 	cfg.CreateHooks = nil // no $schema links in answers
 	cfg.Transformers = append(cfg.Transformers, linkNext, tag)
 	a.doc = humago.New(a.mux, cfg)
-	a.doc.UseMiddleware(a.admit, a.conditional)
+	a.doc.UseMiddleware(a.admit, a.once, a.conditional)
 	a.me()
 	a.signIn()
 	a.oidc()
@@ -172,6 +173,7 @@ func New(o Options) *API {
 	a.docsPage()
 	a.describe()
 	a.describeConditions()
+	a.describeIdempotency()
 	return a
 }
 

@@ -179,6 +179,8 @@ type ExportEventsQuery struct {
 	Since time.Time
 	// Until: Up to the first event at or after this time.
 	Until time.Time
+	// All: Of all teams, and of none: for who runs weighbridge.
+	All bool
 }
 
 func (q ExportEventsQuery) encode() string {
@@ -189,12 +191,15 @@ func (q ExportEventsQuery) encode() string {
 	if !q.Until.IsZero() {
 		v.Set("until", q.Until.Format(time.RFC3339Nano))
 	}
+	if q.All {
+		v.Set("all", "true")
+	}
 	return queryOf(v)
 }
 
-// ExportEvents: The record as lines that still verify: acts first, then use.
+// ExportEvents: The record of a team as lines that still verify: acts first, then use.
 //
-// Takes: who runs weighbridge: an owner of the default team, or admin.sock.
+// Takes: the role viewer in the team, or more.
 func (c *Client) ExportEvents(ctx context.Context, q ExportEventsQuery) (io.ReadCloser, error) {
 	return c.Open(ctx, http.MethodGet, "/api/v1/audit/export"+q.encode(), nil)
 }
@@ -798,6 +803,14 @@ func (c *Client) UpdateCredential(ctx context.Context, ref string, in Credential
 func (c *Client) UpdateKey(ctx context.Context, ref string, in KeyPatch) (Key, error) {
 	var out Key
 	return out, c.Call(ctx, http.MethodPatch, "/api/v1/keys/"+Segment(ref), in, &out)
+}
+
+// UpdateS3Key: Change an S3 access key.
+//
+// Takes: the role member in the team, or more.
+func (c *Client) UpdateS3Key(ctx context.Context, ref string, in S3KeyPatch) (S3Key, error) {
+	var out S3Key
+	return out, c.Call(ctx, http.MethodPatch, "/api/v1/s3-keys/"+Segment(ref), in, &out)
 }
 
 // UpdateTeamRequest has no name of its own in the document.

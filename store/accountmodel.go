@@ -33,6 +33,8 @@ type accounts struct {
 
 	sessions map[string]auth.Session
 	families map[auth.KeyHash]string // -> session id
+
+	replies map[string]Reply
 }
 
 func newAccounts() accounts {
@@ -41,6 +43,7 @@ func newAccounts() accounts {
 		members: map[memberKey]auth.Membership{},
 		tokens:  map[string]auth.AccessToken{}, tokenNames: map[nameKey]string{}, tokenHashes: map[auth.KeyHash]string{},
 		sessions: map[string]auth.Session{}, families: map[auth.KeyHash]string{},
+		replies: map[string]Reply{},
 	}
 }
 
@@ -93,10 +96,11 @@ type accountEdits struct {
 	members  edits[memberKey, auth.Membership]
 	tokens   edits[string, auth.AccessToken]
 	sessions edits[string, auth.Session]
+	replies  edits[string, Reply]
 }
 
 func (e *accountEdits) len() int {
-	return e.users.len() + e.members.len() + e.tokens.len() + e.sessions.len()
+	return e.users.len() + e.members.len() + e.tokens.len() + e.sessions.len() + e.replies.len()
 }
 
 // install makes e part of a, indexes and all.
@@ -123,11 +127,13 @@ func (a *accounts) install(e *accountEdits) {
 	for id, s := range e.sessions.put {
 		a.families[s.Family] = id
 	}
+	e.replies.apply(a.replies, func(Reply) {})
 }
 
 // count adds how many rows each table of the accounts has.
 func (a *accounts) count(n map[string]int) {
 	n[bucketUsers], n[bucketMembers], n[bucketTokens], n[bucketSessions] = len(a.users), len(a.members), len(a.tokens), len(a.sessions)
+	n[bucketReplies] = len(a.replies)
 }
 
 // countAfter adds how many rows come or go with e.
@@ -136,6 +142,7 @@ func (a *accounts) countAfter(n map[string]int, e *accountEdits) {
 	n[bucketMembers] += e.members.growth(a.members)
 	n[bucketTokens] += e.tokens.growth(a.tokens)
 	n[bucketSessions] += e.sessions.growth(a.sessions)
+	n[bucketReplies] += e.replies.growth(a.replies)
 }
 
 // findUser resolves an id or an e-mail address.

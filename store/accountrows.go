@@ -39,11 +39,15 @@ func (e *accountEdits) ops(put func(bucket, key string, v any) error, del func(b
 	for id := range e.sessions.del {
 		del(bucketSessions, id)
 	}
+	for id := range e.replies.del {
+		del(bucketReplies, id)
+	}
 	return errors.Join(
 		putAll(put, bucketUsers, users, rowID),
 		putAll(put, bucketMembers, e.members.put, memberKey.row),
 		putAll(put, bucketTokens, e.tokens.put, rowID),
 		putAll(put, bucketSessions, e.sessions.put, rowID),
+		putAll(put, bucketReplies, e.replies.put, rowID),
 	)
 }
 
@@ -62,6 +66,8 @@ func (e *accountEdits) decodeRow(codec *rowCodec, r op) error {
 		return decodeAs(codec, r, func(v auth.AccessToken) string { e.tokens.set(v.ID, v); return v.ID })
 	case bucketSessions:
 		return decodeAs(codec, r, func(v auth.Session) string { e.sessions.set(v.ID, v); return v.ID })
+	case bucketReplies:
+		return decodeAs(codec, r, func(v Reply) string { e.replies.set(v.ID, v); return v.ID })
 	default:
 		return damagedRow(r.bucket, r.key, fmt.Errorf("no such table"))
 	}

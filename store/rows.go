@@ -32,6 +32,7 @@ const (
 	bucketMembers     = "members"     // team id "/" user id -> auth.Membership
 	bucketTokens      = "tokens"      // access token id -> auth.AccessToken
 	bucketSessions    = "sessions"    // session id -> auth.Session
+	bucketReplies     = "replies"     // digest of a request -> Reply
 	bucketEvents      = "events"      // microseconds, big endian -> a line of its chain
 
 	metaSchema = "schema"
@@ -47,13 +48,13 @@ func buckets() []string { return append(tables(), bucketMeta, bucketEvents) }
 
 func tables() []string {
 	return []string{bucketTeams, bucketCredentials, bucketKeys, bucketLinks, bucketSealed, bucketDEKs, bucketChains,
-		bucketUsers, bucketMembers, bucketTokens, bucketSessions}
+		bucketUsers, bucketMembers, bucketTokens, bucketSessions, bucketReplies}
 }
 
 // late reports whether a file may be without the table: it was written before
 // there was that one. That a table was taken out is told by the head.
 func late(table string) bool {
-	return slices.Contains([]string{bucketChains, bucketUsers, bucketMembers, bucketTokens, bucketSessions}, table)
+	return slices.Contains([]string{bucketChains, bucketUsers, bucketMembers, bucketTokens, bucketSessions, bucketReplies}, table)
 }
 
 // schemaVersion is the number of the form that this code writes; it reads that
@@ -62,7 +63,7 @@ func late(table string) bool {
 // which nothing was written since stays what it was.
 //
 //	1  the first
-//	2  users, members, access tokens and sessions; events that name them
+//	2  users, members, access tokens and sessions, events that name them; replies
 const schemaVersion = 2
 
 // kekRow says which KEK a store belongs to, and proves it: the key that tags

@@ -33,6 +33,8 @@ import (
 type Store interface {
 	// Accounts are who may call the admin API.
 	Accounts
+	// Replies are what came of calls to it that may come again.
+	Replies
 
 	// State returns everything that deciding needs, at one revision. It costs
 	// next to nothing: the slices, and all they hold, are shared and must not

@@ -44,6 +44,7 @@ func Run(t *testing.T, open Opener) {
 		"S3KeysRefused":              s3KeysRefused,
 		"Links":                      links,
 		"Sealed":                     sealed,
+		"Replies":                    replies,
 		"Events":                     events,
 		"EventsWhileChanging":        eventsWhileChanging,
 		"Chains":                     chains,
