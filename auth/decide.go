@@ -142,6 +142,8 @@ func (s *Snapshot) unmatched(k *keyEntry, q *Question, v *sight) Decision {
 	}
 	d := Decision{Provider: s.hostProvider(k, t)}
 	switch {
+	case q.Opened != "":
+		d.Outcome, d.Reason = Bare, q.Opened
 	case q.Boxed:
 		d.Outcome, d.Reason = Bare, "the URL was sealed by weighbridge; nothing is put on"
 	case q.Unmatched == UnmatchedPass && k.record.Unmatched != UnmatchedDeny:

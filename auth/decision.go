@@ -63,7 +63,13 @@ type Question struct {
 	// that led there, against which routes are checked.
 	Boxed  bool
 	Origin Target
-	Now    time.Time
+	// Opened, where it is not empty, says why the key may reach Target although
+	// no credential matches: an operator named that upstream for its team.
+	// Nothing is put on then. The key's routes and its scope count as ever.
+	Opened string
+	// Write says that the request writes, whatever its method.
+	Write bool
+	Now   time.Time
 }
 
 // Decision is the answer, always with a reason.

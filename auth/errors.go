@@ -22,6 +22,7 @@ const (
 	CodeKeyRevoked          Code = "key_revoked"
 	CodeSignatureInvalid    Code = "signature_invalid"
 	CodeRouteForbidden      Code = "route_forbidden"
+	CodeRouteUnavailable    Code = "route_unavailable"
 	CodeScopeForbidden      Code = "scope_forbidden"
 	CodeSourceForbidden     Code = "source_forbidden"
 	CodeMisdirected         Code = "misdirected"
@@ -71,6 +72,7 @@ var codes = func() map[Code]CodeInfo {
 		{CodeKeyRevoked, 403, "The API key was revoked.", "Create a key: `weighbridge key create`."},
 		{CodeSignatureInvalid, 403, "The request is signed with an S3 access key, and the signature is missing, wrong, expired, or made for another time.", "Check the secret access key and the clock of the client, and let nothing between it and weighbridge change the request."},
 		{CodeRouteForbidden, 403, "The API key is restricted to routes that do not cover the URL.", "Use a key without this restriction, or add the route: `weighbridge key update KEY --route PATTERN`."},
+		{CodeRouteUnavailable, 503, "None of the servers that the route leads to can take the request, and there is nothing to fall back to.", "Wait as Retry-After says, and see whether the servers run. For ComfyUI, a fallback is switched on by `weighbridge cloud-provider set comfy-cloud --fallback` and a link of the credential comfy-cloud to the key."},
 		{CodeScopeForbidden, 403, "The API key's scope does not allow the request (a write, an account endpoint, or a request that mints write power).", "A download needs no more than scope read; use a key with scope write only where something must be written. Account endpoints are refused for every scope."},
 		{CodeSourceForbidden, 403, "The API key is restricted to source addresses, and the caller's is none of them. What counts is the address that the connection comes from; no header is asked.", "Call from an allowed address, or allow this one: `weighbridge key update KEY --source CIDR`."},
 		{CodeMisdirected, 421, "The request inside a tunnel, or the server name of its TLS handshake, names another host than the CONNECT did.", "Open one tunnel for each host, with matching server name and Host header."},

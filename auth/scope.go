@@ -18,6 +18,9 @@ func (s *Snapshot) inScope(k *keyEntry, q *Question, v *sight, d Decision) Decis
 	} else {
 		class = s.classify(q, v, judge)
 	}
+	if q.Write {
+		class = worse(class, ClassWrite)
+	}
 	if class == ClassBody {
 		if !q.HasBody {
 			d.Outcome, d.NeedBody = Deny, true

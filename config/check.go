@@ -22,6 +22,7 @@ func (l *loader) check() {
 	l.checkLimits()
 	l.checkUpstream()
 	l.checkRoutes()
+	l.checkComfyUI()
 	l.checkFollowers()
 	l.checkOIDC()
 	l.checkKeys()

@@ -38,6 +38,7 @@ type Config struct {
 	Upstream     Upstream          `yaml:"upstream" env:"UPSTREAM" doc:"The way out."`
 	Limits       Limits            `yaml:"limits" env:"LIMITS" doc:"What workers may take."`
 	Routes       map[string]string `yaml:"routes" env:"ROUTES" example:"comfyui: https://cloud.comfy.org" doc:"Reverse routes by name: a first path segment without a dot stands for this base URL. A name may not equal a host of any pattern."`
+	ComfyUI      ComfyUI           `yaml:"comfyui" env:"COMFYUI" doc:"The reverse route comfyui: your own ComfyUI servers behind one URL, http://PROXY/comfyui, with Comfy Cloud to fall back to (docs/comfyui.md)."`
 	S3           S3                `yaml:"s3" env:"S3" doc:"The S3 protocol on the proxy listener, for S3 clients with an endpoint_url of ours and an S3 access key."`
 	Credentials  []Credential      `yaml:"credentials" env:"CREDENTIALS" doc:"Declarative credentials, read-only in the API. Their files are watched, and a change rotates the secret without a restart."`
 	Keys         []Key             `yaml:"keys" env:"KEYS" doc:"Declarative API keys, read-only in the API."`
@@ -130,6 +131,21 @@ type Upstream struct {
 // S3 says how S3 clients may name buckets.
 type S3 struct {
 	Domains []string `yaml:"domains" env:"DOMAINS" example:"s3.weights.example.com" doc:"Domains below which a host name begins with a bucket, as in models.s3.weights.example.com (virtual-host style). Their names must lead to the proxy listener. Path style works without any."`
+}
+
+// ComfyUI is the route to the team's own ComfyUI servers.
+type ComfyUI struct {
+	Servers  []string      `yaml:"servers" env:"SERVERS" example:"http://10.0.0.5:8188" doc:"Base URLs of ComfyUI servers, http or https. Being listed allows exactly this host and port on this route, also where the address is private, and nothing else. Empty is no such route."`
+	Team     string        `yaml:"team" env:"TEAM" default:"default" doc:"The one team whose keys may use the route; others get route_forbidden."`
+	Health   ComfyUIHealth `yaml:"health" env:"HEALTH" doc:"How it is found out which servers are available."`
+	Remember time.Duration `yaml:"remember" env:"REMEMBER" default:"24h" doc:"How long it is remembered on which server a prompt is, so that its history, pictures and messages are asked for there."`
+}
+
+// ComfyUIHealth says how ComfyUI servers are watched.
+type ComfyUIHealth struct {
+	Path     string        `yaml:"path" env:"PATH" default:"/system_stats" doc:"What is asked for with GET, below the server's base URL; a server is available that answers 200. /queue is another good one."`
+	Interval time.Duration `yaml:"interval" env:"INTERVAL" default:"10s" doc:"How often each server is asked."`
+	Timeout  time.Duration `yaml:"timeout" env:"TIMEOUT" default:"5s" doc:"How long an answer may take. A server that is late or wrong twice in a row is not available, and one that does not take connections at once."`
 }
 
 // Limits bound what workers may take.

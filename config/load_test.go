@@ -27,6 +27,7 @@ func TestDefaults(t *testing.T) {
 			Audit: Audit{Retention: 90 * 24 * time.Hour, TeamQuota: 64 << 20}, Validation: Validation{Every: 6 * time.Hour}, Drain: 10 * time.Minute,
 			Upstream: Upstream{ConnectPorts: []uint16{443}, IdleTimeout: time.Minute},
 			Limits:   Limits{TransfersPerKey: 4096},
+			ComfyUI:  ComfyUI{Team: "default", Health: ComfyUIHealth{"/system_stats", 10 * time.Second, 5 * time.Second}, Remember: 24 * time.Hour},
 		}
 		if !reflect.DeepEqual(c, want) {
 			t.Errorf("%q: got %+v", text, c)
@@ -66,7 +67,9 @@ func TestEveryFieldIsAVariable(t *testing.T) {
 		"AUDIT_TEAM_QUOTA=1MiB", "DRAIN=5m", "VALIDATION_EVERY=3h",
 		"UPSTREAM_CA_FILE=" + tmp + "/ca.crt", "UPSTREAM_RESOLVE=huggingface.co:443=127.0.0.1:9443,hf.co:443=[::1]:9443", "UPSTREAM_PROXY=http://p:1",
 		"UPSTREAM_PROXY_RESOLVES=true", "UPSTREAM_ALLOW_PRIVATE=10.0.0.0/8,fd00::/8", "UPSTREAM_CONNECT_PORTS=443,8443", "UPSTREAM_IDLE_TIMEOUT=30s",
-		"ROUTES=comfyui=https://cloud.comfy.org", "S3_DOMAINS=s3.example.com,s3.internal.example",
+		"ROUTES=cloud=https://cloud.comfy.org", "COMFYUI_SERVERS=http://10.0.0.5:8188,https://comfy.internal", "COMFYUI_TEAM=art",
+		"COMFYUI_HEALTH_PATH=/queue", "COMFYUI_HEALTH_INTERVAL=30s", "COMFYUI_HEALTH_TIMEOUT=2s", "COMFYUI_REMEMBER=7d",
+		"S3_DOMAINS=s3.example.com,s3.internal.example",
 		"LIMITS_CONNECTIONS=4096", "LIMITS_TRANSFERS_PER_KEY=32",
 		"CREDENTIALS_0_NAME=hub", "CREDENTIALS_0_PROVIDER=huggingface", "CREDENTIALS_0_FIELDS_TOKEN=CANARY", "CREDENTIALS_0_PATTERNS=huggingface.co/a/*", "CREDENTIALS_0_KEYS=trainer",
 		"CREDENTIALS_1_NAME=api", "CREDENTIALS_1_PROVIDER=http_api_key", "CREDENTIALS_1_FIELDS_HEADER_NAME=X-Key", "CREDENTIALS_1_FIELDS_HEADERVALUE_FILE=" + tmp + "/token",
@@ -92,7 +95,12 @@ func TestEveryFieldIsAVariable(t *testing.T) {
 			ProxyResolves: true, AllowPrivate: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")},
 			ConnectPorts: []uint16{443, 8443}, IdleTimeout: 30 * time.Second,
 		},
-		Routes: map[string]string{"comfyui": "https://cloud.comfy.org"}, S3: S3{Domains: []string{"s3.example.com", "s3.internal.example"}},
+		Routes: map[string]string{"cloud": "https://cloud.comfy.org"},
+		ComfyUI: ComfyUI{
+			Servers: []string{"http://10.0.0.5:8188", "https://comfy.internal"}, Team: "art",
+			Health: ComfyUIHealth{"/queue", 30 * time.Second, 2 * time.Second}, Remember: 7 * 24 * time.Hour,
+		},
+		S3:     S3{Domains: []string{"s3.example.com", "s3.internal.example"}},
 		Limits: Limits{4096, 32},
 		Credentials: []Credential{
 			{Name: "hub", Provider: "huggingface", Fields: map[string]Source{"token": {Env: "WEIGHBRIDGE_CREDENTIALS_0_FIELDS_TOKEN"}}, Patterns: []string{"huggingface.co/a/*"}, Keys: []string{"trainer"}},

@@ -45,6 +45,7 @@ func (x *exchange) relay(out *outgoing, body *wire.Body, mask *scrub.Masker) (ag
 		return false, auth.NewError(auth.CodeUpstreamProtocol, "the upstream's answer refers to a URL that cannot be led back through weighbridge", nil)
 	}
 	x.explain(h)
+	x.tell(h)
 	if x.bodiless() {
 		// There is nothing but the header; its fields speak of a body that
 		// would have been, so they stay.
@@ -155,7 +156,7 @@ func (x *exchange) asked() auth.Asked {
 func (x *exchange) rewrite(out *outgoing, h answerHeader) (auth.BodyRewrite, error) {
 	rw, ok := x.decision.Provider.(auth.Rewriter)
 	if !ok && x.entry == nil {
-		return nil, nil
+		return x.observed(nil), nil
 	}
 	a := auth.Answer{
 		Request: x.asked(), Status: x.status, Header: h,
@@ -168,6 +169,7 @@ func (x *exchange) rewrite(out *outgoing, h answerHeader) (auth.BodyRewrite, err
 	}
 	if err == nil {
 		body, err = x.frontRewrite(&a, body)
+		body = x.observed(body)
 	}
 	if err == nil && a.Status != x.status && x.bodiless() {
 		x.status = a.Status

@@ -23,7 +23,18 @@ func (x *exchange) road() *auth.Error {
 			return err
 		}
 		again, learned := false, false
-		body, mask, err := x.carry(out, x.line.send)
+		send := x.line.send
+		if x.upgrading {
+			send = x.sendUpgrade
+		}
+		body, mask, err := x.carry(out, send)
+		if err == nil && x.switched != nil {
+			return x.websocket(mask)
+		}
+		if err != nil && x.elsewhere(err) {
+			x.restart(err)
+			continue
+		}
 		if err == nil {
 			learned, err = x.learn(out, body)
 		}
@@ -63,6 +74,9 @@ func (x *exchange) judge() *auth.Error {
 		if err := x.meter(); err != nil {
 			return err
 		}
+		if err := x.choose(); err != nil {
+			return err
+		}
 		if err := x.decide(); err != nil {
 			return err
 		}
@@ -82,12 +96,8 @@ func (x *exchange) decide() *auth.Error {
 	if x.entry != nil {
 		return x.frontDecide()
 	}
-	q := auth.Question{
-		Identity: x.identity, Method: x.method, Target: x.target,
-		Unmatched: x.policy.unmatched(x.mode), Now: x.at,
-	}
+	q := x.question()
 	if x.box != nil {
-		q.Boxed, q.Origin = true, x.box.Origin
 		if err := x.box.CheckIdentity(x.identity); err != nil {
 			return auth.AsError(err)
 		}
@@ -117,6 +127,22 @@ func (x *exchange) decide() *auth.Error {
 		return auth.NewError(auth.CodeBoxInvalid, "the sealed URL leads to where a credential is put on by now", nil)
 	}
 	return nil
+}
+
+// question is what the snapshot is asked.
+func (x *exchange) question() auth.Question {
+	q := auth.Question{
+		Identity: x.identity, Method: x.method, Target: x.target,
+		Unmatched: x.policy.unmatched(x.mode), Now: x.at,
+	}
+	if x.box != nil {
+		q.Boxed, q.Origin = true, x.box.Origin
+	}
+	if p := x.picked(); p != nil {
+		// What a route picks is there for its team by name, or by a credential.
+		q.Unmatched, q.Opened, q.Write = auth.UnmatchedDeny, p.Opened, p.Write
+	}
+	return q
 }
 
 // contentEncoding is the request's, as one list.
@@ -160,14 +186,14 @@ func (x *exchange) carry(out *outgoing, send sender) (*wire.Body, *scrub.Masker,
 		out.sent = h.Hasten
 	}
 	t := &out.Target
-	body, e := send(ctx, x.p.client, wire.Dest{Team: x.identity.TeamID, Scheme: t.Scheme, Host: t.Host, Port: t.Port}, out)
+	body, e := send(ctx, x.p.client, wire.Dest{Team: x.identity.TeamID, Scheme: t.Scheme, Host: t.Host, Port: t.Port, Opened: x.opened()}, out)
 	if !x.more.late {
 		x.firstByte = x.p.o.Now().Sub(x.started)
 	}
 	if use != nil {
 		if err := x.await(use); err != nil {
 			if e == nil {
-				_ = body.Close() // the answer is dropped
+				x.drop(body)
 			}
 			return nil, nil, err
 		}

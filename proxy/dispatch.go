@@ -48,7 +48,7 @@ func (x *exchange) early() *auth.Error {
 		return &auth.Error{Code: auth.CodeBadRequest, Status: 405, Reason: "the method " + x.method + " is not allowed"}
 	case len(x.fields) > maxFields:
 		return auth.NewError(auth.CodeHeaderTooLarge, "there are more than 256 header fields", nil)
-	case x.fields.has("Upgrade"):
+	case x.fields.has("Upgrade") && !x.upgrades():
 		return auth.NewError(auth.CodeUpgradeForbidden, "the request asks for another protocol by an Upgrade field", nil)
 	}
 	return nil

@@ -18,6 +18,10 @@ func (x *exchange) end(sent int64, cause error) {
 	}
 	x.ended = true
 	x.vacate()
+	if x.picking != nil {
+		x.unpick()
+		x.picking.loan.giveBack()
+	}
 	now := x.p.o.Now()
 	took := now.Sub(x.started)
 	if x.transfer != nil {

@@ -80,6 +80,11 @@ type exchange struct {
 	back wayBack
 	// box is the sealed URL by which the request came, or nil.
 	box *box.Box
+	// picking is about the route that picks the upstream, or nil. upgrading says
+	// that the request asks for a WebSocket, switched is what it got.
+	picking   *picking
+	upgrading bool
+	switched  *wire.Switched
 	// entry is what the front made of the request, or nil.
 	entry *auth.Entry
 

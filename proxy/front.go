@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -51,7 +52,7 @@ func (x *exchange) namesUpstream() bool {
 		return true
 	}
 	_, ok := x.policy.routes[seg]
-	return ok
+	return ok || x.policy.pickers[seg] != nil
 }
 
 // frontRequest takes a request in the front's protocol.
@@ -235,6 +236,9 @@ func inTurn(dst io.Writer, src io.Reader, first, second auth.BodyRewrite) error 
 func (x *exchange) requestBody() io.Reader {
 	if x.entry != nil {
 		return x.entry.Body
+	}
+	if g := x.picking; g != nil && len(g.peeked) > 0 {
+		return io.MultiReader(bytes.NewReader(g.peeked), x.line.body())
 	}
 	return x.line.body()
 }

@@ -101,6 +101,8 @@ type Policy struct {
 	// Routes are the named reverse routes: a name without a dot to the base
 	// URL it stands for.
 	Routes map[string]string
+	// Pickers are the named reverse routes that pick their upstream.
+	Pickers map[string]Picker
 	// PublicURL is the base of the URLs that reverse mode writes into answers.
 	// Empty takes scheme and Host of each request.
 	PublicURL string
@@ -125,6 +127,9 @@ type Options struct {
 	// they are.
 	Boxes  Boxes
 	Dialer Dialer
+	// Opened reaches the upstreams that a Picker leads to by the operator's word
+	// (auth.Pick.Opened); nil is Dialer.
+	Opened Dialer
 	// Front nil means that workers speak plain HTTP to the listener.
 	Front Front
 	// RootCAs verify upstreams; nil means the system's.

@@ -65,6 +65,9 @@ func (x *exchange) outgoing(whole bool) (*outgoing, *auth.Error) {
 	if x.entry != nil {
 		wants = max(wants, x.entry.Wants)
 	}
+	if x.observes() {
+		wants = max(wants, auth.WantsPlain)
+	}
 	if whole || wants == auth.WantsWhole {
 		out.ranged = true
 		out.fields.Del("Range")

@@ -18,6 +18,7 @@ type policy struct {
 	defaultScope     auth.Scope
 	hosts            map[string]bool
 	routes           map[string]route
+	pickers          map[string]Picker
 	publicURL        string
 	// publicPath is the path of publicURL, or empty.
 	publicPath string
@@ -42,6 +43,7 @@ func compilePolicy(p Policy) (*policy, error) {
 		defaultScope: p.DefaultScope,
 		hosts:        map[string]bool{"localhost": true},
 		routes:       map[string]route{},
+		pickers:      map[string]Picker{},
 		publicURL:    strings.TrimSuffix(p.PublicURL, "/"),
 		ports:        p.ConnectPorts,
 		keyTransfers: p.KeyTransfers,
@@ -88,12 +90,24 @@ func compilePolicy(p Policy) (*policy, error) {
 		}
 		out.routes[name] = r
 	}
+	for name, r := range p.Pickers {
+		if _, twice := out.routes[name]; twice || r == nil || !routeName(name) {
+			mistakes = append(mistakes, fmt.Errorf("route %q: the name stands for a base URL as well, or is none", name))
+			continue
+		}
+		out.pickers[name] = r
+	}
 	return out, errors.Join(mistakes...)
+}
+
+// routeName reports whether a route may be called name.
+func routeName(name string) bool {
+	return name != "" && !strings.ContainsAny(name, "./:[]%?#\\ ") && alphanumericDash(name) == len(name)
 }
 
 // parseRoute checks a named route.
 func parseRoute(name, base string) (route, error) {
-	if name == "" || strings.ContainsAny(name, "./:[]%?#\\ ") || alphanumericDash(name) != len(name) {
+	if !routeName(name) {
 		return route{}, fmt.Errorf("route %q: a name consists of letters, digits, - and _", name)
 	}
 	t, err := auth.ParseURL(base)

@@ -75,10 +75,10 @@ func New(o Options) (*Proxy, error) {
 	p.strangers = o.Logger.Sample(&zerolog.BurstSampler{Burst: 20, Period: time.Second})
 	p.client = wire.NewClient(wire.ClientOptions{
 		Dial: func(ctx context.Context, d wire.Dest) (net.Conn, error) {
-			return o.Dialer.Dial(ctx, d.Host, d.Port)
+			return o.dialerOf(d).Dial(ctx, d.Host, d.Port)
 		},
 		Reuse: func(d wire.Dest, c net.Conn) error {
-			return o.Dialer.Recheck(d.Host, d.Port, c)
+			return o.dialerOf(d).Recheck(d.Host, d.Port, c)
 		},
 		TLS:          &tls.Config{RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12},
 		Buffers:      p.buffers,
@@ -88,6 +88,14 @@ func New(o Options) (*Proxy, error) {
 	p.server = p.newServer()
 	p.watch.Go(p.watchTunnels)
 	return p, nil
+}
+
+// dialerOf is what reaches d.
+func (o *Options) dialerOf(d wire.Dest) Dialer {
+	if d.Opened && o.Opened != nil {
+		return o.Opened
+	}
+	return o.Dialer
 }
 
 // SetPolicy replaces the policy for every request that comes from now on. On

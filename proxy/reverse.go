@@ -10,7 +10,7 @@ import (
 //
 //	/<host[:port]>/<path>        https
 //	/http:<host[:port]>/<path>   http
-//	/<name>/<path>               a configured route
+//	/<name>/<path>               a configured route, or one that picks its upstream
 func (x *exchange) reverseRequest() *auth.Error {
 	x.mode = reverse
 	if err := x.locate(x.uri); err != nil {
@@ -43,6 +43,13 @@ func (x *exchange) locate(uri string) *auth.Error {
 		return noUpstream("ca.pem is no host", seg)
 	case strings.HasPrefix(seg, "http:"):
 		scheme, authority = "http", seg[len("http:"):]
+	case x.policy.pickers[seg] != nil:
+		if !strings.HasPrefix(rest, "/") {
+			rest = "/" + rest
+		}
+		x.picking = &picking{picker: x.policy.pickers[seg], name: seg, rest: rest}
+		x.back.name = seg
+		return nil
 	case !strings.ContainsAny(seg, ".:["):
 		r, ok := x.policy.routes[seg]
 		if !ok {

@@ -39,6 +39,15 @@ func (l line) send(ctx context.Context, c *wire.Client, d wire.Dest, out *outgoi
 	return c.DoWhile(ctx, d, req, &l.ctx.Response, out.sent)
 }
 
+// upgrade is send for a request that asks for a WebSocket. Where the upstream
+// consents there is no body.
+func (l line) upgrade(ctx context.Context, c *wire.Client, d wire.Dest, out *outgoing) (*wire.Body, *wire.Switched, error) {
+	req := fasthttp.AcquireRequest()
+	defer fasthttp.ReleaseRequest(req)
+	writeRequest(req, out)
+	return c.Upgrade(ctx, d, req, &l.ctx.Response, "websocket")
+}
+
 // fetch is send for an answer of which the worker gets the body alone: see is
 // shown the head of it.
 func (l line) fetch(ctx context.Context, c *wire.Client, d wire.Dest, out *outgoing, see func(status int, h answerHeader, length int64)) (*wire.Body, error) {

@@ -113,6 +113,9 @@ func (r *registry) enter(x *exchange) {
 	s := &t.shown
 	s.KeyID, s.KeyName = x.identity.KeyID, x.identity.KeyName
 	s.CredentialID, s.Credential = x.decision.CredentialID, x.decision.CredentialName
+	if x.picking != nil {
+		t.target = x.target // another upstream may have been picked
+	}
 }
 
 // remove takes t out, once. A nil t is nothing.

@@ -155,8 +155,10 @@ type tunnels struct {
 
 // blindOne is who opened a blind tunnel, and how it is closed.
 type blindOne struct {
-	who    evidence
-	peer   string // as of exchange
+	who  evidence
+	peer string // as of exchange
+	// still, where it is set, says whether what else it was allowed by stands.
+	still  func(*auth.Snapshot, auth.Identity, time.Time) bool
 	cancel context.CancelFunc
 }
 
@@ -198,8 +200,9 @@ func (p *Proxy) stands(b *blindOne) bool {
 	if b.who.implied && b.who.id != p.policy.Load().defaultKey {
 		return false
 	}
-	id, err := b.who.identify(p.o.Snapshot(), p.o.Now())
-	return err == nil && id.From(b.peer) == nil
+	snap, now := p.o.Snapshot(), p.o.Now()
+	id, err := b.who.identify(snap, now)
+	return err == nil && id.From(b.peer) == nil && (b.still == nil || b.still(snap, id, now))
 }
 
 // watchTunnels runs until Close.

@@ -113,6 +113,21 @@ func TestComfyCloudHeader(t *testing.T) {
 	}
 }
 
+// TestComfyCloudSocket: its WebSocket takes the key in the query, once, whatever
+// the worker had there.
+func TestComfyCloudSocket(t *testing.T) {
+	p, _ := Lookup("comfy_cloud")
+	out := sample(t, "GET", "https://cloud.comfy.org/ws?clientId=a%20b&Token=mine&tok%65n=too")
+	out.Header.Set("X-API-Key", "mine")
+	applied, err := NewSet(sharedVault{}, SetOptions{}).Sign(t.Context(), decide(p, "cloud.comfy.org/*"), out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out.Target.RawQuery != "clientId=a%20b&token="+canary || out.Header.Get("X-API-Key") != "" || len(applied.Mask) == 0 {
+		t.Errorf("a query of %d bytes, %d values to mask, X-API-Key of %d", len(out.Target.RawQuery), len(applied.Mask), len(out.Header.Get("X-API-Key")))
+	}
+}
+
 func TestGenericReadRule(t *testing.T) {
 	for _, name := range []string{"http_bearer", "http_basic", "http_api_key"} {
 		p, _ := Lookup(name)

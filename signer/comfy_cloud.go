@@ -26,6 +26,7 @@ func (comfyCloud) Schema() auth.Schema {
 		},
 		Fields: []auth.Field{
 			{Name: "api_key", Title: "API key", Required: true, Secret: true, Preview: true},
+			{Name: "cloud_fallback", Title: "Fallback", Help: "true leads what the route comfyui has no server for to Comfy Cloud. It counts of the credential with the name comfy-cloud, and of no other.", Options: []string{"false", "true"}, Policy: true},
 		},
 		DefaultPatterns: []string{"cloud.comfy.org/*", "api.comfy.org/*"},
 		Hosts:           []string{"cloud.comfy.org", "api.comfy.org"},
@@ -80,5 +81,14 @@ func (comfyCloud) Classify(method string, t auth.Target) auth.Class {
 func (comfyCloud) needs() []string { return comfyNeeds }
 
 func (comfyCloud) sign(f auth.Fields, out *auth.Outgoing, _ time.Time) (auth.Applied, error) {
-	return putHeader(out, "X-API-Key", f["api_key"])
+	if out.Target.Host != "cloud.comfy.org" || out.Target.Path != "/ws" {
+		return putHeader(out, "X-API-Key", f["api_key"])
+	}
+	// The WebSocket of the cloud takes it in the query, and there alone
+	// (https://docs.comfy.org/development/cloud/api-reference, "WebSocket for
+	// Real-Time Progress").
+	out.Header.Del("X-API-Key")
+	v := f["api_key"].Reveal()
+	putQuery(out, "token="+escapeQuery(v), func(name string) bool { return name == "token" })
+	return auth.Applied{Mask: []auth.Secret{f["api_key"]}}, nil
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/weighbridge/weighbridge/auth/audit"
 	"github.com/weighbridge/weighbridge/auth/lifecycle"
 	"github.com/weighbridge/weighbridge/config"
+	"github.com/weighbridge/weighbridge/internal/comfyui"
 	"github.com/weighbridge/weighbridge/proxy"
 	"github.com/weighbridge/weighbridge/proxy/box"
 	"github.com/weighbridge/weighbridge/proxy/guard"
@@ -85,6 +86,8 @@ type Bridge struct {
 	followers audit.Followers
 	authority *authority // nil where interception is off
 	dialer    *dialer
+	servers   *dialer // of the ComfyUI servers
+	comfy     *comfyui.Route
 	front     *s3front.Front
 	proxy     *proxy.Proxy
 	api       *admin.API
@@ -264,6 +267,10 @@ func (b *Bridge) openProxy(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	b.roots = sum
+	b.ownRoots.Store(roots)
+	if err := b.openComfyUI(ctx, cfg); err != nil {
+		return err
+	}
 	policy, err := b.policy(ctx, cfg)
 	if err != nil {
 		return err
@@ -289,7 +296,6 @@ func (b *Bridge) openProxy(ctx context.Context, cfg *config.Config) error {
 	if b.front, err = s3front.New(s3front.Options{Secrets: b.store, Domains: cfg.S3.Domains, HostID: "weighbridge"}); err != nil {
 		return fmt.Errorf("s3.domains: %w", err)
 	}
-	b.ownRoots.Store(roots)
 	b.signer = signer.NewSet(b.store, signer.SetOptions{
 		Now: b.o.Now, Client: ownClient(b.dialer, &b.ownRoots), Machine: machineClient(),
 		Getenv: environ(b.o.Environ), ReadFile: os.ReadFile,
@@ -299,7 +305,7 @@ func (b *Bridge) openProxy(ctx context.Context, cfg *config.Config) error {
 		Refused: b.life.Refused, Seen: b.used.see,
 		Policy: policy, Snapshot: b.live.Snapshot, Front: b.front,
 		Signer:   b.signer,
-		Recorder: b.record, Boxes: boxes, Dialer: b.dialer, RootCAs: roots,
+		Recorder: b.record, Boxes: boxes, Dialer: b.dialer, Opened: b.servers, RootCAs: roots,
 		IdleTimeout: cfg.Upstream.IdleTimeout, MaxConns: cfg.Limits.Connections, Logger: b.log, Metrics: b.metrics, Now: b.o.Now,
 	}
 	if b.authority != nil {
@@ -325,7 +331,7 @@ func (b *Bridge) openBoxes(ctx context.Context) (*box.Sealer, error) {
 func (b *Bridge) policy(ctx context.Context, cfg *config.Config) (proxy.Policy, error) {
 	p := proxy.Policy{
 		UnmatchedForward: cfg.Unmatched.Forward, UnmatchedReverse: cfg.Unmatched.Reverse,
-		AllowedHosts: cfg.AllowedHosts, Routes: cfg.Routes, PublicURL: cfg.PublicURL, ConnectPorts: cfg.Upstream.ConnectPorts, KeyTransfers: cfg.Limits.TransfersPerKey,
+		AllowedHosts: cfg.AllowedHosts, Routes: cfg.Routes, Pickers: b.pickers(cfg), PublicURL: cfg.PublicURL, ConnectPorts: cfg.Upstream.ConnectPorts, KeyTransfers: cfg.Limits.TransfersPerKey,
 	}
 	if cfg.DefaultKey != "" {
 		k, err := b.store.Key(ctx, b.team.ID, cfg.DefaultKey)
@@ -380,6 +386,14 @@ func (b *Bridge) newDialer(cfg *config.Config) (*dialer, error) {
 }
 
 func (b *Bridge) newGuard(cfg *config.Config) (*guard.Dialer, error) {
+	o, err := b.guardOptions(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return guard.New(o)
+}
+
+func (b *Bridge) guardOptions(cfg *config.Config) (guard.Options, error) {
 	o := guard.Options{
 		AllowPrivate: cfg.Upstream.AllowPrivate, Resolve: cfg.Upstream.Resolve, Own: b.own,
 		Resolver: b.o.Resolver, ProxyResolves: cfg.Upstream.ProxyResolves,
@@ -387,11 +401,11 @@ func (b *Bridge) newGuard(cfg *config.Config) (*guard.Dialer, error) {
 	if cfg.Upstream.Proxy != "" {
 		u, err := url.Parse(cfg.Upstream.Proxy)
 		if err != nil {
-			return nil, errors.New("upstream.proxy: not a URL") // the URL may hold a password
+			return o, errors.New("upstream.proxy: not a URL") // the URL may hold a password
 		}
 		o.Proxy = u
 	}
-	return guard.New(o)
+	return o, nil
 }
 
 // own are the addresses that we listen on.

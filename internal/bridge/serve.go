@@ -23,7 +23,7 @@ func (b *Bridge) Serve(ctx context.Context) error {
 		return nil
 	}
 	b.stop = stop
-	b.watching.Add(4)
+	b.watching.Add(5)
 	b.ending.Unlock()
 	go func() {
 		defer b.watching.Done()
@@ -40,6 +40,10 @@ func (b *Bridge) Serve(ctx context.Context) error {
 	go func() {
 		defer b.watching.Done()
 		b.used.run(ctx, func() (auth.State, error) { return b.store.State(ctx) })
+	}()
+	go func() {
+		defer b.watching.Done()
+		b.comfy.Run(ctx)
 	}()
 	b.keks.resume()
 	failed := make(chan error, 3)
@@ -87,6 +91,9 @@ func (b *Bridge) Close() error {
 		errs = append(errs, b.proxy.Close())
 	}
 	b.listeners.close()
+	if b.comfy != nil {
+		errs = append(errs, b.comfy.Close())
+	}
 	if b.life != nil {
 		b.life.Close()
 	}
@@ -132,6 +139,10 @@ func (b *Bridge) Reload(ctx context.Context, loaded *config.Loaded) (restart []s
 	if err != nil {
 		return nil, err
 	}
+	servers, err := b.newServersGuard(is)
+	if err != nil {
+		return nil, err
+	}
 	renewCertificate, err := b.tls.renewed(is)
 	if err != nil {
 		return nil, err
@@ -152,10 +163,18 @@ func (b *Bridge) Reload(ctx context.Context, loaded *config.Loaded) (restart []s
 	if err != nil {
 		return nil, errors.Join(err, b.declare(ctx, b.loaded.Load()))
 	}
+	comfy, err := b.comfySettings(ctx, is)
+	if err != nil {
+		return nil, errors.Join(err, b.declare(ctx, b.loaded.Load()))
+	}
 	if err := b.front.SetDomains(is.S3.Domains); err != nil {
 		return nil, errors.Join(fmt.Errorf("s3.domains: %w", err), b.declare(ctx, b.loaded.Load()))
 	}
 	b.dialer.current.Store(g)
+	b.servers.current.Store(servers)
+	if err := b.comfy.Set(comfy); err != nil {
+		return nil, err // not of a configuration that was loaded
+	}
 	b.proxy.ForgetConnections() // what was dialled under the old rules
 	b.proxy.SetPolicy(policy)
 	renewRoots()

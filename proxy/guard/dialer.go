@@ -32,6 +32,10 @@ type Options struct {
 	// because an operator wrote it. Metadata addresses and our own listeners
 	// stay forbidden.
 	Resolve map[string]string
+	// Permit are "host:port" that may be dialled whatever class their address is
+	// of, because an operator wrote them. They are dialled directly. Metadata
+	// addresses and our own listeners stay forbidden.
+	Permit []string
 	// Own returns the addresses of our own listeners. A wildcard address
 	// stands for every local one. They are refused always.
 	Own func() []netip.AddrPort
@@ -65,11 +69,12 @@ type Dialer struct {
 	o       Options
 	allow   []netip.Prefix
 	resolve map[string]netip.AddrPort
+	permit  map[string]bool
 }
 
 // New makes a Dialer. Its error names every malformed option.
 func New(o Options) (*Dialer, error) {
-	d := &Dialer{o: o, resolve: make(map[string]netip.AddrPort, len(o.Resolve))}
+	d := &Dialer{o: o, resolve: make(map[string]netip.AddrPort, len(o.Resolve)), permit: make(map[string]bool, len(o.Permit))}
 	if d.o.ConnectTimeout <= 0 {
 		d.o.ConnectTimeout = defaultConnectTimeout
 	}
@@ -102,6 +107,14 @@ func New(o Options) (*Dialer, error) {
 			continue
 		}
 		d.resolve[key(host, port)] = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+	}
+	for _, p := range o.Permit {
+		host, port, err := splitHostPort(p)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("permit: %q is not host:port", p))
+			continue
+		}
+		d.permit[key(host, port)] = true
 	}
 	if p := o.Proxy; p != nil {
 		if p.Scheme != "http" && p.Scheme != "https" || p.Hostname() == "" {
@@ -143,7 +156,8 @@ func (d *Dialer) Check(host string, port uint16) error {
 }
 
 // check returns the address to dial without any lookup: an override's, or
-// that of an address literal; the zero AddrPort for a name.
+// that of an address literal; the zero AddrPort for a name. exempt says that an
+// operator wrote it.
 func (d *Dialer) check(host string, port uint16) (to netip.AddrPort, exempt bool, err *auth.Error) {
 	if metadataName(host) {
 		return to, false, refused("the host "+printable(host)+" is a metadata service", nextMetadata, nil)
@@ -165,10 +179,11 @@ func (d *Dialer) check(host string, port uint16) (to netip.AddrPort, exempt bool
 	if over, ok := d.resolve[key(host, port)]; ok {
 		return over, true, d.verdict(host, over, true)
 	}
+	exempt = d.permit[key(host, port)]
 	if isAddr {
-		return to, false, d.verdict(host, to, false)
+		return to, exempt, d.verdict(host, to, exempt)
 	}
-	return netip.AddrPort{}, false, nil
+	return netip.AddrPort{}, exempt, nil
 }
 
 // Dial connects to host, which is a lower-case name or a canonical IP address
@@ -183,20 +198,20 @@ func (d *Dialer) Dial(ctx context.Context, host string, port uint16) (net.Conn, 
 	if to.IsValid() {
 		return d.dial(ctx, host, port, []netip.AddrPort{to}, exempt)
 	}
-	if d.o.Proxy != nil && d.o.ProxyResolves {
+	if d.o.Proxy != nil && d.o.ProxyResolves && !exempt {
 		return d.viaProxy(ctx, host, key(host, port))
 	}
-	addrs, err := d.lookup(ctx, host, port)
+	addrs, err := d.lookup(ctx, host, port, exempt)
 	if err != nil {
 		return nil, err
 	}
-	return d.dial(ctx, host, port, addrs, false)
+	return d.dial(ctx, host, port, addrs, exempt)
 }
 
 // lookup resolves host once and refuses the lookup whole where one address of
 // it is forbidden: an answer that mixes public and private addresses is an
 // attack or a mistake, and either way not ours to sort out.
-func (d *Dialer) lookup(ctx context.Context, host string, port uint16) ([]netip.AddrPort, error) {
+func (d *Dialer) lookup(ctx context.Context, host string, port uint16, exempt bool) ([]netip.AddrPort, error) {
 	ips, err := d.o.Resolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
 		code, why := auth.CodeUpstreamUnreachable, "cannot be resolved"
@@ -213,7 +228,7 @@ func (d *Dialer) lookup(ctx context.Context, host string, port uint16) ([]netip.
 	out := make([]netip.AddrPort, 0, len(ips))
 	for _, ip := range ips {
 		to := netip.AddrPortFrom(ip.Unmap(), port)
-		if refusal := d.verdict(host, to, false); refusal != nil {
+		if refusal := d.verdict(host, to, exempt); refusal != nil {
 			return nil, refusal
 		}
 		out = append(out, to)

@@ -211,6 +211,33 @@ func TestResolveOverride(t *testing.T) {
 	}
 }
 
+// TestPermit: exactly the host and port that are written, whatever class their
+// address is of, directly, and never a metadata service or a listener of ours.
+func TestPermit(t *testing.T) {
+	r := &record{names: map[string][]string{"gpu.test": {"10.1.2.3"}, "twin.test": {"10.1.2.3"}, "imds.test": {"169.254.169.254"}}}
+	d := newDialer(t, Options{
+		Resolver: r, Connect: r.connect, Permit: []string{"GPU.test:8188", "127.0.0.1:8188", "[fd00::5]:8188", "imds.test:80", "169.254.169.254:80", "10.9.9.9:80"},
+		Own:   func() []netip.AddrPort { return []netip.AddrPort{netip.MustParseAddrPort("10.9.9.9:80")} },
+		Proxy: mustURL("http://proxy.test:3128"), ProxyResolves: true,
+	})
+	for _, c := range []struct {
+		host string
+		port uint16
+		ok   bool
+	}{
+		{"gpu.test", 8188, true}, {"127.0.0.1", 8188, true}, {"fd00::5", 8188, true},
+		{"gpu.test", 80, false}, {"twin.test", 8188, false}, {"10.1.2.3", 8188, false}, {"127.0.0.1", 8189, false}, {"127.0.0.2", 8188, false},
+		{"imds.test", 80, false}, {"169.254.169.254", 80, false}, {"10.9.9.9", 80, false},
+	} {
+		r.dials = nil
+		conn, err := d.Dial(t.Context(), c.host, c.port)
+		direct := len(r.dials) == 1 && r.dials[0].Port() == c.port
+		if (err == nil) != c.ok || direct != c.ok {
+			t.Errorf("Dial(%s, %d): %v, %v, dialled %v, want ok=%v", c.host, c.port, conn, err, r.dials, c.ok)
+		}
+	}
+}
+
 // TestT33_WholeLookupRefused: one forbidden address among public ones, in
 // every place, and a name whose answer flips between the check and the dial.
 func TestT33_WholeLookupRefused(t *testing.T) {
@@ -385,11 +412,12 @@ func TestNewReportsEveryMistake(t *testing.T) {
 		AllowPrivate: []netip.Prefix{{}},
 		Resolve:      map[string]string{"nohost": "127.0.0.1:1", "a:1": "name:1", "b:0": "127.0.0.1:1", "c:1": "127.0.0.1:0"},
 		Proxy:        mustURL("ftp://user:hunter2@proxy.test"),
+		Permit:       []string{"noport"},
 	})
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{"allow_private", `"nohost"`, `"name:1"`, `"b:0"`, `"127.0.0.1:0"`, "ftp://"} {
+	for _, want := range []string{"allow_private", `"nohost"`, `"name:1"`, `"b:0"`, `"127.0.0.1:0"`, "ftp://", `"noport"`} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q does not name %s", err, want)
 		}

@@ -30,6 +30,9 @@ type Dest struct {
 	// brackets; the certificate must be valid for it.
 	Host string
 	Port uint16
+	// Opened says that the operator allowed exactly this host and port, whatever
+	// its address, to who comes by a certain way: other ways never share it.
+	Opened bool
 }
 
 // ClientOptions say how upstreams are reached. Dial is required; the zero
@@ -145,36 +148,50 @@ func (c *Client) Do(ctx context.Context, d Dest, req *fasthttp.Request, resp *fa
 // but to wait for the answer: each time where the request is sent once more.
 // What sent does costs the time that the upstream takes anyway.
 func (c *Client) DoWhile(ctx context.Context, d Dest, req *fasthttp.Request, resp *fasthttp.Response, sent func()) (*Body, error) {
+	b, _, err := c.do(ctx, d, req, resp, sent, "")
+	return b, err
+}
+
+// do is DoWhile and Upgrade; protocol is empty for the former.
+func (c *Client) do(ctx context.Context, d Dest, req *fasthttp.Request, resp *fasthttp.Response, sent func(), protocol string) (*Body, *Switched, error) {
 	c.mu.Lock()
 	generation := c.generation
 	c.mu.Unlock()
 	if d.Scheme != "https" && d.Scheme != "http" {
 		resp.Reset() // never in clear by mistake
-		return nil, auth.NewError(auth.CodeInternal, "an internal error", errors.New("wire: the scheme is "+d.Scheme))
+		return nil, nil, auth.NewError(auth.CodeInternal, "an internal error", errors.New("wire: the scheme is "+d.Scheme))
+	}
+	if protocol != "" {
+		req.Header.Set("Connection", "Upgrade")
+		req.Header.Set("Upgrade", protocol)
 	}
 	out, err := newOutgoing(req)
 	if err != nil {
 		resp.Reset()
-		return nil, err
+		return nil, nil, err
 	}
-	for u := c.take(d); ; u = nil {
+	var u *upstream
+	if out.protocol = protocol; protocol == "" {
+		u = c.take(d)
+	}
+	for ; ; u = nil {
 		if u == nil {
 			var err error
 			if u, err = c.dial(ctx, d); err != nil {
 				resp.Reset()
-				return nil, err
+				return nil, nil, notSent(err)
 			}
 		}
 		x := &exchange{u: u, ctx: ctx, out: out, resp: resp, sent: sent, generation: generation}
 		b, err := x.run()
 		if err == nil {
-			return b, nil
+			return b, x.switched, nil
 		}
 		resp.Reset()
 		if u.reused && out.repeatable && !x.answered && ctx.Err() == nil && isBroken(err) {
 			continue
 		}
-		return nil, x.public(err)
+		return nil, nil, x.public(err)
 	}
 }
 
@@ -193,6 +210,7 @@ type exchange struct {
 	final      atomic.Bool // the answer's head was read
 	cut        bool        // the request could not be sent whole
 	generation uint64
+	switched   *Switched // what the connection became
 }
 
 // run sends the request and reads the answer's head. After an error the
@@ -244,6 +262,9 @@ func (x *exchange) run() (b *Body, err error) {
 	}
 	x.final.Store(true)
 	held = false // from here on they are the body's
+	if h.status == fasthttp.StatusSwitchingProtocols {
+		return nil, x.switchOver()
+	}
 	return x.body(h)
 }
 
@@ -259,10 +280,11 @@ func (x *exchange) readAnswer() (head, error) {
 		if err != nil {
 			return head{}, &protocolError{err}
 		}
-		if h.status == fasthttp.StatusSwitchingProtocols {
+		switching := h.status == fasthttp.StatusSwitchingProtocols
+		if switching && x.out.protocol == "" {
 			return head{}, &protocolError{errors.New("the upstream switched protocols unasked")}
 		}
-		if h.status < 200 {
+		if h.status < 200 && !switching {
 			_, _ = x.br.Discard(len(raw))
 			continue
 		}
@@ -276,6 +298,9 @@ func (x *exchange) readAnswer() (head, error) {
 		rest := x.br.Buffered() - len(raw)
 		if err := x.resp.Header.Read(x.br); err != nil || x.br.Buffered() != rest {
 			return head{}, &protocolError{errors.New("a field is not acceptable")}
+		}
+		if switching && !equalFold(x.resp.Header.Peek("Upgrade"), x.out.protocol) {
+			return head{}, &protocolError{errors.New("the upstream switched to another protocol than was asked for")}
 		}
 		dropHopByHop(&x.resp.Header, named)
 		return h, nil

@@ -24,6 +24,8 @@ type outgoing struct {
 	// repeatable requests have no body and a safe method: RFC 9110 section 9.2.1.
 	repeatable bool
 	bound      bool // see head
+	// protocol is what the request asks to switch to, lower-case, or empty.
+	protocol string
 }
 
 // newOutgoing fixes the framing of req and checks the very bytes that will

@@ -167,7 +167,7 @@ func TestRetryOverANewConnection(t *testing.T) {
 	})
 }
 
-// TestPoolsAreSeparate by team, scheme, host and port, and by Reuse.
+// TestPoolsAreSeparate by team, scheme, host, port and permission, and by Reuse.
 func TestPoolsAreSeparate(t *testing.T) {
 	s := newScript(t, nil, answers("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
 	refuse := errors.New("no longer allowed")
@@ -183,7 +183,7 @@ func TestPoolsAreSeparate(t *testing.T) {
 			return nil
 		}
 	})
-	dests := []Dest{plainDest, {"b", "http", "origin.test", 80}, {"a", "http", "other.test", 80}, {"a", "http", "origin.test", 81}}
+	dests := []Dest{plainDest, {"b", "http", "origin.test", 80, false}, {"a", "http", "other.test", 80, false}, {"a", "http", "origin.test", 81, false}, {"a", "http", "origin.test", 80, true}}
 	for range 3 {
 		for _, d := range dests {
 			if a := do(t, c, d, "GET", "/", nil); a.err != nil {
@@ -191,12 +191,12 @@ func TestPoolsAreSeparate(t *testing.T) {
 			}
 		}
 	}
-	if n := s.conns.Load(); n != 4 {
-		t.Errorf("%d connections for 4 destinations", n)
+	if n := s.conns.Load(); n != 5 {
+		t.Errorf("%d connections for 5 destinations", n)
 	}
 	refusing.Store(true)
 	_ = do(t, c, plainDest, "GET", "/", nil)
-	if n := s.conns.Load(); n != 4 {
+	if n := s.conns.Load(); n != 5 {
 		t.Errorf("%d connections: Reuse was asked at once again", n)
 	}
 	c.mu.Lock()
@@ -204,7 +204,7 @@ func TestPoolsAreSeparate(t *testing.T) {
 	kept.judged = kept.judged.Add(-judgement)
 	c.mu.Unlock()
 	_ = do(t, c, plainDest, "GET", "/", nil)
-	if n := s.conns.Load(); n != 5 {
+	if n := s.conns.Load(); n != 6 {
 		t.Errorf("%d connections: Reuse was not asked", n)
 	}
 	c.CloseIdle()

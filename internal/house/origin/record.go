@@ -1,6 +1,8 @@
 package origin
 
 import (
+	"bufio"
+	"net"
 	"net/http"
 	"slices"
 	"sync"
@@ -149,6 +151,12 @@ func (w *recorder) Write(b []byte) (int, error) {
 	n, err := w.ResponseWriter.Write(b)
 	w.note(http.StatusOK, n)
 	return n, err
+}
+
+// Hijack implements http.Hijacker, for handlers of WebSockets.
+func (w *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	w.note(http.StatusSwitchingProtocols, 0)
+	return http.NewResponseController(w.ResponseWriter).Hijack()
 }
 
 func (w *recorder) note(status, n int) {
