@@ -161,6 +161,7 @@ func New(o Options) *API {
 	a.validation()
 	a.keys()
 	a.s3Keys()
+	a.cloudProviders()
 	a.links()
 	a.explain()
 	a.record()

@@ -64,6 +64,10 @@ var authorizations = map[string]need{
 	"regenerate-s3-key": needMember,
 	"delete-s3-key":     needMember,
 
+	"get-comfy-cloud":    needViewer,
+	"set-comfy-cloud":    needMember,
+	"delete-comfy-cloud": needMember,
+
 	"link":    needMember,
 	"unlink":  needMember,
 	"explain": needViewer,

@@ -166,14 +166,14 @@ var (
 	inPerson      = []string{"change-password", "sign-out", "list-sessions", "end-session"}
 	viewers       = []string{
 		"list-credentials", "get-credential", "list-keys", "get-key", "list-s3-keys", "get-s3-key", "explain",
-		"list-events", "follow-events", "verify-export", "export-events", "list-usage", "list-transfers", "follow-transfers",
+		"get-comfy-cloud", "list-events", "follow-events", "verify-export", "export-events", "list-usage", "list-transfers", "follow-transfers",
 		"list-members", "list-tokens", "get-token", "create-token", "delete-token",
 	}
 	members = []string{
 		"create-credential", "update-credential", "delete-credential", "validate-credential", "rotate-credential", "revoke-credential",
 		"create-key", "update-key", "revoke-key", "regenerate-key", "delete-key",
 		"create-s3-key", "update-s3-key", "revoke-s3-key", "regenerate-s3-key", "delete-s3-key",
-		"link", "unlink",
+		"link", "unlink", "set-comfy-cloud", "delete-comfy-cloud",
 	}
 	owners    = []string{"put-member", "remove-member"}
 	operators = []string{"verify-events", "rotate-root", "get-kek", "rotate-kek", "backup",

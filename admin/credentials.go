@@ -126,6 +126,9 @@ type credentialsOutput struct {
 
 func (a *API) createCredential(ctx context.Context, in NewCredential) (*credentialOutput, error) {
 	p, err := a.provider(in.Provider)
+	if err == nil {
+		err = keepsReserved("", in.Name, in.Provider)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -234,6 +237,9 @@ func (a *API) updateCredential(ctx context.Context, ref string, in CredentialPat
 			return problem(http.StatusConflict, "conflict", fmt.Sprintf("credential %q was changed by somebody else meanwhile", row.Name), "Look at it, and change it again.")
 		}
 		if in.Name != nil {
+			if err := keepsReserved(row.Name, *in.Name, row.Provider); err != nil {
+				return err
+			}
 			row.Name = *in.Name
 		}
 		if patterns != nil {

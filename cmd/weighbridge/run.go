@@ -126,7 +126,7 @@ func (a *app) command() *cobra.Command {
 		return &exitError{exitUsage, fmt.Errorf("%w\nRun `%s --help` for what it takes", err, c.CommandPath())}
 	})
 	root.AddCommand(
-		a.serveCommand(), a.checkCommand(), a.credentialCommand(), a.keyCommand(), a.s3KeyCommand(),
+		a.serveCommand(), a.checkCommand(), a.credentialCommand(), a.keyCommand(), a.s3KeyCommand(), a.cloudProviderCommand(),
 		a.userCommand(), a.teamCommand(), a.memberCommand(), a.tokenCommand(),
 		a.linkCommand(), a.unlinkCommand(), a.explainCommand(), a.envCommand(), a.caCommand(), a.kekCommand(),
 		a.auditCommand(), a.usageCommand(), a.backupCommand(), a.restoreCommand(), a.storeCommand(), a.transfersCommand(), a.healthcheckCommand(), a.injectCommand(),

@@ -126,5 +126,5 @@ func (a *app) warnPending(c *admin.Credential) {
 		return
 	}
 	_, _ = fmt.Fprintf(a.stderr, "weighbridge: credential %q is pending and will not be used before its upstream has answered: %s\n"+
-		"  It is asked again by itself. On a machine that does not reach it, say --no-validate.\n", c.Name, plain(c.Reason))
+		"  It is asked again by itself. On a machine that does not reach it, create or update the credential with --no-validate.\n", c.Name, plain(c.Reason))
 }
