@@ -58,6 +58,7 @@ func newRefusalHouse(t *testing.T, configure func(*config.Config)) *refusalHouse
 	}, Configure: func(c *config.Config) {
 		c.Upstream.Resolve["liar.example.com:443"], c.Upstream.Resolve["stranger.example.com:443"] = liar.addr(), stranger.addr()
 		c.Upstream.Resolve["closed.example.com:443"] = closed.Addr().String()
+		c.ComfyUI.Servers = []string{"http://" + closed.Addr().String()}
 		if configure != nil {
 			configure(c)
 		}
@@ -139,11 +140,12 @@ func (x *refusalHouse) provocations() map[auth.Code][]func() reply {
 			func() reply { return x.reverse("GET", auth.NewAPIKey().Reveal(), gated, "") },
 			func() reply { return dial(x.t, x.House).connect(auth.NewAPIKey().Reveal(), hub.Host+":443") },
 		},
-		auth.CodeKeyExpired:      both(expiring, hub.Host, gatedPath),
-		auth.CodeKeyRevoked:      both(revoked, hub.Host, gatedPath),
-		auth.CodeSourceForbidden: both(elsewhere, hub.Host, gatedPath),
-		auth.CodeTooManyRequests: both(metered, hub.Host, gatedPath),
-		auth.CodeRouteForbidden:  both(routed, hub.Host, gatedPath),
+		auth.CodeKeyExpired:       both(expiring, hub.Host, gatedPath),
+		auth.CodeKeyRevoked:       both(revoked, hub.Host, gatedPath),
+		auth.CodeSourceForbidden:  both(elsewhere, hub.Host, gatedPath),
+		auth.CodeTooManyRequests:  both(metered, hub.Host, gatedPath),
+		auth.CodeRouteForbidden:   both(routed, hub.Host, gatedPath),
+		auth.CodeRouteUnavailable: one(func() reply { return x.reverse("GET", key, "/comfyui/queue", "") }),
 		auth.CodeScopeForbidden: {
 			func() reply { return x.reverse("DELETE", key, gated, "") },
 			func() reply { return x.forward(key, hub.Host, "GET", "/api/whoami-v2", "") },
