@@ -100,6 +100,13 @@ func (c *Client) CreateUser(ctx context.Context, in NewUser) (User, error) {
 	return out, c.Call(ctx, http.MethodPost, "/api/v1/users", in, &out)
 }
 
+// DeleteComfyCloud: Delete the team's key for Comfy Cloud.
+//
+// Takes: the role member in the team, or more.
+func (c *Client) DeleteComfyCloud(ctx context.Context) error {
+	return c.Call(ctx, http.MethodDelete, "/api/v1/cloud-providers/comfy-cloud", nil, nil)
+}
+
 // DeleteCredential: Delete a credential and destroy its sealed fields.
 //
 // Takes: the role member in the team, or more.
@@ -322,6 +329,14 @@ func (c *Client) GetBundle(ctx context.Context) (io.ReadCloser, error) {
 func (c *Client) GetCaller(ctx context.Context) (Me, error) {
 	var out Me
 	return out, c.Call(ctx, http.MethodGet, "/api/v1/auth/me", nil, &out)
+}
+
+// GetComfyCloud: Show the team's key for Comfy Cloud.
+//
+// Takes: the role viewer in the team, or more.
+func (c *Client) GetComfyCloud(ctx context.Context) (CloudProvider, error) {
+	var out CloudProvider
+	return out, c.Call(ctx, http.MethodGet, "/api/v1/cloud-providers/comfy-cloud", nil, &out)
 }
 
 // GetCredential: Show a credential.
@@ -757,6 +772,14 @@ func (c *Client) RotateKEK(ctx context.Context, in KekRotateInputBody) (KEKStatu
 func (c *Client) RotateRoot(ctx context.Context) (RootsOutputBody, error) {
 	var out RootsOutputBody
 	return out, c.Call(ctx, http.MethodPost, "/api/v1/ca/rotate", nil, &out)
+}
+
+// SetComfyCloud: Set the team's key for Comfy Cloud.
+//
+// Takes: the role member in the team, or more.
+func (c *Client) SetComfyCloud(ctx context.Context, in NewCloudProvider) (CloudProvider, error) {
+	var out CloudProvider
+	return out, c.Call(ctx, http.MethodPut, "/api/v1/cloud-providers/comfy-cloud", in, &out)
 }
 
 // SignIn: Sign in with e-mail address and password.
