@@ -498,29 +498,19 @@ func (c *Client) ListMembers(ctx context.Context) ([]Member, error) {
 	return List[Member](ctx, c, "/api/v1/members", "members")
 }
 
-// ProvidersOutputBody has no name of its own in the document.
-type ProvidersOutputBody struct {
-	Providers []auth.Schema `json:"providers"`
-}
-
 // ListProviders: The providers and their fields.
 //
 // Takes: any caller.
-func (c *Client) ListProviders(ctx context.Context) (ProvidersOutputBody, error) {
-	var out ProvidersOutputBody
+func (c *Client) ListProviders(ctx context.Context) (Providers, error) {
+	var out Providers
 	return out, c.Call(ctx, http.MethodGet, "/api/v1/providers", nil, &out)
-}
-
-// RootsOutputBody has no name of its own in the document.
-type RootsOutputBody struct {
-	Roots []Root `json:"roots"`
 }
 
 // ListRoots: The interception roots.
 //
 // Takes: any caller.
-func (c *Client) ListRoots(ctx context.Context) (RootsOutputBody, error) {
-	var out RootsOutputBody
+func (c *Client) ListRoots(ctx context.Context) (Roots, error) {
+	var out Roots
 	return out, c.Call(ctx, http.MethodGet, "/api/v1/ca", nil, &out)
 }
 
@@ -552,16 +542,11 @@ func (c *Client) ListTokens(ctx context.Context) ([]Token, error) {
 	return List[Token](ctx, c, "/api/v1/tokens", "tokens")
 }
 
-// TransfersOutputBody has no name of its own in the document.
-type TransfersOutputBody struct {
-	Transfers []Transfer `json:"transfers"`
-}
-
 // ListTransfers: Downloads in progress.
 //
 // Takes: the role viewer in the team, or more.
-func (c *Client) ListTransfers(ctx context.Context) (TransfersOutputBody, error) {
-	var out TransfersOutputBody
+func (c *Client) ListTransfers(ctx context.Context) (Transfers, error) {
+	var out Transfers
 	return out, c.Call(ctx, http.MethodGet, "/api/v1/transfers", nil, &out)
 }
 
@@ -753,15 +738,10 @@ func (c *Client) RotateCredential(ctx context.Context, ref string, in Rotation) 
 	return out, c.Call(ctx, http.MethodPost, "/api/v1/credentials/"+Segment(ref)+"/rotate", in, &out)
 }
 
-// KekRotateInputBody has no name of its own in the document.
-type KekRotateInputBody struct {
-	To string `json:"to,omitempty"`
-}
-
 // RotateKEK: Begin to wrap every data key by another key encryption key.
 //
 // Takes: who runs weighbridge: an owner of the default team, or admin.sock.
-func (c *Client) RotateKEK(ctx context.Context, in KekRotateInputBody) (KEKStatus, error) {
+func (c *Client) RotateKEK(ctx context.Context, in KEKRotate) (KEKStatus, error) {
 	var out KEKStatus
 	return out, c.Call(ctx, http.MethodPost, "/api/v1/kek/rotate", in, &out)
 }
@@ -769,8 +749,8 @@ func (c *Client) RotateKEK(ctx context.Context, in KekRotateInputBody) (KEKStatu
 // RotateRoot: Make a new signing root; old and new are published together.
 //
 // Takes: who runs weighbridge: an owner of the default team, or admin.sock.
-func (c *Client) RotateRoot(ctx context.Context) (RootsOutputBody, error) {
-	var out RootsOutputBody
+func (c *Client) RotateRoot(ctx context.Context) (Roots, error) {
+	var out Roots
 	return out, c.Call(ctx, http.MethodPost, "/api/v1/ca/rotate", nil, &out)
 }
 
@@ -904,7 +884,7 @@ func (q VerifyExportQuery) encode() string {
 // VerifyExport: Verify an exported record: the body, one JSON event a line.
 //
 // Takes: the role viewer in the team, or more.
-func (c *Client) VerifyExport(ctx context.Context, q VerifyExportQuery) (chain.Verdict, error) {
+func (c *Client) VerifyExport(ctx context.Context, in io.Reader, q VerifyExportQuery) (chain.Verdict, error) {
 	var out chain.Verdict
-	return out, c.Call(ctx, http.MethodPost, "/api/v1/audit/verify"+q.encode(), nil, &out)
+	return out, c.Call(ctx, http.MethodPost, "/api/v1/audit/verify"+q.encode(), in, &out)
 }

@@ -105,22 +105,17 @@ func (c *Client) Call(ctx context.Context, method, path string, in, out any) err
 	}
 }
 
-// Stream calls yield with each line of a streamed answer until the stream
-// ends, ctx ends or yield returns false.
-func (c *Client) Stream(ctx context.Context, path string, yield func(json.RawMessage) bool) error {
-	resp, err := c.send(ctx, http.MethodGet, path, nil)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	dec := json.NewDecoder(resp.Body)
+// EachLine calls yield with each line of a streamed answer until it ends, ctx
+// ends or yield returns false.
+func EachLine(ctx context.Context, body io.Reader, yield func(json.RawMessage) bool) error {
+	dec := json.NewDecoder(body)
 	for {
 		var raw json.RawMessage
 		if err := dec.Decode(&raw); err != nil {
 			if errors.Is(err, io.EOF) || ctx.Err() != nil {
 				return nil
 			}
-			return fmt.Errorf("reading the stream of %s: %w", c.where, err)
+			return fmt.Errorf("reading the stream: %w", err)
 		}
 		if !yield(raw) {
 			return nil
@@ -194,24 +189,6 @@ func listPage[T any](ctx context.Context, c *Client, path, member string, page P
 		return nil, "", fmt.Errorf("decoding the answer of %s: %w", c.where, err)
 	}
 	return rows, next, nil
-}
-
-// Upload sends what body holds and decodes the answer into out.
-func (c *Client) Upload(ctx context.Context, path string, body io.Reader, out any) error {
-	return c.Call(ctx, http.MethodPost, path, body, out)
-}
-
-// Download copies a streamed answer to w.
-func (c *Client) Download(ctx context.Context, path string, w io.Writer) error {
-	body, err := c.Open(ctx, http.MethodGet, path, nil)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = body.Close() }()
-	if _, err := io.Copy(w, body); err != nil {
-		return fmt.Errorf("reading the stream of %s: %w", c.where, err)
-	}
-	return nil
 }
 
 func (c *Client) send(ctx context.Context, method, path string, in any) (*http.Response, error) {

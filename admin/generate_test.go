@@ -117,12 +117,10 @@ func (g *generator) operation(o servedOperation) error {
 	}
 	in := "nil"
 	if o.RequestBody != nil {
-		media, ok := o.RequestBody.Content["application/json"]
-		if !ok {
-			return fmt.Errorf("its body is not JSON")
-		}
-		typ, err := g.schema(media.Schema)
-		if err != nil {
+		typ := "io.Reader" // whatever is no JSON goes as it comes
+		if media, ok := o.RequestBody.Content["application/json"]; !ok {
+			g.imports["io"] = true
+		} else if typ, err = g.schema(media.Schema); err != nil {
 			return err
 		}
 		args, in = append(args, "in "+typ), "in"

@@ -52,11 +52,12 @@ type KEKRotation struct {
 
 type kekOutput struct{ Body KEKStatus }
 
-type kekRotateInput struct {
-	Body struct {
-		To string `json:"to,omitempty" doc:"The URI of the key to rotate to; empty goes on with a rotation that stopped."`
-	}
+// KEKRotate says to which key a rotation goes.
+type KEKRotate struct {
+	To string `json:"to,omitempty" doc:"The URI of the key to rotate to; empty goes on with a rotation that stopped."`
 }
+
+type kekRotateInput struct{ Body KEKRotate }
 
 func (a *API) kek() {
 	tags := []string{"kek"}

@@ -25,11 +25,12 @@ type Root struct {
 	PEM         string    `json:"pem"`
 }
 
-type rootsOutput struct {
-	Body struct {
-		Roots []Root `json:"roots"`
-	}
+// Roots are all that are published, the signing one first.
+type Roots struct {
+	Roots []Root `json:"roots"`
 }
+
+type rootsOutput struct{ Body Roots }
 
 type bundleOutput struct {
 	ContentType string `header:"Content-Type"`
@@ -91,11 +92,12 @@ func (a *API) system() {
 	a.health(a.mux)
 }
 
-type providersOutput struct {
-	Body struct {
-		Providers []auth.Schema `json:"providers"`
-	}
+// Providers are all that there are.
+type Providers struct {
+	Providers []auth.Schema `json:"providers"`
 }
+
+type providersOutput struct{ Body Providers }
 
 func (a *API) roots() *rootsOutput {
 	out := &rootsOutput{}

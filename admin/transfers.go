@@ -18,11 +18,12 @@ const (
 	transfersAlive = 15 * time.Second
 )
 
-type transfersOutput struct {
-	Body struct {
-		Transfers []Transfer `json:"transfers"`
-	}
+// Transfers are all that are in progress, the oldest first.
+type Transfers struct {
+	Transfers []Transfer `json:"transfers"`
 }
+
+type transfersOutput struct{ Body Transfers }
 
 // TransfersNow is one event of a stream: all transfers as they stand.
 type TransfersNow struct {

@@ -4,15 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
 	"os"
 	"os/signal"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/weighbridge/weighbridge/admin"
 	"github.com/weighbridge/weighbridge/auth"
 )
 
@@ -27,26 +25,18 @@ func (a *app) auditCommand() *cobra.Command {
 			if err != nil || d < 0 {
 				return usage("--since %q: give a span such as 1h or 7d", since)
 			}
-			q := url.Values{"since": {a.now().Add(-d).UTC().Format(time.RFC3339Nano)}, "limit": {strconv.Itoa(limit)}}
-			if key != "" {
-				q.Set("key", key)
-			}
-			if credential != "" {
-				q.Set("credential", credential)
-			}
+			from := a.now().Add(-d).UTC()
 			if follow {
-				return a.followEvents(c, q)
+				return a.followEvents(c, admin.FollowEventsQuery{Since: from, Key: key, Credential: credential})
 			}
-			var out struct {
-				Events []auth.Event `json:"events"`
-			}
-			if err := a.client().Call(c.Context(), http.MethodGet, "/api/v1/audit?"+q.Encode(), nil, &out); err != nil {
+			events, _, err := a.client().ListEventsPage(c.Context(), admin.ListEventsQuery{Since: from, Key: key, Credential: credential}, admin.Page{Limit: limit})
+			if err != nil {
 				return err
 			}
-			return a.print(out, func(w io.Writer) {
-				rows := make([][]string, len(out.Events))
-				for i := range out.Events {
-					rows[i] = eventRow(&out.Events[i])
+			return a.print(map[string][]auth.Event{"events": events}, func(w io.Writer) {
+				rows := make([][]string, len(events))
+				for i := range events {
+					rows[i] = eventRow(&events[i])
 				}
 				table(w, []string{"TIME", "ACTION", "KEY", "CREDENTIAL", "WHAT", "RESULT"}, rows)
 			})
@@ -62,10 +52,15 @@ func (a *app) auditCommand() *cobra.Command {
 	return c
 }
 
-func (a *app) followEvents(c *cobra.Command, q url.Values) error {
+func (a *app) followEvents(c *cobra.Command, q admin.FollowEventsQuery) error {
 	ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt)
 	defer stop()
-	return a.client().Stream(ctx, "/api/v1/audit/follow?"+q.Encode(), func(raw json.RawMessage) bool {
+	body, err := a.client().FollowEvents(ctx, q)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = body.Close() }()
+	return admin.EachLine(ctx, body, func(raw json.RawMessage) bool {
 		if a.json {
 			_, err := fmt.Fprintf(a.stdout, "%s\n", raw)
 			return err == nil

@@ -2,11 +2,10 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -54,16 +53,15 @@ func (a *app) auditVerify() *cobra.Command {
 }
 
 func (a *app) verifyOnline(c *cobra.Command, file string) (r chain.Verdict, err error) {
-	const path = "/api/v1/audit/verify"
 	if file == "" {
-		return r, a.client().Call(c.Context(), http.MethodGet, path, nil, &r)
+		return a.client().VerifyEvents(c.Context())
 	}
 	in, err := os.Open(file)
 	if err != nil {
 		return r, err
 	}
 	defer func() { _ = in.Close() }()
-	return r, a.client().Upload(c.Context(), path+"?"+url.Values{"name": {filepath.Base(file)}}.Encode(), in, &r)
+	return a.client().VerifyExport(c.Context(), in, admin.VerifyExportQuery{Name: filepath.Base(file)})
 }
 
 // verifyOffline opens the store that nobody has open. Where there is none, the
@@ -123,23 +121,25 @@ func (a *app) auditExport() *cobra.Command {
 			if format != "jsonl" {
 				return usage("--format %q: jsonl is the one there is", format)
 			}
-			q := url.Values{}
+			var q admin.ExportEventsQuery
 			if all || cmp.Or(a.remote.address, a.env(addressVariable), a.remote.team, a.env(teamVariable)) == "" {
-				q.Set("all", "true")
+				q.All = true
 			}
-			for name, text := range map[string]string{"since": since, "until": until} {
-				if text == "" {
+			for _, f := range []struct {
+				name, text string
+				to         *time.Time
+			}{{"since", since, &q.Since}, {"until", until, &q.Until}} {
+				if f.text == "" {
 					continue
 				}
-				t, err := a.moment(text)
+				t, err := a.moment(f.text)
 				if err != nil {
-					return usage("--%s %q: give a span such as 7d, a day such as 2026-11-01, or a time (RFC 3339)", name, text)
+					return usage("--%s %q: give a span such as 7d, a day such as 2026-11-01, or a time (RFC 3339)", f.name, f.text)
 				}
-				q.Set(name, t.UTC().Format(time.RFC3339Nano))
+				*f.to = t.UTC()
 			}
-			path := "/api/v1/audit/export?" + q.Encode()
 			if out == "" {
-				return a.client().Download(c.Context(), path, a.stdout)
+				return a.exportEvents(c.Context(), q, a.stdout)
 			}
 			w, err := os.OpenFile(out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 			if errors.Is(err, os.ErrExist) {
@@ -148,7 +148,7 @@ func (a *app) auditExport() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			err = a.client().Download(c.Context(), path, w)
+			err = a.exportEvents(c.Context(), q, w)
 			if err = errors.Join(err, w.Close()); err != nil {
 				_ = os.Remove(out) // half of an export is none
 			}
@@ -177,4 +177,15 @@ func (a *app) moment(text string) (time.Time, error) {
 		err = errors.New("a negative span")
 	}
 	return a.now().Add(-d), err
+}
+
+// exportEvents writes the record that q picks to w.
+func (a *app) exportEvents(ctx context.Context, q admin.ExportEventsQuery, w io.Writer) error {
+	body, err := a.client().ExportEvents(ctx, q)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = body.Close() }()
+	_, err = io.Copy(w, body)
+	return err
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net/http"
 	"os"
 	"slices"
 
@@ -59,7 +58,7 @@ func (a *app) backup(ctx context.Context, path string, o admin.BackupOptions) (*
 		return nil, err
 	}
 	defer f.Discard()
-	body, err := a.client().Open(ctx, http.MethodPost, "/api/v1/backup", o)
+	body, err := a.client().Backup(ctx, o)
 	if err != nil {
 		return nil, err
 	}

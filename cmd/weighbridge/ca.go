@@ -1,9 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -18,17 +18,11 @@ func (a *app) caCommand() *cobra.Command {
 	return c
 }
 
-const caPath = "/api/v1/ca"
-
-type roots struct {
-	Roots []admin.Root `json:"roots"`
-}
-
 func (a *app) caShow() *cobra.Command {
 	return &cobra.Command{
 		Use: "show", Short: "Show the published roots", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return answered(c.Context(), a, http.MethodGet, caPath, nil, a.rootsText)
+			return shown(a, a.rootsText)(a.client().ListRoots(c.Context()))
 		},
 	}
 }
@@ -41,12 +35,13 @@ func (a *app) caExport() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			var pem []byte
 			if bundle {
-				if err := a.client().Call(c.Context(), http.MethodGet, caPath+"/bundle", nil, &pem); err != nil {
+				var err error
+				if pem, err = a.bundle(c.Context()); err != nil {
 					return err
 				}
 			} else {
-				var r roots
-				if err := a.client().Call(c.Context(), http.MethodGet, caPath, nil, &r); err != nil {
+				r, err := a.client().ListRoots(c.Context())
+				if err != nil {
 					return err
 				}
 				for _, root := range r.Roots {
@@ -72,12 +67,12 @@ func (a *app) caRotate() *cobra.Command {
 			if err := a.confirm("Make a new signing root? Workers must get the new bundle before the old root ends."); err != nil {
 				return err
 			}
-			return answered(c.Context(), a, http.MethodPost, caPath+"/rotate", nil, a.rootsText)
+			return shown(a, a.rootsText)(a.client().RotateRoot(c.Context()))
 		},
 	}
 }
 
-func (a *app) rootsText(w io.Writer, r *roots) {
+func (a *app) rootsText(w io.Writer, r *admin.Roots) {
 	if len(r.Roots) == 0 {
 		_, _ = fmt.Fprintln(w, "There is no root: interception is off.")
 		return
@@ -92,3 +87,16 @@ func (a *app) rootsText(w io.Writer, r *roots) {
 	}
 	table(w, []string{"ROLE", "SUBJECT", "ENDS", "SHA-256"}, rows)
 }
+
+// bundle is the PEM of public roots and ours.
+func (a *app) bundle(ctx context.Context) ([]byte, error) {
+	body, err := a.client().GetBundle(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = body.Close() }()
+	return io.ReadAll(io.LimitReader(body, maxBundle))
+}
+
+// maxBundle is far above all public roots, which have about 250 KiB.
+const maxBundle = 16 << 20

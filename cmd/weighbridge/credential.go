@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"slices"
 	"sort"
 	"strings"
@@ -116,8 +115,8 @@ func knownField(s *auth.Schema, name string) error {
 }
 
 func (a *app) schema(ctx context.Context, provider string) (*auth.Schema, error) {
-	var out struct{ Providers []auth.Schema }
-	if err := a.client().Call(ctx, http.MethodGet, "/api/v1/providers", nil, &out); err != nil {
+	out, err := a.client().ListProviders(ctx)
+	if err != nil {
 		return nil, err
 	}
 	var names []string
@@ -145,8 +144,8 @@ func (a *app) credentialCreate() *cobra.Command {
 			if in.ExpiresAt, err = a.end(expires); err != nil {
 				return err
 			}
-			var out admin.Credential
-			if err := a.client().Call(c.Context(), http.MethodPost, credentialsPath, in, &out); err != nil {
+			out, err := a.client().CreateCredential(c.Context(), in)
+			if err != nil {
 				return err
 			}
 			a.warnPending(&out)
@@ -187,7 +186,6 @@ func (a *app) credentialUpdate() *cobra.Command {
 	c := &cobra.Command{
 		Use: "update ID|NAME", Short: "Change a credential's name, patterns, expiry or secret", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeCredentials,
 		RunE: func(c *cobra.Command, args []string) error {
-			path := credentialsPath + "/" + admin.Segment(args[0])
 			in := admin.CredentialPatch{Patterns: patterns}
 			if name != "" {
 				in.Name = &name
@@ -199,11 +197,10 @@ func (a *app) credentialUpdate() *cobra.Command {
 				}
 			}
 			if len(f.set) > 0 {
-				var now admin.Credential
-				if err := a.client().Call(c.Context(), http.MethodGet, path, nil, &now); err != nil {
+				now, err := a.client().GetCredential(c.Context(), args[0])
+				if err != nil {
 					return err
 				}
-				var err error
 				if in.Fields, err = a.fields(c.Context(), now.Provider, f); err != nil {
 					return err
 				}
@@ -212,12 +209,12 @@ func (a *app) credentialUpdate() *cobra.Command {
 				return usage("nothing to change: give --name, --pattern, --expires or --set")
 			}
 			in.NoValidate = noValidate
-			var out admin.Credential
-			if err := a.client().Call(c.Context(), http.MethodPatch, path, in, &out); err != nil {
+			out, err := a.client().UpdateCredential(c.Context(), args[0], in)
+			if err != nil {
 				return err
 			}
 			a.warnPending(&out)
-			err := a.print(out, func(w io.Writer) { a.credentialText(w, &out) })
+			err = a.print(out, func(w io.Writer) { a.credentialText(w, &out) })
 			if in.Fields == nil {
 				return err
 			}

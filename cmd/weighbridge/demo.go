@@ -137,9 +137,9 @@ func (d *demo) startBridge(ctx context.Context) (err error) {
 	}
 	d.served = make(chan error, 1)
 	go func() { d.served <- b.Serve(context.WithoutCancel(ctx)) }()
-	err = admin.NewLocalClient(loaded.Config.DataDir).Call(ctx, http.MethodPost, credentialsPath, admin.NewCredential{
+	_, err = admin.NewLocalClient(loaded.Config.DataDir).CreateCredential(ctx, admin.NewCredential{
 		Name: "hub", Provider: "huggingface", Fields: map[string]string{"token": d.token.Reveal()}, Keys: []string{"worker"},
-	}, nil)
+	})
 	d.hub.Server.Record.Reset() // the validation; what workers cause is shown
 	return err
 }
@@ -159,13 +159,13 @@ func (d *demo) show(ctx context.Context) error {
 		}
 		d.say("   %d %s %-18s %s", r.Status, r.Method, r.Host, shown)
 	}
-	var out struct{ Events []auth.Event }
-	if err := admin.NewLocalClient(filepath.Join(d.dir, "data")).Call(ctx, http.MethodGet, "/api/v1/audit", nil, &out); err != nil {
+	events, err := admin.NewLocalClient(filepath.Join(d.dir, "data")).ListEvents(ctx, admin.ListEventsQuery{})
+	if err != nil {
 		return err
 	}
 	d.say("\n4. What is on record (`weighbridge audit`), and no value of the token anywhere in it:")
-	for i := range out.Events {
-		e := &out.Events[i]
+	for i := range events {
+		e := &events[i]
 		if e.Action == auth.ActionUsed {
 			d.say("   %s  key %q  credential %q  rule %s  %s %s", e.Action, e.KeyName, e.CredentialName, e.Rule, e.Method, e.Host)
 		}

@@ -2,14 +2,12 @@ package main
 
 import (
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/weighbridge/weighbridge/admin"
 	"github.com/weighbridge/weighbridge/auth"
 	"github.com/weighbridge/weighbridge/internal/workerenv"
 	"github.com/weighbridge/weighbridge/signer"
@@ -40,8 +38,8 @@ func (a *app) envCommand() *cobra.Command {
 			if literal {
 				return usage("--key: env needs the key itself, of which only a hash is kept here, and takes neither its name nor, because it would show in `ps`, a literal key\n  Use --key @FILE, --key env:VAR or --key -")
 			}
-			var sys admin.System
-			if err := a.client().Call(c.Context(), http.MethodGet, "/api/v1/system", nil, &sys); err != nil {
+			sys, err := a.client().GetSystem(c.Context())
+			if err != nil {
 				return err
 			}
 			if proxyURL == "" {
@@ -90,7 +88,7 @@ func (a *app) envCommand() *cobra.Command {
 // "" where it would not, and where that cannot be told. Of a key that is not
 // known only its preview tells.
 func (a *app) keyProblem(c *cobra.Command, key string) string {
-	keys, err := admin.List[admin.Key](c.Context(), a.client(), keysPath, "keys")
+	keys, err := a.client().ListKeys(c.Context())
 	if err != nil {
 		return ""
 	}
@@ -121,8 +119,8 @@ func (a *app) writeBundle(c *cobra.Command, path, kept string) (string, error) {
 			return kept, nil
 		}
 	}
-	var pem []byte
-	if err := a.client().Call(c.Context(), http.MethodGet, "/api/v1/ca/bundle", nil, &pem); err != nil {
+	pem, err := a.bundle(c.Context())
+	if err != nil {
 		return "", err
 	}
 	abs, err := filepath.Abs(path)

@@ -21,8 +21,8 @@ func (a *app) explainCommand() *cobra.Command {
 			"would be refused.",
 		RunE: func(c *cobra.Command, args []string) error {
 			in.URL = args[0]
-			var out admin.Explained
-			if err := a.client().Call(c.Context(), http.MethodPost, "/api/v1/explain", in, &out); err != nil {
+			out, err := a.client().Explain(c.Context(), in)
+			if err != nil {
 				return err
 			}
 			if err := a.print(out, func(w io.Writer) { explainText(w, &out) }); err != nil {

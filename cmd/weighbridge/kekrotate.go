@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"strconv"
 	"time"
 
@@ -23,7 +22,7 @@ func (a *app) kekStatus() *cobra.Command {
 	return &cobra.Command{
 		Use: "status", Short: "Show which key encryption key wraps what", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return answered(c.Context(), a, http.MethodGet, kekPath, nil, kekText)
+			return shown(a, kekText)(a.client().GetKEK(c.Context()))
 		},
 	}
 }
@@ -40,15 +39,11 @@ func (a *app) kekRotate() *cobra.Command {
 		Use: "rotate", Short: "Wrap every data key by another key encryption key, while all else goes on", Args: noArgs, Long: kekRotateLong,
 		Example: "  weighbridge kek generate --out /etc/weighbridge/kek2\n  weighbridge kek rotate --to file:/etc/weighbridge/kek2\n  weighbridge kek rotate --to 'awskms://alias/weighbridge?region=eu-west-1'",
 		RunE: func(c *cobra.Command, _ []string) error {
-			var s admin.KEKStatus
-			in := map[string]string{}
-			if to != "" {
-				in["to"] = to
-			}
-			if err := a.client().Call(c.Context(), http.MethodPost, kekPath+"/rotate", in, &s); err != nil {
+			s, err := a.client().RotateKEK(c.Context(), admin.KEKRotate{To: to})
+			if err != nil {
 				return err
 			}
-			s, err := a.followRotation(c.Context(), s)
+			s, err = a.followRotation(c.Context(), s)
 			if err != nil {
 				return err
 			}
@@ -79,8 +74,8 @@ func (a *app) followRotation(ctx context.Context, s admin.KEKStatus) (admin.KEKS
 			return s, ctx.Err()
 		case <-time.After(kekPoll):
 		}
-		next := admin.KEKStatus{}
-		if err := a.client().Call(ctx, http.MethodGet, kekPath, nil, &next); err != nil {
+		next, err := a.client().GetKEK(ctx)
+		if err != nil {
 			return s, err
 		}
 		s = next

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
-	"net/http"
 
 	"github.com/spf13/cobra"
 
@@ -11,14 +11,14 @@ import (
 )
 
 func (a *app) linkCommand() *cobra.Command {
-	return a.linkVerb("link", "Let an API key use a credential", http.MethodPut, "may now use", "could already use")
+	return a.linkVerb("link", "Let an API key use a credential", (*admin.Client).Link, "may now use", "could already use")
 }
 
 func (a *app) unlinkCommand() *cobra.Command {
-	return a.linkVerb("unlink", "Stop an API key from using a credential", http.MethodDelete, "may no longer use", "was not linked to")
+	return a.linkVerb("unlink", "Stop an API key from using a credential", (*admin.Client).Unlink, "may no longer use", "was not linked to")
 }
 
-func (a *app) linkVerb(verb, short, method, done, already string) *cobra.Command {
+func (a *app) linkVerb(verb, short string, change func(c *admin.Client, ctx context.Context, credential, key string) (admin.LinkResult, error), done, already string) *cobra.Command {
 	return &cobra.Command{
 		Use: verb + " CREDENTIAL KEY", Short: short, Args: cobra.ExactArgs(2),
 		ValidArgsFunction: func(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
@@ -31,18 +31,13 @@ func (a *app) linkVerb(verb, short, method, done, already string) *cobra.Command
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			var out admin.LinkResult
-			path := "/api/v1/links/" + admin.Segment(args[0]) + "/" + admin.Segment(args[1])
-			if err := a.client().Call(c.Context(), method, path, nil, &out); err != nil {
-				return err
-			}
-			return a.print(out, func(w io.Writer) {
+			return shown(a, func(w io.Writer, out *admin.LinkResult) {
 				words := done
 				if !out.Changed {
 					words = already
 				}
 				_, _ = fmt.Fprintf(w, "API key %q %s credential %q.\n", out.Key, words, out.Credential)
-			})
+			})(change(a.client(), c.Context(), args[0], args[1]))
 		},
 	}
 }

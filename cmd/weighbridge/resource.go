@@ -29,16 +29,18 @@ func (r resource[T]) of(ref string) string { return r.path + "/" + admin.Segment
 
 // call sends in (nil for none) and shows the one that comes back.
 func (r resource[T]) call(ctx context.Context, method, path string, in any) error {
-	return answered(ctx, r.a, method, path, in, r.text)
+	var out T
+	return shown(r.a, r.text)(out, r.a.client().Call(ctx, method, path, in, &out))
 }
 
-// answered sends in (nil for none) to the API and shows its answer.
-func answered[T any](ctx context.Context, a *app, method, path string, in any, text func(io.Writer, *T)) error {
-	var out T
-	if err := a.client().Call(ctx, method, path, in, &out); err != nil {
-		return err
+// shown shows what a call gave, unless that is an error.
+func shown[T any](a *app, text func(io.Writer, *T)) func(T, error) error {
+	return func(out T, err error) error {
+		if err != nil {
+			return err
+		}
+		return a.print(out, func(w io.Writer) { text(w, &out) })
 	}
-	return a.print(out, func(w io.Writer) { text(w, &out) })
 }
 
 // list shows all of them as a table; none is said in words, where there are

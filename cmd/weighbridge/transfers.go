@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/signal"
 	"strings"
@@ -15,18 +14,14 @@ import (
 	"github.com/weighbridge/weighbridge/admin"
 )
 
-type transfers struct {
-	Transfers []admin.Transfer `json:"transfers"`
-}
-
 func (a *app) transfersCommand() *cobra.Command {
 	var follow bool
 	c := &cobra.Command{
 		Use: "transfers", Short: "Downloads in progress", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if !follow {
-				var out transfers
-				if err := a.client().Call(c.Context(), http.MethodGet, "/api/v1/transfers", nil, &out); err != nil {
+				out, err := a.client().ListTransfers(c.Context())
+				if err != nil {
 					return err
 				}
 				return a.print(out, func(w io.Writer) { a.transfersText(w, out, nil, 0) })
@@ -51,8 +46,8 @@ func (a *app) followTransfers(c *cobra.Command) error {
 	before := map[string]int64{}
 	var asked time.Time
 	for {
-		var out transfers
-		if err := a.client().Call(ctx, http.MethodGet, "/api/v1/transfers", nil, &out); err != nil {
+		out, err := a.client().ListTransfers(ctx)
+		if err != nil {
 			if ctx.Err() != nil {
 				return nil
 			}
@@ -85,7 +80,7 @@ func (a *app) followTransfers(c *cobra.Command) error {
 
 // transfersText shows the rate since the last asking where there was one, and
 // the mean since the start otherwise.
-func (a *app) transfersText(w io.Writer, ts transfers, before map[string]int64, since time.Duration) {
+func (a *app) transfersText(w io.Writer, ts admin.Transfers, before map[string]int64, since time.Duration) {
 	if len(ts.Transfers) == 0 {
 		_, _ = fmt.Fprintln(w, "No downloads in progress.")
 		return

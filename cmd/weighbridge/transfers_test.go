@@ -11,7 +11,7 @@ import (
 func TestTransfersShowProgressAndRate(t *testing.T) {
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	a := &app{now: func() time.Time { return now }}
-	live := transfers{Transfers: []admin.Transfer{
+	live := admin.Transfers{Transfers: []admin.Transfer{
 		{ID: "req_1", Key: "trainer", Worker: "10.0.0.7", URL: "https://huggingface.co/acme/m/resolve/main/w.safetensors", Credential: "hub",
 			Bytes: 3 << 20, Total: 4 << 20, Started: now.Add(-time.Second)},
 		{ID: "req_2", Key: "trainer", Worker: "10.0.0.7", URL: "https://pypi.org:443/", Bytes: 1 << 10, Total: -1, Started: now.Add(-time.Second)},

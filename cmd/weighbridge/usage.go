@@ -3,9 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
-	"net/url"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -35,8 +33,7 @@ func (a *app) usageCommand() *cobra.Command {
 			if err != nil || d < 0 {
 				return usage("--since %q: give a span such as 24h or 7d", since)
 			}
-			q := url.Values{"by": {by}, "since": {a.now().Add(-d).UTC().Format(time.RFC3339Nano)}}
-			sums, err := admin.List[admin.Usage](c.Context(), a.client(), "/api/v1/usage?"+q.Encode(), "usage")
+			sums, err := a.client().ListUsage(c.Context(), admin.ListUsageQuery{By: by, Since: a.now().Add(-d).UTC()})
 			if err != nil {
 				return err
 			}

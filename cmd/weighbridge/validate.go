@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,15 +17,11 @@ func (a *app) credentialValidate() *cobra.Command {
 		Use: "validate ID|NAME", Short: "Ask the upstream whether a credential works", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeCredentials,
 		Example: "  weighbridge credential validate hub --check-repo black-forest-labs/FLUX.1-dev",
 		RunE: func(c *cobra.Command, args []string) error {
-			path := credentialsPath + "/" + admin.Segment(args[0]) + "/validate"
-			if repo != "" {
-				path += "?" + url.Values{"check_repo": {repo}}.Encode()
-			}
-			var out admin.Validation
-			if err := a.client().Call(c.Context(), http.MethodPost, path, nil, &out); err != nil {
+			out, err := a.client().ValidateCredential(c.Context(), args[0], admin.ValidateCredentialQuery{CheckRepo: repo})
+			if err != nil {
 				return err
 			}
-			err := a.print(out, func(w io.Writer) {
+			err = a.print(out, func(w io.Writer) {
 				_, _ = fmt.Fprintf(w, "Credential %q is %s.\n\n", out.Credential.Name, out.Credential.Status)
 				a.reportText(w, &out.Report, out.Credential.AnsweredAt)
 			})
@@ -52,23 +46,21 @@ func (a *app) credentialRotate() *cobra.Command {
 			"request takes the new secret, and the old one is destroyed.",
 		Example: "  weighbridge credential rotate hub --set token=@new-token",
 		RunE: func(c *cobra.Command, args []string) error {
-			path := credentialsPath + "/" + admin.Segment(args[0])
-			var now admin.Credential
-			if err := a.client().Call(c.Context(), http.MethodGet, path, nil, &now); err != nil {
+			now, err := a.client().GetCredential(c.Context(), args[0])
+			if err != nil {
 				return err
 			}
 			if len(f.set) == 0 {
 				return usage("give the new secret with --set FIELD=@FILE, FIELD=env:VAR or FIELD=-")
 			}
-			var err error
 			if in.Fields, err = a.fields(c.Context(), now.Provider, f); err != nil {
 				return err
 			}
 			if in.ExpiresAt, err = a.end(expires); err != nil {
 				return err
 			}
-			var out admin.Credential
-			if err := a.client().Call(c.Context(), http.MethodPost, path+"/rotate", in, &out); err != nil {
+			out, err := a.client().RotateCredential(c.Context(), args[0], in)
+			if err != nil {
 				return err
 			}
 			return a.print(out, func(w io.Writer) {
