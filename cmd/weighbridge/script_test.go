@@ -36,6 +36,10 @@ func TestScript(t *testing.T) {
 			e.Setenv("WEIGHBRIDGE_LISTEN", "127.0.0.1:0")
 			e.Setenv("WEIGHBRIDGE_ADMIN_LISTEN", "127.0.0.1:0")
 			e.Setenv("NO_COLOR", "1")
+			// A program with the race detector sleeps for a second before it ends
+			// (ThreadSanitizer, "Flags", atexit_sleep_ms), and a transcript runs
+			// dozens. What a command leaves behind it ends by itself.
+			e.Setenv("GORACE", "atexit_sleep_ms=10")
 			// No script asks the real Hub: nothing listens on port 1.
 			e.Setenv("WEIGHBRIDGE_UPSTREAM_RESOLVE", "huggingface.co:443=127.0.0.1:1")
 			return nil
