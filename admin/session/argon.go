@@ -31,9 +31,12 @@ const (
 	saltSize = 16
 	// hashSize is the tag of RFC 9106, section 4: 256 bits.
 	hashSize = 32
-	// hashing is how many hashes are reckoned at a time, and so what all
-	// sign-ins together take of memory: 38 MiB. More at a time end no sooner.
-	hashing = 2
+	// hashing is how many hashes are reckoned at a time, and hashingKnown how
+	// many beside them for devices that have signed in before, which a flood of
+	// others thus does not keep out. All sign-ins together take 57 MiB of memory
+	// at most. More at a time end no sooner.
+	hashing      = 2
+	hashingKnown = 1
 	// maxWaiting is how many wait for their turn, and maxWait how long: a hash
 	// takes some 20 ms, so that who is in line at all comes in.
 	maxWaiting = 128
@@ -45,16 +48,26 @@ var errBusy = errors.New("too many sign-ins are under way")
 
 // hasher reckons and compares password hashes, a few at a time.
 type hasher struct {
-	cost  cost
-	slots chan struct{} // holds who is reckoning
-	line  chan struct{} // and who waits, too
+	cost cost
+	// strangers and known are the lines for either.
+	strangers, known lane
 	// nobody is what a password of no user is compared with, so that it takes
 	// as long as any.
 	nobody auth.PasswordHash
 }
 
+// lane is a line of those who wait, with so many at a time at its head.
+type lane struct {
+	slots chan struct{} // holds who is reckoning
+	line  chan struct{} // and who waits, too
+}
+
+func newLane(slots int) lane {
+	return lane{make(chan struct{}, slots), make(chan struct{}, slots+maxWaiting)}
+}
+
 func newHasher(c cost) *hasher {
-	h := &hasher{cost: c, slots: make(chan struct{}, hashing), line: make(chan struct{}, hashing+maxWaiting)}
+	h := &hasher{cost: c, strangers: newLane(hashing), known: newLane(hashingKnown)}
 	// No password has this hash: it is random itself.
 	var sum [hashSize]byte
 	_, _ = rand.Read(sum[:])
@@ -69,18 +82,18 @@ func newSalt() []byte {
 }
 
 // turn waits until fn may reckon, and runs it.
-func (h *hasher) turn(ctx context.Context, fn func()) error {
+func (l lane) turn(ctx context.Context, fn func()) error {
 	select {
-	case h.line <- struct{}{}:
-		defer func() { <-h.line }()
+	case l.line <- struct{}{}:
+		defer func() { <-l.line }()
 	default:
 		return errBusy
 	}
 	wait, stop := context.WithTimeout(ctx, maxWait)
 	defer stop()
 	select {
-	case h.slots <- struct{}{}:
-		defer func() { <-h.slots }()
+	case l.slots <- struct{}{}:
+		defer func() { <-l.slots }()
 		fn()
 		return nil
 	case <-wait.Done():
@@ -91,9 +104,9 @@ func (h *hasher) turn(ctx context.Context, fn func()) error {
 	}
 }
 
-// hash reckons what is stored of a password.
+// hash reckons what is stored of a password, for somebody who may set one.
 func (h *hasher) hash(ctx context.Context, password auth.Secret) (out auth.PasswordHash, err error) {
-	err = h.turn(ctx, func() {
+	err = h.known.turn(ctx, func() {
 		salt := newSalt()
 		out = encode(h.cost, salt, reckon(h.cost, password, salt, hashSize))
 	})
@@ -101,8 +114,8 @@ func (h *hasher) hash(ctx context.Context, password auth.Secret) (out auth.Passw
 }
 
 // same reports whether password is the one of which stored was made. Where
-// stored is zero it takes as long, and is false.
-func (h *hasher) same(ctx context.Context, stored auth.PasswordHash, password auth.Secret) (ok bool, err error) {
+// stored is zero it takes as long, and is false. known is whether the device is.
+func (h *hasher) same(ctx context.Context, stored auth.PasswordHash, password auth.Secret, known bool) (ok bool, err error) {
 	none := stored.IsZero()
 	if none {
 		stored = h.nobody
@@ -111,7 +124,11 @@ func (h *hasher) same(ctx context.Context, stored auth.PasswordHash, password au
 	if err != nil {
 		return false, err
 	}
-	err = h.turn(ctx, func() {
+	l := h.strangers
+	if known {
+		l = h.known
+	}
+	err = l.turn(ctx, func() {
 		ok = subtle.ConstantTimeCompare(reckon(c, password, salt, len(want)), want) == 1
 	})
 	return ok && !none && err == nil, err

@@ -20,7 +20,7 @@ func TestForeignHashesFit(t *testing.T) {
 	check(t, err)
 	stored := auth.NewPasswordHash("$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$" + base64.RawStdEncoding.EncodeToString(sum))
 	for password, want := range map[string]bool{"password": true, "passwore": false, "": false} {
-		ok, err := h.same(t.Context(), stored, auth.NewSecret(password))
+		ok, err := h.same(t.Context(), stored, auth.NewSecret(password), false)
 		if err != nil || ok != want {
 			t.Errorf("%q: %v, %v", password, ok, err)
 		}
@@ -37,13 +37,13 @@ func TestHashesAreSaltedAndRead(t *testing.T) {
 	if a.Equal(b.Secret) {
 		t.Error("two hashes are one")
 	}
-	ok, err := h.same(t.Context(), a, p)
+	ok, err := h.same(t.Context(), a, p, true)
 	if err != nil || !ok {
 		t.Errorf("%v, %v", ok, err)
 	}
 	// Nobody's password is none at all.
 	for _, p := range []auth.Secret{{}, auth.NewSecret(rightPassword)} {
-		if ok, err := h.same(t.Context(), auth.PasswordHash{}, p); ok || err != nil {
+		if ok, err := h.same(t.Context(), auth.PasswordHash{}, p, false); ok || err != nil {
 			t.Errorf("a user without a password: %v, %v", ok, err)
 		}
 	}
@@ -53,7 +53,7 @@ func TestHashesAreSaltedAndRead(t *testing.T) {
 		strings.Replace(good, "m=64,", "m=99999999,", 1), strings.Replace(good, "t=1,", "t=0,", 1), strings.Replace(good, "p=1$", "p=0$", 1),
 		strings.Replace(good, "t=1,", "t=99999,", 1), strings.Replace(good, "m=64,", "m=064,", 1), good + "$", good[:len(good)-30],
 	} {
-		if ok, err := h.same(t.Context(), auth.NewPasswordHash(bad), p); ok || !errors.Is(err, errHash) {
+		if ok, err := h.same(t.Context(), auth.NewPasswordHash(bad), p, false); ok || !errors.Is(err, errHash) {
 			t.Errorf("%s: %v, %v", bad, ok, err)
 		}
 	}
@@ -68,7 +68,7 @@ func TestHashingIsBounded(t *testing.T) {
 		const all = hashing + maxWaiting + 10
 		for range all {
 			go func() {
-				busy <- h.turn(t.Context(), func() { running <- struct{}{}; <-hold })
+				busy <- h.strangers.turn(t.Context(), func() { running <- struct{}{}; <-hold })
 			}()
 		}
 		synctest.Wait()
@@ -77,10 +77,18 @@ func TestHashingIsBounded(t *testing.T) {
 		}
 		gone, stop := context.WithCancel(t.Context())
 		stop()
-		if err := h.turn(gone, func() {}); err == nil {
+		if err := h.strangers.turn(gone, func() {}); err == nil {
 			t.Error("whoever is gone has a turn")
 		}
-		synctest.Wait()
+		// A flood of strangers does not keep a known device out.
+		stored, err := h.hash(t.Context(), auth.NewSecret(rightPassword))
+		check(t, err)
+		if ok, err := h.same(t.Context(), stored, auth.NewSecret(rightPassword), true); !ok || err != nil {
+			t.Errorf("a known device: %v, %v", ok, err)
+		}
+		if _, err := h.same(t.Context(), stored, auth.NewSecret(rightPassword), false); !errors.Is(err, errBusy) {
+			t.Errorf("one stranger more: %v", err)
+		}
 		close(hold)
 		refused := 0
 		for range all {

@@ -41,7 +41,7 @@ func (s *Service) ChangePassword(ctx context.Context, userID string, present, ne
 	if len(present.Reveal()) > MaxPassword {
 		present = auth.Secret{}
 	}
-	ok, err := s.hasher.same(ctx, u.Password, present)
+	ok, err := s.hasher.same(ctx, u.Password, present, true)
 	switch {
 	case errors.Is(err, errBusy):
 		return Grant{}, busy(err)

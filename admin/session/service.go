@@ -106,7 +106,8 @@ func (s *Service) SignIn(ctx context.Context, email string, password auth.Secret
 	if lookup == nil && u.Email != account {
 		u = auth.User{} // found by its id
 	}
-	try, wait := s.slow.begin(account, from.Address, s.device(keys, &u, from.Device))
+	device := s.device(keys, &u, from.Device)
+	try, wait := s.slow.begin(account, from.Address, device)
 	if wait > 0 {
 		s.denials.count(1)
 		return Grant{}, tooSoon(wait)
@@ -114,7 +115,7 @@ func (s *Service) SignIn(ctx context.Context, email string, password auth.Secret
 	if len(password.Reveal()) > MaxPassword {
 		password = auth.Secret{} // as wrong as any, and not to be reckoned with
 	}
-	ok, err := s.hasher.same(ctx, u.Password, password)
+	ok, err := s.hasher.same(ctx, u.Password, password, device != "")
 	switch {
 	case errors.Is(err, errBusy):
 		return Grant{}, busy(err)
