@@ -1,7 +1,9 @@
 package cases
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"net"
 	"net/http"
 	"net/url"
@@ -312,6 +314,12 @@ func TestComfyUIFallsBackToTheCloud(t *testing.T) {
 	if r := s.ask(s.writer, "GET", "/history/"+id, ""); r.header.Get("X-Weighbridge-Fallback") == "" {
 		t.Errorf("what is in the cloud was looked for elsewhere: %s", r)
 	}
+	s.Unlink("comfy-cloud", "artist")
+	var more string
+	if err := websocket.Message.Receive(ws, &more); err == nil {
+		t.Errorf("without the link it still hears %q", more)
+	}
+	s.Link("comfy-cloud", "artist")
 	s.Call(http.MethodPost, "/api/v1/credentials/comfy-cloud/revoke", nil, nil)
 	if r := s.ask(s.writer, "GET", "/history/"+id, ""); r.code() != auth.CodeRouteUnavailable || !strings.Contains(string(r.body), "revoked") {
 		t.Errorf("after the revocation: %s", r)
@@ -396,6 +404,31 @@ func TestComfyUISpeaksByWebSocket(t *testing.T) {
 		if r.code() != auth.CodeUpgradeForbidden {
 			t.Errorf("%s: %s", what, r)
 		}
+	}
+}
+
+// TestComfyUISocketsAreDrained: they may go on for the time that there is, and
+// are cut then.
+func TestComfyUISocketsAreDrained(t *testing.T) {
+	t.Parallel()
+	s := newStudio(t, 1)
+	ws := s.socket(s.reader, "onlooker")
+	hears(t, ws, `"sid":"onlooker"`)
+	ctx, give := context.WithCancel(t.Context())
+	drained := make(chan error, 1)
+	go func() { drained <- s.Bridge.Drain(ctx) }()
+	s.Eventually("it drains", func() bool { return s.Bridge.Proxy().Ready() != nil })
+	if err := websocket.Message.Send(ws, "still there"); err != nil {
+		t.Fatal(err)
+	}
+	hears(t, ws, "still there")
+	give()
+	var more string
+	if err := websocket.Message.Receive(ws, &more); err == nil {
+		t.Errorf("after the time it still hears %q", more)
+	}
+	if err := <-drained; !errors.Is(err, context.Canceled) {
+		t.Errorf("draining: %v", err)
 	}
 }
 
