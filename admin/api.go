@@ -3,7 +3,9 @@ package admin
 import (
 	"context"
 	"crypto/x509"
+	"fmt"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -200,6 +202,7 @@ func (a *API) Remote() http.Handler { return secured(a.fromProgram(a.served())) 
 // all errors.
 func (a *API) served() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer a.recovered(w)
 		h, pattern := a.mux.Handler(r)
 		if pattern != "" {
 			a.mux.ServeHTTP(w, r)
@@ -214,6 +217,22 @@ func (a *API) served() http.Handler {
 		}
 		writeProblem(w, p)
 	})
+}
+
+// recovered answers for a handler that panicked. Where its answer has begun, it
+// is broken off, and does not end as if it were whole.
+func (a *API) recovered(w http.ResponseWriter) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if v == http.ErrAbortHandler || w.Header().Get("Content-Type") != "" {
+		panic(v)
+	}
+	if a.o.Log != nil {
+		a.o.Log(fmt.Errorf("a handler of the API panicked: %v\n%s", v, debug.Stack()))
+	}
+	writeProblem(w, problem(http.StatusInternalServerError, "internal", "an internal error", "Look at the log of weighbridge."))
 }
 
 // statusOnly keeps what a handler says of itself, and no body.

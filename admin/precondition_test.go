@@ -14,10 +14,16 @@ import (
 // with calls the API with header fields, given as names and values in turn.
 func (f *fixture) with(method, path, body string, header ...string) *httptest.ResponseRecorder {
 	f.t.Helper()
-	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	if body != "" {
-		r.Header.Set("Content-Type", "application/json")
+		header = append(header, "Content-Type", "application/json")
 	}
+	return f.withOnly(method, path, body, header...)
+}
+
+// withOnly is with, of no type that is not said.
+func (f *fixture) withOnly(method, path, body string, header ...string) *httptest.ResponseRecorder {
+	f.t.Helper()
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Add(header[i], header[i+1])
 	}

@@ -16,6 +16,7 @@ import (
 // code and the next step. It never quotes a value that was sent: a refused
 // body may hold a secret.
 type Problem struct {
+	Type   string `json:"type" doc:"A URN of the code (RFC 9457, section 3.1.1)."`
 	Title  string `json:"title" doc:"The HTTP status in words."`
 	Status int    `json:"status" doc:"The HTTP status code."`
 	Code   string `json:"code" doc:"The stable code of the problem."`
@@ -45,7 +46,7 @@ var _ huma.StatusError = (*Problem)(nil)
 // constructor is replaced once, before any API is made.
 func init() {
 	huma.NewError = func(status int, msg string, errs ...error) huma.StatusError {
-		p := &Problem{Title: http.StatusText(status), Status: status, Code: statusCode(status), Detail: msg}
+		p := &Problem{Type: problemURN + statusCode(status), Title: http.StatusText(status), Status: status, Code: statusCode(status), Detail: msg}
 		for _, err := range errs {
 			var d huma.ErrorDetailer
 			switch {
@@ -82,6 +83,12 @@ func statusCode(status int) string {
 		return "forbidden"
 	case http.StatusMethodNotAllowed:
 		return "method_not_allowed"
+	case http.StatusNotAcceptable:
+		return "not_acceptable"
+	case http.StatusPreconditionFailed:
+		return "precondition_failed"
+	case http.StatusTooManyRequests:
+		return "too_many_requests"
 	case http.StatusUnsupportedMediaType:
 		return "unsupported_media_type"
 	case http.StatusRequestEntityTooLarge:
@@ -93,8 +100,11 @@ func statusCode(status int) string {
 	}
 }
 
+// problemURN begins the type of every problem, which its code ends.
+const problemURN = "urn:weighbridge:error:"
+
 func problem(status int, code, detail, next string) *Problem {
-	return &Problem{Title: http.StatusText(status), Status: status, Code: code, Detail: detail, Next: next}
+	return &Problem{Type: problemURN + code, Title: http.StatusText(status), Status: status, Code: code, Detail: detail, Next: next}
 }
 
 func invalid(location, message, next string) *Problem {

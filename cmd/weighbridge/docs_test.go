@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/weighbridge/weighbridge/admin"
 	"github.com/weighbridge/weighbridge/auth"
 )
 
@@ -62,6 +63,18 @@ given inside the tunnel, where clients show it.
 			status = "407, 401 in reverse mode"
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", c.Code, status, c.Meaning, c.Next)
+	}
+	b.WriteString(`
+## Codes of the admin API
+
+Every error of the API is a problem (RFC 9457, ` + "`application/problem+json`" + `) with ` + "`type`, `title`, `status`, `code`, `detail`" + ` and, where
+there is one, ` + "`next`" + `, the next step, and ` + "`errors`" + `, each mistake with its place. Beside these codes it may answer with those above.
+
+| code | status | meaning |
+| --- | --- | --- |
+`)
+	for _, c := range admin.Codes() {
+		fmt.Fprintf(&b, "| \x60%s\x60 | %s | %s |\n", c.Code, c.Status, c.Meaning)
 	}
 	checkPage(t, "errors.md", b.Bytes())
 }
