@@ -68,7 +68,7 @@ func rewrite(t testing.TB, dir string, change func(lines []string) []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lines := change(strings.Split(strings.TrimSuffix(string(b), "\n"), "\n"))
+	lines := change(slices.DeleteFunc(strings.Split(string(b), "\n"), func(l string) bool { return strings.TrimSpace(l) == "" }))
 	if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -75,7 +75,7 @@ func (f *File) within(at Cursor) Cursor {
 }
 
 // eachLine yields the lines of one file between two offsets, to the end of the
-// file where to is negative, with the offset behind each.
+// file where to is negative, with the offset behind each. Marks are left out.
 func eachLine(ctx context.Context, d Disk, path string, from, to int64, yield func(line []byte, behind int64) bool) (more bool, err error) {
 	r, err := d.Open(path)
 	if err != nil {
@@ -105,6 +105,9 @@ func eachLine(ctx context.Context, d Disk, path string, from, to int64, yield fu
 			return false, ctx.Err()
 		}
 		at += int64(len(line))
+		if n := len(line) - len(mark); n >= 0 && string(line[n:]) == mark {
+			line = append(line[:n], '\n')
+		}
 		if len(line) > 0 && !yield(line, at) {
 			return false, nil
 		}

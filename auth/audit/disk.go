@@ -41,6 +41,7 @@ type Handle interface {
 	Datasync() error
 	// Truncate cuts the file to size bytes.
 	Truncate(size int64) error
+	// Size is that of the whole file.
 	Size() (int64, error)
 	// Current reports whether the handle's path still leads to this file; it
 	// does not after somebody moved or removed it.
@@ -48,36 +49,39 @@ type Handle interface {
 	// InMemory reports whether the file lies in memory: Datasync does nothing
 	// and never waits.
 	InMemory() bool
+	// Ahead reports whether the file is written ahead of its lines: its batches
+	// are marked, so that a torn one is found.
+	Ahead() bool
+	// Close also ends the file with its last line.
 	Close() error
 }
 
 // osDisk is the operating system's file system.
-type osDisk struct{}
+type osDisk struct {
+	// anywhere lets files be written ahead in memory, too: for tests.
+	anywhere bool
+}
 
 var _ Disk = osDisk{}
 
 // Append implements Disk.
-func (osDisk) Append(path string) (Handle, error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
-	if err == nil {
-		return newOSHandle(f, path)
-	}
+func (d osDisk) Append(path string) (Handle, error) {
+	h, err := openExisting(path, 0, d.anywhere)
 	if !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+		return h, err
 	}
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	f, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
-	if err != nil {
+	if h, err = openExisting(path, os.O_CREATE, d.anywhere); err != nil {
 		return nil, err
 	}
 	if err := syncDir(dir); err != nil {
-		_ = f.Close()
+		_ = h.Close()
 		return nil, err
 	}
-	return newOSHandle(f, path)
+	return h, nil
 }
 
 // Open implements Disk.
@@ -133,7 +137,15 @@ func sizeOf(d Disk, path string) (int64, error) {
 	return n, errors.Join(err, r.Close())
 }
 
-func newOSHandle(f *os.File, path string) (Handle, error) {
+// openExisting opens path, written ahead where it takes that.
+func openExisting(path string, flag int, anywhere bool) (Handle, error) {
+	if h, err := openAhead(path, flag, anywhere); h != nil || err != nil {
+		return h, err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|flag, 0o600)
+	if err != nil {
+		return nil, err
+	}
 	is, err := f.Stat()
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -160,6 +172,7 @@ var _ Handle = (*osHandle)(nil)
 
 func (h *osHandle) Write(p []byte) (int, error) { return h.f.Write(p) }
 func (h *osHandle) Datasync() error             { return datasync(h.f) }
+func (h *osHandle) Ahead() bool                 { return false }
 func (h *osHandle) InMemory() bool              { return inMemory(h.f) }
 func (h *osHandle) Truncate(size int64) error   { return h.f.Truncate(size) }
 func (h *osHandle) Close() error                { return h.f.Close() }

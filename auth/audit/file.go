@@ -238,6 +238,11 @@ func OpenFile(dir string, o FileOptions) (*File, error) {
 	f.chains = newChains(o.Keys, was)
 	f.name = max(fileName(o.Now()), was.file)
 	f.ticked = newTick(o.Now())
+	if was.file != "" && was.file != f.name {
+		if err := f.settle(was.file); err != nil {
+			return nil, err
+		}
+	}
 	if err := f.open(f.name); errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		f.tripped.Store(unavailable(err, o.CommitLimit))
 		f.trippedAt = o.Now()

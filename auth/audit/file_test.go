@@ -326,11 +326,15 @@ func TestR02_CrashMarksAborted(t *testing.T) {
 
 func tear(t *testing.T, path, text string) {
 	t.Helper()
-	w, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	end, err := wholeAt(osDisk{}, path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.WriteString(text); err != nil {
+	w, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.WriteAt([]byte(text), end); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Close(); err != nil {

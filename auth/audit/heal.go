@@ -125,6 +125,12 @@ func (f *File) repair() error {
 	if err != nil {
 		return errors.Join(err, h.Close())
 	}
+	if size != confirmed {
+		// What could not be cut off is before the next batch.
+		if size, err = begin(h, size); err != nil {
+			return errors.Join(err, h.Close())
+		}
+	}
 	f.out, f.size = h, size
 	if size != confirmed {
 		f.from, f.moved = size, true

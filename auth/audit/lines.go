@@ -68,6 +68,11 @@ func lines(ctx context.Context, d Disk, dir string, since time.Time, end *segmen
 		if end != nil && name == end.name {
 			limit = end.to
 		}
+		if end == nil && name == names[len(names)-1] {
+			if limit, err = wholeAt(d, filepath.Join(dir, name)); err != nil {
+				return false, err
+			}
+		}
 		n := 0
 		more, err := eachLine(ctx, d, filepath.Join(dir, name), 0, limit, func(line []byte, _ int64) bool { n++; return yield(name, n, line) })
 		if err != nil && !errors.Is(err, fs.ErrNotExist) || !more {

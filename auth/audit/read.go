@@ -115,6 +115,11 @@ func read(ctx context.Context, d Disk, dir string, since time.Time, end *segment
 		if end != nil && name == end.name {
 			limit = end.to
 		}
+		if end == nil && name == names[len(names)-1] {
+			if limit, err = wholeAt(d, filepath.Join(dir, name)); err != nil {
+				return false, err
+			}
+		}
 		more, err := scan(ctx, d, filepath.Join(dir, name), 0, limit, stamp(since), yield)
 		switch {
 		case errors.Is(err, ErrDamaged):

@@ -116,8 +116,9 @@ func TestFollowMissesNothingAndRepeatsNothing(t *testing.T) {
 	record(0, 10)
 	events := make(chan auth.Event, n)
 	ended := make(chan error, 1)
+	since := clock.Now().Add(-time.Hour)
 	go func() {
-		ended <- f.Follow(t.Context(), clock.Now().Add(-time.Hour), func(e auth.Event) bool {
+		ended <- f.Follow(t.Context(), since, func(e auth.Event) bool {
 			events <- e
 			return e.RequestID != fmt.Sprint("req_", n-1)
 		})

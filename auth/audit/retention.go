@@ -29,8 +29,12 @@ func (f *File) Shrink(size int64) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	total := int64(0)
+	end := f.position()
+	total := end.to
 	for _, name := range names {
+		if name == end.name {
+			continue // it is longer than its lines: see aheadMost
+		}
 		if n, err := sizeOf(f.o.Disk, f.path(name)); err == nil {
 			total += n
 		}

@@ -15,24 +15,6 @@ import (
 	"github.com/weighbridge/weighbridge/auth/chain"
 )
 
-// WholeLines returns how many of the first size bytes of r are whole lines: a
-// crash, or a reader that comes between two writes, finds a torn one at the end.
-func WholeLines(r io.ReaderAt, size int64) (int64, error) {
-	buf := make([]byte, 4096) // a line is shorter, mostly
-	for end := size; end > 0; {
-		at := max(end-int64(len(buf)), 0)
-		part := buf[:end-at]
-		if _, err := r.ReadAt(part, at); err != nil {
-			return 0, err
-		}
-		if i := bytes.LastIndexByte(part, '\n'); i >= 0 {
-			return at + int64(i) + 1, nil
-		}
-		end = at
-	}
-	return 0, nil
-}
-
 // recovered is what a start has to know of the record that is there.
 type recovered struct {
 	file   string // the newest
@@ -77,18 +59,18 @@ func fromCheckpoint(d Disk, path string) (tail []byte, found bool, err error) {
 		return nil, false, err
 	}
 	defer func() { _ = r.Close() }()
-	size, err := r.Size()
+	size, err := wholeOf(r)
 	if err != nil {
 		return nil, false, err
 	}
-	mark := []byte(`,"action":"` + chain.ActionCheckpoint + `"`)
+	checkpoint := []byte(`,"action":"` + chain.ActionCheckpoint + `"`)
 	for window := int64(1 << 20); ; window *= 4 {
 		at := max(size-window, 0)
 		tail = make([]byte, size-at)
 		if _, err := r.ReadAt(tail, at); err != nil && err != io.EOF {
 			return nil, false, err
 		}
-		if i := bytes.LastIndex(tail, mark); i >= 0 {
+		if i := bytes.LastIndex(tail, checkpoint); i >= 0 {
 			if j := bytes.LastIndexByte(tail[:i], '\n'); j >= 0 || at == 0 {
 				return tail[j+1:], true, nil
 			}

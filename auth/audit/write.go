@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -143,6 +144,10 @@ func (f *File) put(b *batch) error {
 		}
 	}
 	data := f.chains.seal(b)
+	if len(data) > 0 && f.out.Ahead() {
+		data = append(data[:len(data)-1], mark...)
+		f.chains.buf = data
+	}
 	n, err := f.out.Write(data)
 	if err == nil && n < len(data) {
 		err = io.ErrShortWrite
@@ -164,6 +169,9 @@ func (f *File) open(name string) error {
 		return err
 	}
 	size, err := f.mended(h, name)
+	if err == nil {
+		size, err = begin(h, size)
+	}
 	if err != nil {
 		_ = h.Close()
 		return err
@@ -192,6 +200,18 @@ func (f *File) mended(h Handle, name string) (int64, error) {
 		return size, err
 	}
 	return cut(h, size, whole)
+}
+
+// begin puts a mark of its own behind size, so that there is one before the first
+// batch that is added. It returns the new size.
+func begin(h Handle, size int64) (int64, error) {
+	if size == 0 || !h.Ahead() {
+		return size, nil
+	}
+	if n, err := h.Write([]byte(mark)); err != nil || n != len(mark) {
+		return 0, cmp.Or(err, io.ErrShortWrite)
+	}
+	return size + int64(len(mark)), h.Datasync()
 }
 
 // cut takes off what follows the first whole bytes of a file of size bytes.
