@@ -48,12 +48,14 @@ func (a *API) oidc() {
 	}, func(ctx context.Context, in *struct {
 		agentInput
 		tlsInput
-		Code   string `query:"code" maxLength:"4096"`
-		State  string `query:"state" maxLength:"256"`
-		Issuer string `query:"iss" maxLength:"2048"`
-		Error  string `query:"error" maxLength:"256"`
-		Plain  string `cookie:"weighbridge-oidc"`
-		Secure string `cookie:"__Host-weighbridge-oidc"`
+		// What they may hold is RFC 6749, appendix A: bounded, so that no request
+		// that the document allows is too long for a header.
+		Code   string `query:"code" maxLength:"2048" pattern:"^[!-~]*$"`
+		State  string `query:"state" maxLength:"256" pattern:"^[!-~]*$"`
+		Issuer string `query:"iss" maxLength:"512" pattern:"^[!-~]*$"`
+		Error  string `query:"error" maxLength:"64" pattern:"^[!-~]*$"`
+		Plain  string `cookie:"weighbridge-oidc" maxLength:"1024" pattern:"^[A-Za-z0-9_-]*$"`
+		Secure string `cookie:"__Host-weighbridge-oidc" maxLength:"1024" pattern:"^[A-Za-z0-9_-]*$"`
 	}) (*struct {
 		Cookie http.Cookie `header:"Set-Cookie"`
 		Body   Grant

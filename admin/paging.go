@@ -17,7 +17,7 @@ const defaultPage = 100
 // PageInput is what every list takes. Embed it in the list's input.
 type PageInput struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"At most so many on a page."`
-	Cursor string `query:"cursor" maxLength:"4096" doc:"Where to go on: next_cursor of the page before."`
+	Cursor string `query:"cursor" maxLength:"4096" pattern:"^[A-Za-z0-9_-]*$" doc:"Where to go on: next_cursor of the page before."`
 }
 
 // Next is what every list ends with. Embed it in the list's body; the answer
