@@ -60,7 +60,8 @@ func (a *API) chains() {
 		OperationID: "verify-export", Method: http.MethodPost, Path: "/api/v1/audit/verify",
 		Summary: "Verify an exported record: the body, one JSON event a line", Tags: tags,
 		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
-			"application/x-ndjson": {Schema: &huma.Schema{Type: "string", Format: "binary"}},
+			"application/x-ndjson":     {Schema: &huma.Schema{Type: "string", Format: "binary"}},
+			"application/octet-stream": {Schema: &huma.Schema{Type: "string", Format: "binary"}},
 		}},
 	}, func(ctx context.Context, in *verifyFileInput) (*verifyOutput, error) {
 		r, err := VerifyExport(ctx, a.o.Store.AuditKeys(), in.Name, in.body)

@@ -58,6 +58,11 @@ func describe(doc *huma.OpenAPI, op *huma.Operation) {
 			op.Responses[code] = &huma.Response{Description: http.StatusText(status), Content: map[string]*huma.MediaType{"application/problem+json": problem()}}
 		}
 	}
+	// The server's own answer, before a request is one: its shape is not ours.
+	op.Responses[strconv.Itoa(http.StatusRequestHeaderFieldsTooLarge)] = &huma.Response{
+		Description: "The request line and the header have more than 32 KiB.",
+		Content:     map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: "string"}}},
+	}
 	op.Responses["default"] = &huma.Response{Description: "Error", Content: map[string]*huma.MediaType{"application/problem+json": problem()}}
 }
 
