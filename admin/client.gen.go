@@ -658,7 +658,7 @@ type ResetPasswordRequest struct {
 
 // ResetPassword: Set a user's password; every session of theirs ends.
 //
-// Takes: nobody.
+// Takes: admin.sock.
 func (c *Client) ResetPassword(ctx context.Context, ref string, in ResetPasswordRequest) (User, error) {
 	var out User
 	return out, c.Call(ctx, http.MethodPost, "/api/v1/users/"+Segment(ref)+"/password", in, &out)

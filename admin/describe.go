@@ -81,6 +81,8 @@ func (n need) words() string {
 		return "the role owner in the team"
 	case needOperator:
 		return "who runs weighbridge: an owner of the default team, or admin.sock"
+	case needSocket:
+		return "admin.sock"
 	default:
 		return "nobody"
 	}

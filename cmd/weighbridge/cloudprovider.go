@@ -2,16 +2,14 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
-	"net/http"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"github.com/weighbridge/weighbridge/admin"
 )
-
-const cloudProvidersPath = "/api/v1/cloud-providers"
 
 func (a *app) cloudProviderCommand() *cobra.Command {
 	c := &cobra.Command{Use: "cloud-provider", Aliases: []string{"cloud-providers"}, Short: "The team's keys for clouds to fall back to", Args: noArgs,
@@ -25,7 +23,7 @@ func (a *app) cloudProviderCommand() *cobra.Command {
 
 func (a *app) cloudProviders() resource[admin.CloudProvider] {
 	return resource[admin.CloudProvider]{
-		a: a, path: cloudProvidersPath, article: "a", noun: "cloud provider", text: a.cloudProviderText,
+		a: a, get: getComfyCloud, delete: deleteComfyCloud, article: "a", noun: "cloud provider", text: a.cloudProviderText,
 		complete: cobra.FixedCompletions([]string{admin.ComfyCloud}, cobra.ShellCompDirectiveNoFileComp),
 	}
 }
@@ -41,17 +39,17 @@ func (a *app) cloudProviderSet(all resource[admin.CloudProvider]) *cobra.Command
 			"Without --api-key the key stays and only the switch changes.",
 		Example: "  weighbridge cloud-provider set comfy-cloud --api-key env:COMFY_CLOUD_API_KEY --fallback\n  weighbridge link comfy-cloud artist",
 	}
-	c = all.one(c, func(ctx context.Context, ref, path string) error {
+	c = all.one(c, func(ctx context.Context, ref string) error {
 		switch {
 		case key != "":
-			return a.setCloudProvider(ctx, all, path, key, fallback)
+			return a.setCloudProvider(ctx, all, ref, key, fallback)
 		case c.Flags().Changed("fallback") && ref == admin.ComfyCloud:
 			// Both are one credential, of which this is a field.
 			in := admin.CredentialPatch{Fields: map[string]string{"cloud_fallback": strconv.FormatBool(fallback)}}
-			if err := a.client().Call(ctx, http.MethodPatch, credentialsPath+"/"+admin.ComfyCloud, in, nil); err != nil {
+			if _, err := a.client().UpdateCredential(ctx, admin.ComfyCloud, in); err != nil {
 				return err
 			}
-			return all.call(ctx, http.MethodGet, path, nil)
+			return all.shown(all.get(a.client(), ctx, ref))
 		default:
 			return usage("nothing to set: give --api-key @FILE, --api-key env:VAR or --api-key - (standard input), or --fallback")
 		}
@@ -62,7 +60,7 @@ func (a *app) cloudProviderSet(all resource[admin.CloudProvider]) *cobra.Command
 }
 
 // setCloudProvider sets a key, and says what the provider had to say of it.
-func (a *app) setCloudProvider(ctx context.Context, all resource[admin.CloudProvider], path, source string, fallback bool) error {
+func (a *app) setCloudProvider(ctx context.Context, all resource[admin.CloudProvider], ref, source string, fallback bool) error {
 	key, literal, err := a.value("--api-key", source)
 	if err == nil && literal {
 		err = usage("--api-key: use --api-key @FILE, --api-key env:VAR or --api-key -, because a literal key would show in `ps`")
@@ -70,11 +68,14 @@ func (a *app) setCloudProvider(ctx context.Context, all resource[admin.CloudProv
 	if err != nil {
 		return err
 	}
-	if err := all.call(ctx, http.MethodPut, path, admin.NewCloudProvider{APIKey: key, CloudFallback: fallback}); err != nil {
+	if err := known(ref); err != nil {
 		return err
 	}
-	var c admin.Credential
-	if err := a.client().Call(ctx, http.MethodGet, credentialsPath+"/"+admin.ComfyCloud, nil, &c); err != nil {
+	if err := all.shown(a.client().SetComfyCloud(ctx, admin.NewCloudProvider{APIKey: key, CloudFallback: fallback})); err != nil {
+		return err
+	}
+	c, err := a.client().GetCredential(ctx, admin.ComfyCloud)
+	if err != nil {
 		return err
 	}
 	a.warnPending(&c)
@@ -88,4 +89,26 @@ func (a *app) cloudProviderText(w io.Writer, p *admin.CloudProvider) {
 	}
 	pairs(w, "provider", p.ProviderName, "status", p.CredentialStatus, "fallback", on, "key", p.KeyPreview,
 		"created", a.when(p.CreatedAt), "updated", a.when(p.UpdatedAt))
+}
+
+// known refuses a provider that there is not: there is one.
+func known(ref string) error {
+	if ref != admin.ComfyCloud {
+		return &exitError{exitNotFound, fmt.Errorf("there is no cloud provider %q: %s is the one there is", ref, admin.ComfyCloud)}
+	}
+	return nil
+}
+
+func getComfyCloud(c *admin.Client, ctx context.Context, ref string) (admin.CloudProvider, error) {
+	if err := known(ref); err != nil {
+		return admin.CloudProvider{}, err
+	}
+	return c.GetComfyCloud(ctx)
+}
+
+func deleteComfyCloud(c *admin.Client, ctx context.Context, ref string) error {
+	if err := known(ref); err != nil {
+		return err
+	}
+	return c.DeleteComfyCloud(ctx)
 }

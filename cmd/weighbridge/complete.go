@@ -8,45 +8,47 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weighbridge/weighbridge/admin"
+	"github.com/weighbridge/weighbridge/auth"
 )
 
 // completionPatience bounds how long a shell waits for names.
 const completionPatience = 2 * time.Second
 
-func (a *app) complete(c *cobra.Command, path, member, prefix string) ([]string, cobra.ShellCompDirective) {
+// complete lists the names of things that begin with prefix.
+func complete[T any](a *app, c *cobra.Command, prefix string, list func(*admin.Client, context.Context) ([]T, error), name func(*T) string) ([]string, cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(c.Context(), completionPatience)
 	defer cancel()
-	all, err := admin.List[struct{ Name string }](ctx, a.client(), path, member)
+	all, err := list(a.client(), ctx)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	var found []string
-	for _, one := range all {
-		if strings.HasPrefix(one.Name, prefix) {
-			found = append(found, one.Name)
+	for i := range all {
+		if n := name(&all[i]); strings.HasPrefix(n, prefix) {
+			found = append(found, n)
 		}
 	}
 	return found, cobra.ShellCompDirectiveNoFileComp
 }
 
 func (a *app) completeCredentials(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
-	return a.completeFirst(c, args, credentialsPath, "credentials", prefix)
+	return completeFirst(a, c, args, prefix, a.allCredentials().all, func(c *admin.Credential) string { return c.Name })
 }
 
 func (a *app) completeKeys(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
-	return a.completeFirst(c, args, keysPath, "keys", prefix)
+	return completeFirst(a, c, args, prefix, a.apiKeys().all, func(k *admin.Key) string { return k.Name })
 }
 
 func (a *app) completeS3Keys(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
-	return a.completeFirst(c, args, s3KeysPath, "s3_keys", prefix)
+	return completeFirst(a, c, args, prefix, a.s3Keys().all, func(k *admin.S3Key) string { return k.Name })
 }
 
 // completeFirst completes the first argument, and no other.
-func (a *app) completeFirst(c *cobra.Command, args []string, path, member, prefix string) ([]string, cobra.ShellCompDirective) {
+func completeFirst[T any](a *app, c *cobra.Command, args []string, prefix string, list func(*admin.Client, context.Context) ([]T, error), name func(*T) string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return a.complete(c, path, member, prefix)
+	return complete(a, c, prefix, list, name)
 }
 
 // completeKeyFlag and completeCredentialFlag complete the value of a flag,
@@ -60,7 +62,10 @@ func (a *app) completeCredentialFlag(c *cobra.Command, _ []string, prefix string
 }
 
 func (a *app) completeProviders(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
-	return a.complete(c, "/api/v1/providers", "providers", prefix)
+	return complete(a, c, prefix, func(c *admin.Client, ctx context.Context) ([]auth.Schema, error) {
+		out, err := c.ListProviders(ctx)
+		return out.Providers, err
+	}, func(s *auth.Schema) string { return s.Name })
 }
 
 // must panics on a mistake in the wiring of flags, which any run would show.

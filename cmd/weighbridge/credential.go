@@ -16,8 +16,6 @@ import (
 	"github.com/weighbridge/weighbridge/signer"
 )
 
-const credentialsPath = "/api/v1/credentials"
-
 func (a *app) credentialCommand() *cobra.Command {
 	c := &cobra.Command{Use: "credential", Aliases: []string{"credentials", "cred"}, Short: "Upstream secrets, sealed, and the URLs they are for", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
@@ -29,7 +27,9 @@ func (a *app) credentialCommand() *cobra.Command {
 }
 
 func (a *app) allCredentials() resource[admin.Credential] {
-	return resource[admin.Credential]{a: a, path: credentialsPath, member: "credentials", article: "a", noun: "credential", complete: a.completeCredentials, text: a.credentialText}
+	return resource[admin.Credential]{
+		a: a, all: (*admin.Client).ListCredentials, get: (*admin.Client).GetCredential, delete: (*admin.Client).DeleteCredential, member: "credentials", article: "a", noun: "credential", complete: a.completeCredentials, text: a.credentialText,
+	}
 }
 
 // fieldFlags are --set and --insecure-literal.

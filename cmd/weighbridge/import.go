@@ -101,10 +101,9 @@ func (a *app) importOne(ctx context.Context, f importer.Found, in *imported) (ou
 	for name, v := range f.Fields {
 		fields[name] = v.Reveal()
 	}
-	err = a.client().Call(ctx, http.MethodPost, credentialsPath, admin.NewCredential{
+	return a.client().CreateCredential(ctx, admin.NewCredential{
 		Name: f.Name, Provider: f.Provider, Fields: fields, Patterns: f.Patterns, Keys: in.keys, NoValidate: in.noValidate,
-	}, &out)
-	return out, err
+	})
 }
 
 // findSecrets reads the files, or those that clients keep where there are none.
@@ -185,8 +184,8 @@ func (in *imported) place(found []importer.Found) error {
 // made. left is the error that something else than a name that exists keeps
 // some from being made.
 func (a *app) plan(ctx context.Context, found []importer.Found) (left, err error) {
-	var providers struct{ Providers []auth.Schema }
-	if err := a.client().Call(ctx, http.MethodGet, "/api/v1/providers", nil, &providers); err != nil {
+	providers, err := a.client().ListProviders(ctx)
+	if err != nil {
 		return nil, err
 	}
 	schemas := map[string]*auth.Schema{}
@@ -236,8 +235,7 @@ func (a *app) plan(ctx context.Context, found []importer.Found) (left, err error
 }
 
 func (a *app) exists(ctx context.Context, name string) (bool, error) {
-	var out admin.Credential
-	err := a.client().Call(ctx, http.MethodGet, credentialsPath+"/"+admin.Segment(name), nil, &out)
+	_, err := a.client().GetCredential(ctx, name)
 	if p, ok := errors.AsType[*admin.Problem](err); ok && p.Status == http.StatusNotFound {
 		return false, nil
 	}

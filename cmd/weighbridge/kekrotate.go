@@ -16,8 +16,6 @@ import (
 // kekPoll is how often kek rotate asks how far it is.
 const kekPoll = 200 * time.Millisecond
 
-const kekPath = "/api/v1/kek"
-
 func (a *app) kekStatus() *cobra.Command {
 	return &cobra.Command{
 		Use: "status", Short: "Show which key encryption key wraps what", Args: noArgs,

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
-	"net/http"
 	"strings"
 	"time"
 
@@ -12,18 +12,18 @@ import (
 	"github.com/weighbridge/weighbridge/admin"
 )
 
-const keysPath = "/api/v1/keys"
-
 func (a *app) keyCommand() *cobra.Command {
 	c := &cobra.Command{Use: "key", Aliases: []string{"keys"}, Short: "API keys: the identities of workers", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 	keys := a.apiKeys()
-	c.AddCommand(a.keyCreate(), a.keyList(), keys.show(), a.keyUpdate(), keys.revoke("Revoke an API key, for good"), a.keyRegenerate(), keys.remove("its links", ""))
+	c.AddCommand(a.keyCreate(), a.keyList(), keys.show(), a.keyUpdate(), keys.revoke("Revoke an API key, for good", revokeKey), a.keyRegenerate(), keys.remove("its links", ""))
 	return c
 }
 
 func (a *app) apiKeys() resource[admin.Key] {
-	return resource[admin.Key]{a: a, path: keysPath, member: "keys", article: "an", noun: "API key", complete: a.completeKeys, text: a.keyText}
+	return resource[admin.Key]{
+		a: a, all: (*admin.Client).ListKeys, get: (*admin.Client).GetKey, delete: (*admin.Client).DeleteKey, member: "keys", article: "an", noun: "API key", complete: a.completeKeys, text: a.keyText,
+	}
 }
 
 func (a *app) keyCreate() *cobra.Command {
@@ -37,7 +37,7 @@ func (a *app) keyCreate() *cobra.Command {
 			if in.ExpiresAt, in.Limits, in.Sources, err = bounds.fresh(a); err != nil {
 				return err
 			}
-			return a.apiKeys().call(c.Context(), http.MethodPost, keysPath, in)
+			return a.apiKeys().shown(a.client().CreateKey(c.Context(), in))
 		},
 	}
 	c.Flags().StringVar(&in.Name, "name", "", "name, unique among API keys")
@@ -90,7 +90,7 @@ func (a *app) keyUpdate() *cobra.Command {
 			if in == (admin.KeyPatch{}) {
 				return usage("nothing to change: give --name, --scope, --expires, --route, --rate, --burst, --transfers, --bandwidth, --source, --unmatched, --xet or --url-key")
 			}
-			return a.apiKeys().call(c.Context(), http.MethodPatch, a.apiKeys().of(args[0]), in)
+			return a.apiKeys().shown(a.client().UpdateKey(c.Context(), args[0], in))
 		},
 	}
 	change.register(c.Flags())
@@ -102,14 +102,25 @@ func (a *app) keyUpdate() *cobra.Command {
 	return c
 }
 
+func revokeKey(c *admin.Client, ctx context.Context, ref string, now bool) (admin.Key, error) {
+	return c.RevokeKey(ctx, ref, admin.RevokeKeyQuery{Now: now})
+}
+
 func (a *app) keyRegenerate() *cobra.Command {
 	var overlap time.Duration
-	c := a.apiKeys().act("regenerate", "Make a new secret and end the old one in a single step", "Regenerate API key %q? The old secret ends at once.", "/regenerate",
-		func(question, suffix string) (string, string) {
+	c := a.apiKeys().act("regenerate", "Make a new secret and end the old one in a single step", "Regenerate API key %q? The old secret ends at once.",
+		func(c *admin.Client, ctx context.Context, ref string) (admin.Key, error) {
+			var q admin.RegenerateKeyQuery
 			if overlap > 0 {
-				return strings.Replace(question, "ends at once", "ends in "+overlap.String(), 1), suffix + "?overlap=" + overlap.String()
+				q.Overlap = overlap.String()
 			}
-			return question, suffix
+			return c.RegenerateKey(ctx, ref, q)
+		},
+		func(question string) string {
+			if overlap > 0 {
+				return strings.Replace(question, "ends at once", "ends in "+overlap.String(), 1)
+			}
+			return question
 		})
 	c.Flags().DurationVar(&overlap, "overlap", 0, "how long the old secret goes on beside the new one, such as 1h (at most 168h)")
 	return c

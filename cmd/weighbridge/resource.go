@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -12,26 +11,24 @@ import (
 	"github.com/weighbridge/weighbridge/admin"
 )
 
-// resource is a kind of thing that the API keeps below one path, and what the
-// command line needs to speak of it. T is what the API shows of one.
+// resource is a kind of thing of the API, and what the command line needs to
+// speak of it. T is what the API shows of one.
 type resource[T any] struct {
 	a *app
-	// path is where the API lists them, member the name of the list in its answer.
-	path, member string
+	// The calls of the API; those that there are no commands for may be nil.
+	all    func(*admin.Client, context.Context) ([]T, error)
+	get    func(c *admin.Client, ctx context.Context, ref string) (T, error)
+	delete func(c *admin.Client, ctx context.Context, ref string) error
+	// member is the name of the list in what --json prints.
+	member string
 	// noun is one of them in a sentence, article stands before it.
 	article, noun string
 	complete      cobra.CompletionFunc
 	text          func(io.Writer, *T)
 }
 
-// of is the path of one of them, by id or name.
-func (r resource[T]) of(ref string) string { return r.path + "/" + admin.Segment(ref) }
-
-// call sends in (nil for none) and shows the one that comes back.
-func (r resource[T]) call(ctx context.Context, method, path string, in any) error {
-	var out T
-	return shown(r.a, r.text)(out, r.a.client().Call(ctx, method, path, in, &out))
-}
+// shown shows what a call gave, unless that is an error.
+func (r resource[T]) shown(out T, err error) error { return shown(r.a, r.text)(out, err) }
 
 // shown shows what a call gave, unless that is an error.
 func shown[T any](a *app, text func(io.Writer, *T)) func(T, error) error {
@@ -49,7 +46,7 @@ func (r resource[T]) list(none string, header []string, row func(*T) []string) *
 	return &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List the " + r.noun + "s", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			all, err := admin.List[T](c.Context(), r.a.client(), r.path, r.member)
+			all, err := r.all(r.a.client(), c.Context())
 			if err != nil {
 				return err
 			}
@@ -68,44 +65,45 @@ func (r resource[T]) list(none string, header []string, row func(*T) []string) *
 	}
 }
 
-// one is a command that takes one of them. run gets its path.
-func (r resource[T]) one(c *cobra.Command, run func(ctx context.Context, ref, path string) error) *cobra.Command {
+// one is a command that takes one of them, by id or name.
+func (r resource[T]) one(c *cobra.Command, run func(ctx context.Context, ref string) error) *cobra.Command {
 	c.Args, c.ValidArgsFunction = cobra.ExactArgs(1), r.complete
-	c.RunE = func(c *cobra.Command, args []string) error { return run(c.Context(), args[0], r.of(args[0])) }
+	c.RunE = func(c *cobra.Command, args []string) error { return run(c.Context(), args[0]) }
 	return c
 }
 
 func (r resource[T]) show() *cobra.Command {
 	c := &cobra.Command{Use: "show ID|NAME", Short: "Show " + r.article + " " + r.noun + ", never its secret"}
-	return r.one(c, func(ctx context.Context, _, path string) error { return r.call(ctx, http.MethodGet, path, nil) })
+	return r.one(c, func(ctx context.Context, ref string) error { return r.shown(r.get(r.a.client(), ctx, ref)) })
 }
 
-// act is a command that posts to suffix below one of them, once question, in
-// which %q stands for it, has been answered. change may change both; it may be
-// nil.
-func (r resource[T]) act(verb, short, question, suffix string, change func(question, suffix string) (string, string)) *cobra.Command {
+// act is a command that does something to one of them, once question, in which
+// %q stands for it, has been answered. change may change the question; it may
+// be nil.
+func (r resource[T]) act(verb, short, question string, do func(c *admin.Client, ctx context.Context, ref string) (T, error), change func(question string) string) *cobra.Command {
 	c := &cobra.Command{Use: verb + " ID|NAME", Short: short}
-	return r.one(c, func(ctx context.Context, ref, path string) error {
-		question, suffix := question, suffix
+	return r.one(c, func(ctx context.Context, ref string) error {
+		question := question
 		if change != nil {
-			question, suffix = change(question, suffix)
+			question = change(question)
 		}
 		if err := r.a.confirm(fmt.Sprintf(question, ref)); err != nil {
 			return err
 		}
-		return r.call(ctx, http.MethodPost, path+suffix, nil)
+		return r.shown(do(r.a.client(), ctx, ref))
 	})
 }
 
 // revoke ends one of them, with --now also what is under way.
-func (r resource[T]) revoke(short string) *cobra.Command {
+func (r resource[T]) revoke(short string, do func(c *admin.Client, ctx context.Context, ref string, now bool) (T, error)) *cobra.Command {
 	var now bool
-	c := r.act("revoke", short, "Revoke "+r.noun+" %q? Every new request is refused at once; transfers in progress finish.", "/revoke",
-		func(question, suffix string) (string, string) {
+	c := r.act("revoke", short, "Revoke "+r.noun+" %q? Every new request is refused at once; transfers in progress finish.",
+		func(c *admin.Client, ctx context.Context, ref string) (T, error) { return do(c, ctx, ref, now) },
+		func(question string) string {
 			if !now {
-				return question, suffix
+				return question
 			}
-			return strings.Replace(question, "transfers in progress finish", "transfers in progress are cut", 1), suffix + "?now=true"
+			return strings.Replace(question, "transfers in progress finish", "transfers in progress are cut", 1)
 		})
 	c.Flags().BoolVar(&now, "now", false, "also cut the transfers in progress")
 	return c
@@ -114,11 +112,11 @@ func (r resource[T]) revoke(short string) *cobra.Command {
 // remove deletes one of them; what else goes is said in short and consequence.
 func (r resource[T]) remove(short, consequence string) *cobra.Command {
 	c := &cobra.Command{Use: "delete ID|NAME", Aliases: []string{"rm"}, Short: "Delete " + r.article + " " + r.noun + " and " + short}
-	return r.one(c, func(ctx context.Context, ref, path string) error {
+	return r.one(c, func(ctx context.Context, ref string) error {
 		if err := r.a.confirm(fmt.Sprintf("Delete %s %q?%s", r.noun, ref, consequence)); err != nil {
 			return err
 		}
-		if err := r.a.client().Call(ctx, http.MethodDelete, path, nil, nil); err != nil {
+		if err := r.delete(r.a.client(), ctx, ref); err != nil {
 			return err
 		}
 		return r.a.print(map[string]any{"deleted": ref}, func(w io.Writer) {

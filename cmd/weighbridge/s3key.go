@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -15,21 +14,23 @@ import (
 	"github.com/weighbridge/weighbridge/admin"
 )
 
-const s3KeysPath = "/api/v1/s3-keys"
-
 func (a *app) s3KeyCommand() *cobra.Command {
 	c := &cobra.Command{Use: "s3-key", Aliases: []string{"s3-keys"}, Short: "S3 access keys: the identities of workers that use an S3 client", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 	keys := a.s3Keys()
 	c.AddCommand(a.s3KeyCreate(), a.s3KeyList(), keys.show(), a.s3KeyUpdate(),
-		keys.revoke("Revoke an S3 access key, for good"),
-		keys.act("regenerate", "Make a new secret and end the old one in a single step", "Regenerate S3 access key %q? The old secret ends at once.", "/regenerate", nil),
+		keys.revoke("Revoke an S3 access key, for good", func(c *admin.Client, ctx context.Context, ref string, now bool) (admin.S3Key, error) {
+			return c.RevokeS3Key(ctx, ref, admin.RevokeS3KeyQuery{Now: now})
+		}),
+		keys.act("regenerate", "Make a new secret and end the old one in a single step", "Regenerate S3 access key %q? The old secret ends at once.", (*admin.Client).RegenerateS3Key, nil),
 		keys.remove("its links", ""))
 	return c
 }
 
 func (a *app) s3Keys() resource[admin.S3Key] {
-	return resource[admin.S3Key]{a: a, path: s3KeysPath, member: "s3_keys", article: "an", noun: "S3 access key", complete: a.completeS3Keys, text: a.s3KeyText}
+	return resource[admin.S3Key]{
+		a: a, all: (*admin.Client).ListS3Keys, get: (*admin.Client).GetS3Key, delete: (*admin.Client).DeleteS3Key, member: "s3_keys", article: "an", noun: "S3 access key", complete: a.completeS3Keys, text: a.s3KeyText,
+	}
 }
 
 func (a *app) s3KeyCreate() *cobra.Command {
@@ -47,7 +48,7 @@ func (a *app) s3KeyCreate() *cobra.Command {
 			if in.Aliases, err = readAliases(aliases); err != nil {
 				return err
 			}
-			return a.s3Keys().call(c.Context(), http.MethodPost, s3KeysPath, in)
+			return a.s3Keys().shown(a.client().CreateS3Key(c.Context(), in))
 		},
 	}
 	c.Flags().StringVar(&in.Name, "name", "", "name, unique among API keys and S3 access keys")
@@ -90,7 +91,7 @@ func (a *app) s3KeyUpdate() *cobra.Command {
 	c.Flags().StringArrayVar(&prefixes, "prefix", nil, "replaces all prefixes (repeatable); one empty value lifts the restriction")
 	c.Flags().StringArrayVar(&aliases, "alias", nil, "replaces all aliases: NAME=BUCKET or NAME=BUCKET/PREFIX/ (repeatable); one empty value takes them away")
 	change.register(c.Flags())
-	return a.s3Keys().one(c, func(ctx context.Context, _, path string) error {
+	return a.s3Keys().one(c, func(ctx context.Context, ref string) error {
 		var in admin.S3KeyPatch
 		var err error
 		f := c.Flags()
@@ -119,7 +120,7 @@ func (a *app) s3KeyUpdate() *cobra.Command {
 		if in == (admin.S3KeyPatch{}) {
 			return usage("nothing to change: give --name, --permission, --bucket, --prefix, --alias, --expires, --rate, --burst, --transfers, --bandwidth or --source")
 		}
-		return a.s3Keys().call(ctx, http.MethodPatch, path, in)
+		return a.s3Keys().shown(a.client().UpdateS3Key(ctx, ref, in))
 	})
 }
 

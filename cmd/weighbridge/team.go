@@ -3,17 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
-	"net/http"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/weighbridge/weighbridge/admin"
-)
-
-const (
-	teamsPath   = "/api/v1/teams"
-	membersPath = "/api/v1/members"
 )
 
 func (a *app) teamCommand() *cobra.Command {
@@ -26,7 +20,7 @@ func (a *app) teamCommand() *cobra.Command {
 }
 
 func (a *app) teams() resource[admin.Team] {
-	return resource[admin.Team]{a: a, path: teamsPath, member: "teams", article: "a", noun: "team", complete: a.completeTeams, text: func(w io.Writer, t *admin.Team) {
+	return resource[admin.Team]{a: a, all: (*admin.Client).ListTeams, get: (*admin.Client).GetTeam, delete: (*admin.Client).DeleteTeam, member: "teams", article: "a", noun: "team", complete: a.completeTeams, text: func(w io.Writer, t *admin.Team) {
 		pairs(w, "name", t.Name, "id", t.ID, "members", fmt.Sprint(t.Members), "created", a.when(t.CreatedAt))
 	}}
 }
@@ -38,7 +32,7 @@ func (a *app) teamCreate() *cobra.Command {
 		Example: "  weighbridge team create research --owner ada@example.com",
 		RunE: func(c *cobra.Command, args []string) error {
 			in.Name = args[0]
-			return a.teams().call(c.Context(), http.MethodPost, teamsPath, in)
+			return a.teams().shown(a.client().CreateTeam(c.Context(), in))
 		},
 	}
 	c.Flags().StringVar(&in.Owner, "owner", "", "its first owner, by e-mail address or id")
@@ -55,13 +49,13 @@ func (a *app) teamRename() *cobra.Command {
 	return &cobra.Command{
 		Use: "rename ID|NAME NEW-NAME", Short: "Rename a team", Args: cobra.ExactArgs(2), ValidArgsFunction: a.completeTeams,
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.teams().call(c.Context(), http.MethodPatch, a.teams().of(args[0]), map[string]string{"name": args[1]})
+			return a.teams().shown(a.client().UpdateTeam(c.Context(), args[0], admin.UpdateTeamRequest{Name: args[1]}))
 		},
 	}
 }
 
 func (a *app) completeTeams(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
-	return a.completeFirst(c, args, teamsPath, "teams", prefix)
+	return completeFirst(a, c, args, prefix, a.teams().all, func(t *admin.Team) string { return t.Name })
 }
 
 func (a *app) memberCommand() *cobra.Command {
@@ -81,7 +75,7 @@ func (a *app) memberCommand() *cobra.Command {
 }
 
 func (a *app) members() resource[admin.Member] {
-	return resource[admin.Member]{a: a, path: membersPath, member: "members", article: "a", noun: "member", complete: a.completeUsers, text: func(w io.Writer, m *admin.Member) {
+	return resource[admin.Member]{a: a, all: (*admin.Client).ListMembers, delete: (*admin.Client).RemoveMember, member: "members", article: "a", noun: "member", complete: a.completeUsers, text: func(w io.Writer, m *admin.Member) {
 		pairs(w, "e-mail", m.User.Name, "name", m.Name, "user id", m.User.ID, "role", m.Role, "since", a.when(m.Since))
 	}}
 }
@@ -92,7 +86,7 @@ func (a *app) memberPut() *cobra.Command {
 		Use: "put ID|EMAIL --role R", Short: "Put a user into the team, or give a member another role", Args: cobra.ExactArgs(1),
 		Example: "  weighbridge member put bob@example.com --role viewer --team research",
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.members().call(c.Context(), http.MethodPut, a.members().of(args[0]), map[string]string{"role": role})
+			return a.members().shown(a.client().PutMember(c.Context(), args[0], admin.PutMemberRequest{Role: role}))
 		},
 	}
 	c.Flags().StringVar(&role, "role", "", "owner, member or viewer")

@@ -3,14 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
-	"net/http"
 
 	"github.com/spf13/cobra"
 
 	"github.com/weighbridge/weighbridge/admin"
 )
-
-const tokensPath = "/api/v1/tokens"
 
 func (a *app) tokenCommand() *cobra.Command {
 	c := &cobra.Command{Use: "token", Aliases: []string{"tokens"}, Short: "Access tokens for the administration, of users in a team (--team)", Args: noArgs,
@@ -22,7 +19,9 @@ func (a *app) tokenCommand() *cobra.Command {
 }
 
 func (a *app) tokens() resource[admin.Token] {
-	return resource[admin.Token]{a: a, path: tokensPath, member: "tokens", article: "an", noun: "access token", complete: a.completeTokens, text: a.tokenText}
+	return resource[admin.Token]{
+		a: a, all: (*admin.Client).ListTokens, get: (*admin.Client).GetToken, delete: (*admin.Client).DeleteToken, member: "tokens", article: "an", noun: "access token", complete: a.completeTokens, text: a.tokenText,
+	}
 }
 
 func (a *app) tokenCreate() *cobra.Command {
@@ -37,7 +36,7 @@ func (a *app) tokenCreate() *cobra.Command {
 				return err
 			}
 			in.ExpiresAt = end
-			return a.tokens().call(c.Context(), http.MethodPost, tokensPath, in)
+			return a.tokens().shown(a.client().CreateToken(c.Context(), in))
 		},
 	}
 	c.Flags().StringVar(&in.Name, "name", "", "name, unique among the access tokens of the team")
@@ -63,5 +62,5 @@ func (a *app) tokenText(w io.Writer, t *admin.Token) {
 }
 
 func (a *app) completeTokens(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
-	return a.completeFirst(c, args, tokensPath, "tokens", prefix)
+	return completeFirst(a, c, args, prefix, a.tokens().all, func(t *admin.Token) string { return t.Name })
 }

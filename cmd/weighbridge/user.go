@@ -3,22 +3,19 @@ package main
 import (
 	"context"
 	"io"
-	"net/http"
 
 	"github.com/spf13/cobra"
 
 	"github.com/weighbridge/weighbridge/admin"
 )
 
-const usersPath = "/api/v1/users"
-
 func (a *app) userCommand() *cobra.Command {
 	c := &cobra.Command{Use: "user", Aliases: []string{"users"}, Short: "Users: who may sign in to the administration", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 	users := a.users()
 	c.AddCommand(a.userCreate(), a.userList(), named(users.show(), "show ID|EMAIL", "Show a user"), a.userUpdate(),
-		named(users.act("disable", "Shut a user out: no sign-in, session or access token of theirs counts", "Shut out user %q? Every session and access token of theirs ends to count at once.", "/disable", nil), "disable ID|EMAIL", ""),
-		named(users.act("enable", "Let a user in again", "Let user %q in again?", "/enable", nil), "enable ID|EMAIL", ""),
+		named(users.act("disable", "Shut a user out: no sign-in, session or access token of theirs counts", "Shut out user %q? Every session and access token of theirs ends to count at once.", (*admin.Client).DisableUser, nil), "disable ID|EMAIL", ""),
+		named(users.act("enable", "Let a user in again", "Let user %q in again?", (*admin.Client).EnableUser, nil), "enable ID|EMAIL", ""),
 		a.userPassword(), named(users.remove("all memberships, access tokens and sessions", ""), "delete ID|EMAIL", "Delete a user with all memberships, access tokens and sessions"))
 	return c
 }
@@ -32,7 +29,9 @@ func named(c *cobra.Command, use, short string) *cobra.Command {
 }
 
 func (a *app) users() resource[admin.User] {
-	return resource[admin.User]{a: a, path: usersPath, member: "users", article: "a", noun: "user", complete: a.completeUsers, text: a.userText}
+	return resource[admin.User]{
+		a: a, all: (*admin.Client).ListUsers, get: (*admin.Client).GetUser, delete: (*admin.Client).DeleteUser, member: "users", article: "a", noun: "user", complete: a.completeUsers, text: a.userText,
+	}
 }
 
 // password reads one from where source says; it is never taken literally.
@@ -60,7 +59,7 @@ func (a *app) userCreate() *cobra.Command {
 					return err
 				}
 			}
-			return a.users().call(c.Context(), http.MethodPost, usersPath, in)
+			return a.users().shown(a.client().CreateUser(c.Context(), in))
 		},
 	}
 	c.Flags().StringVar(&in.Name, "name", "", "what people call the user")
@@ -90,7 +89,7 @@ func (a *app) userUpdate() *cobra.Command {
 		if in == (admin.UserPatch{}) {
 			return usage("nothing to change: give --email or --name")
 		}
-		return a.users().call(c.Context(), http.MethodPatch, a.users().of(args[0]), in)
+		return a.users().shown(a.client().UpdateUser(c.Context(), args[0], in))
 	}
 	c.Flags().StringVar(&email, "email", "", "new e-mail address")
 	c.Flags().StringVar(&name, "name", "", "what people call the user")
@@ -100,12 +99,12 @@ func (a *app) userUpdate() *cobra.Command {
 func (a *app) userPassword() *cobra.Command {
 	var source string
 	c := &cobra.Command{Use: "reset-password ID|EMAIL", Short: "Set a user's password; every session of theirs ends (on the machine itself)"}
-	a.users().one(c, func(ctx context.Context, ref, path string) error {
+	a.users().one(c, func(ctx context.Context, ref string) error {
 		password, err := a.password("new password of "+ref, source)
 		if err != nil {
 			return err
 		}
-		return a.users().call(ctx, http.MethodPost, path+"/password", map[string]string{"password": password})
+		return a.users().shown(a.client().ResetPassword(ctx, ref, admin.ResetPasswordRequest{Password: password}))
 	})
 	c.Flags().StringVar(&source, "password", "-", passwordUsage)
 	return c

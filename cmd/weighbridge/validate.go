@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -76,7 +77,9 @@ func (a *app) credentialRotate() *cobra.Command {
 }
 
 func (a *app) credentialRevoke() *cobra.Command {
-	return a.allCredentials().revoke("Revoke a credential, for good, and destroy its secret")
+	return a.allCredentials().revoke("Revoke a credential, for good, and destroy its secret", func(c *admin.Client, ctx context.Context, ref string, now bool) (admin.Credential, error) {
+		return c.RevokeCredential(ctx, ref, admin.RevokeCredentialQuery{Now: now})
+	})
 }
 
 // reportText says what a validation found.
