@@ -30,6 +30,7 @@ func Codes() []CodeDoc {
 		{"precondition_failed", "412", "The thing is not in the state that If-Match or If-None-Match asks for."},
 		{"read_only", "409", "It comes from the configuration file and is changed there."},
 		{"refresh_raced", "409", "The refresh token was used by another window this moment; what that one was given counts."},
+		{"reserved", "409", "The name, or the provider, is set aside for an operation of its own."},
 		{"secret_required", "409", "A change that lets a secret reach a new host has to carry the secret."},
 		{"session_ended", "401", "The session has ended, or is not known."},
 		{"setup_invalid", "401", "The secret of the first-run link is another, too old, or was used."},
