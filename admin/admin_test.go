@@ -410,3 +410,18 @@ func TestXetOfAKey(t *testing.T) {
 		t.Errorf("%v", k)
 	}
 }
+
+// What is running says whether the data plane serves.
+func TestSystemSaysWhetherItServes(t *testing.T) {
+	f := newFixture(t)
+	var err error
+	f.o.Ready = func() error { return err }
+	f.api = admin.New(f.o)
+	if s := f.must(200, "GET", "/api/v1/system", ""); s["ready"] != true || s["not_ready"] != nil {
+		t.Errorf("%v", s)
+	}
+	err = auth.NewError(auth.CodeAuditUnavailable, "the record cannot be written", errors.New("a cause that nobody is shown"))
+	if s := f.must(200, "GET", "/api/v1/system", ""); s["ready"] != false || s["not_ready"] != "the record cannot be written" {
+		t.Errorf("%v", s)
+	}
+}

@@ -65,6 +65,8 @@ type System struct {
 	CABundle  string    `json:"ca_bundle" doc:"The path of the exported bundle: public roots and our root."`
 	Intercept bool      `json:"intercept" doc:"Whether forward mode can intercept TLS."`
 	StartedAt time.Time `json:"started_at"`
+	Ready     bool      `json:"ready" doc:"Whether the data plane serves, as /readyz says."`
+	NotReady  string    `json:"not_ready,omitempty" doc:"Why it does not."`
 }
 
 // Options are what the API stands on.

@@ -44,6 +44,11 @@ func (a *API) system() {
 	}, func(ctx context.Context, _ *struct{}) (*struct{ Body System }, error) {
 		s, c := a.o.System(), callerOf(ctx)
 		s.Team, s.TeamID = c.Team.Name, c.Team.ID
+		if err := a.o.Ready(); err != nil {
+			s.NotReady = auth.AsError(err).Reason
+		} else {
+			s.Ready = true
+		}
 		if !c.Operator { // where things lie on the machine is for who runs it
 			s.DataDir, s.CABundle, s.AdminURL = "", "", ""
 		}
