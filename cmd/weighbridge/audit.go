@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -38,7 +39,7 @@ func (a *app) auditCommand() *cobra.Command {
 				for i := range events {
 					rows[i] = eventRow(&events[i])
 				}
-				table(w, []string{"TIME", "ACTION", "KEY", "CREDENTIAL", "WHAT", "RESULT"}, rows)
+				table(w, []string{"TIME", "WHO", "ACTION", "KEY", "CREDENTIAL", "WHAT", "RESULT"}, rows)
 			})
 		},
 	}
@@ -70,15 +71,23 @@ func (a *app) followEvents(c *cobra.Command, q admin.FollowEventsQuery) error {
 			return true
 		}
 		r := eventRow(&e)
-		_, err := fmt.Fprintf(a.stdout, "%s  %-17s %-12s %-16s %s  %s\n", r[0], r[1], plain(r[2]), plain(r[3]), plain(r[4]), plain(r[5]))
+		_, err := fmt.Fprintf(a.stdout, "%s  %-8s %-17s %-12s %-16s %s  %s\n", r[0], plain(r[1]), r[2], plain(r[3]), plain(r[4]), plain(r[5]), plain(r[6]))
 		return err == nil
 	})
 }
 
 func eventRow(e *auth.Event) []string {
-	what := ""
-	if e.Host != "" {
+	var who, what string
+	if !strings.HasPrefix(e.Actor, "key:") { // the column KEY says that
+		who = e.Actor
+	}
+	switch {
+	case e.Method != "":
 		what = e.Method + " " + e.Host + e.Path
+	case e.TokenName != "" && who != "token:"+e.TokenName:
+		what = e.TokenName
+	case who != "user:"+e.UserName:
+		what = e.UserName
 	}
 	result := e.Reason
 	switch e.Action {
@@ -89,11 +98,11 @@ func eventRow(e *auth.Event) []string {
 		}
 	case auth.ActionSummary:
 		result = fmt.Sprintf("%d requests, %s", e.Count, size(e.Bytes))
-	case auth.ActionDenied:
+	case auth.ActionDenied, auth.ActionAPIDenied:
 		result = string(e.Code) + ": " + e.Reason
 		if e.Count > 1 {
 			result += fmt.Sprintf(" (%d times)", e.Count)
 		}
 	}
-	return []string{e.Time.Local().Format("2006-01-02 15:04:05.000"), e.Action, e.KeyName, e.CredentialName, what, result}
+	return []string{e.Time.Local().Format("2006-01-02 15:04:05.000"), who, e.Action, e.KeyName, e.CredentialName, what, result}
 }

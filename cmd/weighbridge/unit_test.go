@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/weighbridge/weighbridge/auth"
 )
 
 // The unit starts what there is, with flags that there are, and leaves the
@@ -42,5 +44,25 @@ func TestSystemdUnit(t *testing.T) {
 	// systemd kills what is still there then.
 	if drain, err := time.ParseDuration(strings.TrimSuffix(set["TimeoutStopSec"], "in")); err != nil || drain <= 10*time.Minute {
 		t.Errorf("TimeoutStopSec %s is no more than the default of drain", set["TimeoutStopSec"])
+	}
+}
+
+// A line of the record says who did what to whom.
+func TestEventRow(t *testing.T) {
+	for _, c := range []struct {
+		ev   auth.Event
+		want string // who, what, result
+	}{
+		{auth.Event{Action: auth.ActionUsed, Actor: "key:worker", KeyName: "worker", Method: "GET", Host: "hub.example", Path: "/a", Reason: "why"}, "|GET hub.example/a|why"},
+		{auth.Event{Action: auth.ActionKeyCreate, Actor: "user:ada@example.com", UserName: "ada@example.com", KeyName: "worker"}, "user:ada@example.com||"},
+		{auth.Event{Action: auth.ActionUserCreate, Actor: "cli", UserName: "ada@example.com"}, "cli|ada@example.com|"},
+		{auth.Event{Action: auth.ActionTokenCreate, Actor: "user:ada@example.com", UserName: "ada@example.com", TokenName: "ci"}, "user:ada@example.com|ci|"},
+		{auth.Event{Action: auth.ActionKeyDelete, Actor: "token:ci", UserName: "ada@example.com", TokenName: "ci"}, "token:ci|ada@example.com|"},
+		{auth.Event{Action: auth.ActionAPIDenied, Actor: "nobody", Method: "GET", Path: "/api/v1/keys", Code: "unauthenticated", Reason: "no caller", Count: 3}, "nobody|GET /api/v1/keys|unauthenticated: no caller (3 times)"},
+	} {
+		r := eventRow(&c.ev)
+		if got := strings.Join([]string{r[1], r[5], r[6]}, "|"); got != c.want {
+			t.Errorf("%s: %s, want %s", c.ev.Action, got, c.want)
+		}
 	}
 }
