@@ -95,7 +95,12 @@ func (a *app) serve(ctx context.Context, firstKey string, load func() (*config.L
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt, syscall.SIGHUP)
 	defer signal.Stop(signals)
 
+	// Almost all that is read at a start stays: collecting garbage meanwhile
+	// would look at the same rows again and again (a fifth of the start of a
+	// house with 10,000 credentials).
+	was := debug.SetGCPercent(bridge.StartGCPercent)
 	b, err := bridge.Open(ctx, loaded, bridge.Options{Logger: log, Version: buildVersion(), Environ: a.environ})
+	debug.SetGCPercent(was)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"testing"
 	"time"
 
@@ -33,6 +34,7 @@ func BenchmarkLargeHouse(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.Run("start", func(b *testing.B) {
+		defer debug.SetGCPercent(debug.SetGCPercent(StartGCPercent)) // as the program does
 		for b.Loop() {
 			if err := opened().Close(); err != nil {
 				b.Fatal(err)

@@ -36,6 +36,9 @@ import (
 // boxKeyName is the sealed value that holds the key of sealed URLs.
 const boxKeyName = "box/key"
 
+// StartGCPercent is what a program may set GOGC to while Open runs.
+const StartGCPercent = 400
+
 // Options of a Bridge beside the configuration.
 type Options struct {
 	Logger  zerolog.Logger

@@ -1,17 +1,10 @@
 package cases
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
-	"net"
-	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/net/websocket"
 
 	"github.com/weighbridge/weighbridge/admin"
 	"github.com/weighbridge/weighbridge/auth"
@@ -121,48 +114,6 @@ func (s *studio) calm() {
 	}
 }
 
-// socket opens a WebSocket on the route.
-func (s *studio) socket(key, client string) *websocket.Conn {
-	s.t.Helper()
-	ws, err := s.trySocket(key, client)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return ws
-}
-
-func (s *studio) trySocket(key, client string) (*websocket.Conn, error) {
-	at, err := url.Parse(s.Bridge.ProxyURL())
-	if err != nil {
-		return nil, err
-	}
-	c, err := net.DialTimeout("tcp", at.Host, patience)
-	if err != nil {
-		return nil, err
-	}
-	_ = c.SetDeadline(time.Now().Add(patience))
-	s.t.Cleanup(func() { _ = c.Close() })
-	to := &url.URL{Scheme: "ws", Host: at.Host, Path: "/comfyui/ws", RawQuery: "clientId=" + client}
-	return websocket.NewClient(&websocket.Config{
-		Location: to, Origin: &url.URL{Scheme: "http", Host: at.Host}, Version: websocket.ProtocolVersionHybi13,
-		Header: http.Header{"Authorization": {"Bearer " + key}},
-	}, c)
-}
-
-// hears asserts that the next message has every one of parts in it.
-func hears(t *testing.T, ws *websocket.Conn, parts ...string) {
-	t.Helper()
-	var got string
-	if err := websocket.Message.Receive(ws, &got); err != nil {
-		t.Fatalf("waiting for %q: %v", parts, err)
-	}
-	for _, p := range parts {
-		if !strings.Contains(got, p) {
-			t.Fatalf("heard %q, want %q", got, p)
-		}
-	}
-}
-
 // TestComfyUIIsReachedByItsRoute: prompts are spread over the servers, what
 // comes of one is asked for where it is, and nobody gets there in another way.
 func TestComfyUIIsReachedByItsRoute(t *testing.T) {
@@ -258,182 +209,6 @@ func (s *studio) keyOfAnotherTeam() string {
 	}
 	return key.Reveal()
 }
-
-// TestComfyUIFallsBackToTheCloud where the team wants it so and the key is
-// linked; what was submitted there stays there.
-func TestComfyUIFallsBackToTheCloud(t *testing.T) {
-	t.Parallel()
-	s := newStudio(t, 1)
-	if err := s.servers[0].Stop(); err != nil {
-		t.Fatal(err)
-	}
-	refused := func(key, why string) {
-		t.Helper()
-		r := s.ask(key, "POST", "/prompt", `{"prompt":{}}`)
-		if r.status != 503 || r.code() != auth.CodeRouteUnavailable || !strings.Contains(string(r.body), why) || r.header.Get("Retry-After") == "" {
-			t.Errorf("want 503 because %s: %s", why, r)
-		}
-	}
-	refused(s.writer, "no credential comfy-cloud is linked")
-	s.fallBack("false")
-	refused(s.writer, "fallback to Comfy Cloud is off")
-	s.Call(http.MethodPatch, "/api/v1/credentials/comfy-cloud", map[string]any{"fields": map[string]string{"cloud_fallback": "true"}}, nil)
-	other := s.AddKey(admin.NewKey{Name: "unlinked", Scope: "write"}).Key
-	refused(other, "no credential comfy-cloud is linked")
-
-	id := s.submit("client")
-	if serverOf(id) != "cloud" {
-		t.Fatalf("the prompt went to %s", id)
-	}
-	r := s.ask(s.writer, "GET", "/queue", "")
-	if r.status != 200 || r.header.Get("X-Weighbridge-Fallback") != "comfy_cloud" {
-		t.Errorf("%s, %v", r, r.header)
-	}
-	if r := s.ask(s.writer, "GET", "/history/"+id, ""); !strings.Contains(string(r.body), "ComfyUI_00001_.png") || r.header.Get("X-Weighbridge-Fallback") == "" {
-		t.Errorf("history: %s", r)
-	}
-	w := newWorker(t, s.House, workerenv.Reverse, s.writer)
-	if r := w.follow(s.Bridge.ProxyURL() + "/comfyui/view?filename=ComfyUI_00001_.png"); string(r.body) != "a picture in the cloud" {
-		t.Errorf("the picture: %s from %s", r, r.url)
-	}
-	ws := s.socket(s.writer, "client")
-	hears(t, ws, `"server":"cloud"`)
-
-	// Scope counts there too.
-	s.Link("comfy-cloud", "viewer")
-	if r := s.ask(s.reader, "POST", "/prompt", `{"prompt":{}}`); r.code() != auth.CodeScopeForbidden {
-		t.Errorf("a reader: %s", r)
-	}
-
-	if err := s.servers[0].Start(); err != nil {
-		t.Fatal(err)
-	}
-	s.Eventually("the server to be available", func() bool {
-		return serverOf(s.submit("another")) == "a"
-	})
-	if r := s.ask(s.writer, "GET", "/history/"+id, ""); r.header.Get("X-Weighbridge-Fallback") == "" {
-		t.Errorf("what is in the cloud was looked for elsewhere: %s", r)
-	}
-	s.Unlink("comfy-cloud", "artist")
-	var more string
-	if err := websocket.Message.Receive(ws, &more); err == nil {
-		t.Errorf("without the link it still hears %q", more)
-	}
-	s.Link("comfy-cloud", "artist")
-	s.Call(http.MethodPost, "/api/v1/credentials/comfy-cloud/revoke", nil, nil)
-	if r := s.ask(s.writer, "GET", "/history/"+id, ""); r.code() != auth.CodeRouteUnavailable || !strings.Contains(string(r.body), "revoked") {
-		t.Errorf("after the revocation: %s", r)
-	}
-	s.calm()
-	rows := s.Server.Record.On(registry.ComfyStoreHost)
-	for i := range rows {
-		if where := secretIn(&rows[i], s.secret); where != "" {
-			t.Errorf("the store was shown the key in %s", where)
-		}
-	}
-	if len(rows) == 0 {
-		t.Error("the store was not asked")
-	}
-}
-
-// TestComfyUISpeaksByWebSocket: frames pass both ways, a client hears of its
-// prompts, and the connection lives no longer than the key.
-func TestComfyUISpeaksByWebSocket(t *testing.T) {
-	t.Parallel()
-	s := newStudio(t, 2)
-	ws := s.socket(s.writer, "painter")
-	hears(t, ws, `"sid":"painter"`)
-	if err := websocket.Message.Send(ws, strings.Repeat("x", 100_000)); err != nil {
-		t.Fatal(err)
-	}
-	hears(t, ws, strings.Repeat("x", 100_000))
-	for range 3 { // always to the server that the client listens to
-		hears(t, ws, s.submitted("painter"))
-	}
-	reading := s.socket(s.reader, "onlooker")
-	hears(t, reading, `"sid":"onlooker"`)
-	if n := s.Bridge.Proxy().Tunnels(); n != 2 {
-		t.Errorf("%d are counted", n)
-	}
-
-	s.Call(http.MethodPost, "/api/v1/keys/artist/revoke", nil, nil)
-	var more string
-	if err := websocket.Message.Receive(ws, &more); err == nil {
-		t.Errorf("a revoked key still hears %q", more)
-	}
-	if _, err := s.trySocket(s.writer, "painter"); err == nil {
-		t.Error("a revoked key opens another one")
-	}
-	if err := websocket.Message.Send(reading, "still there"); err != nil {
-		t.Fatal(err)
-	}
-	hears(t, reading, "still there")
-	_ = reading.Close()
-	s.Eventually("both to be over", func() bool { return s.Bridge.Proxy().Tunnels() == 0 })
-
-	var used, finished int
-	s.Eventually("the record of both", func() bool {
-		used, finished = 0, 0
-		for _, e := range s.AuditEvents() {
-			if e.Path != "/ws" {
-				continue
-			}
-			switch e.Action {
-			case auth.ActionUsed:
-				used++
-			case auth.ActionFinished:
-				finished++
-				if e.Status != 101 || e.Bytes == 0 {
-					t.Errorf("on record: %+v", e)
-				}
-			}
-		}
-		return finished == 2
-	})
-	if used != 2 {
-		t.Errorf("%d uses on record", used)
-	}
-	s.calm()
-
-	// Elsewhere an upgrade is refused as ever, and so is another protocol.
-	w := newWorker(t, s.House, workerenv.Reverse, s.reader)
-	for what, r := range map[string]reply{
-		"another host":     w.ask("GET", s.Bridge.ProxyURL()+"/example.com/ws", nil, "Connection", "Upgrade", "Upgrade", "websocket"),
-		"another protocol": w.ask("GET", s.Bridge.ProxyURL()+"/comfyui/ws", nil, "Connection", "Upgrade", "Upgrade", "h2c"),
-	} {
-		if r.code() != auth.CodeUpgradeForbidden {
-			t.Errorf("%s: %s", what, r)
-		}
-	}
-}
-
-// TestComfyUISocketsAreDrained: they may go on for the time that there is, and
-// are cut then.
-func TestComfyUISocketsAreDrained(t *testing.T) {
-	t.Parallel()
-	s := newStudio(t, 1)
-	ws := s.socket(s.reader, "onlooker")
-	hears(t, ws, `"sid":"onlooker"`)
-	ctx, give := context.WithCancel(t.Context())
-	drained := make(chan error, 1)
-	go func() { drained <- s.Bridge.Drain(ctx) }()
-	s.Eventually("it drains", func() bool { return s.Bridge.Proxy().Ready() != nil })
-	if err := websocket.Message.Send(ws, "still there"); err != nil {
-		t.Fatal(err)
-	}
-	hears(t, ws, "still there")
-	give()
-	var more string
-	if err := websocket.Message.Receive(ws, &more); err == nil {
-		t.Errorf("after the time it still hears %q", more)
-	}
-	if err := <-drained; !errors.Is(err, context.Canceled) {
-		t.Errorf("draining: %v", err)
-	}
-}
-
-// submitted is submit, for who waits to hear of it.
-func (s *studio) submitted(client string) string { return `"prompt_id":"` + s.submit(client) + `"` }
 
 // TestComfyUIPromptsAreFoundAfterARestart on the server that has them, even
 // where nobody else names it.
