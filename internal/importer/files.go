@@ -42,9 +42,11 @@ func aws(text []byte) (found []Found) {
 	}
 	for line := range strings.Lines(string(text)) {
 		line = strings.TrimSpace(line)
-		if strings.HasPrefix(line, "[") && strings.HasSuffix(line, "]") {
+		// What follows the bracket is passed over, as AWS's tools do: the keys of
+		// one profile are not to be taken for those of the one before it.
+		if name, _, ok := strings.Cut(line, "]"); ok && strings.HasPrefix(name, "[") {
 			end()
-			profile, values = strings.TrimSpace(strings.TrimPrefix(line[1:len(line)-1], "profile ")), map[string]string{}
+			profile, values = strings.TrimSpace(strings.TrimPrefix(name[1:], "profile ")), map[string]string{}
 			continue
 		}
 		if name, value, ok := strings.Cut(line, "="); ok && !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, ";") {

@@ -123,11 +123,13 @@ func Environ(environ []string) []Found {
 }
 
 // Distinct is found without what stands in two places, and with names of their
-// own for what is called the same.
+// own for what is called the same. One secret for two hosts is two credentials.
 func Distinct(found []Found) (out []Found) {
 	names := map[string]bool{}
 	for _, f := range found {
-		if slices.ContainsFunc(out, func(o Found) bool { return o.Provider == f.Provider && maps.Equal(plain(o.Fields), plain(f.Fields)) }) {
+		if slices.ContainsFunc(out, func(o Found) bool {
+			return o.Provider == f.Provider && slices.Equal(o.Patterns, f.Patterns) && maps.Equal(plain(o.Fields), plain(f.Fields))
+		}) {
 			continue
 		}
 		base := f.Name

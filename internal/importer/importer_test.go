@@ -35,6 +35,8 @@ func TestRead(t *testing.T) {
 		"the Hub's token":     {"/root/.cache/huggingface/token", "hf_abc\n", "huggingface huggingface map[token:hf_abc] []\n"},
 		"profiles": {"/root/.aws/credentials", "[default]\naws_access_key_id = AKIA1\naws_secret_access_key=s1\n; no\n[profile lab]\nregion=us-east-1\naws_access_key_id=AKIA2\naws_secret_access_key=s2\n[role]\nrole_arn=x\n",
 			"s3 s3 map[accessKeyId:AKIA1 secretAccessKey:s1] []\ns3-lab s3 map[accessKeyId:AKIA2 region:us-east-1 secretAccessKey:s2] []\n"},
+		"a profile with a note": {"/root/.aws/credentials", "[default]\naws_access_key_id=AKIA1\naws_secret_access_key=s1\n[lab] # not ours\naws_access_key_id=AKIA2\naws_secret_access_key=s2\n",
+			"s3 s3 map[accessKeyId:AKIA1 secretAccessKey:s1] []\ns3-lab s3 map[accessKeyId:AKIA2 secretAccessKey:s2] []\n"},
 		"netrc": {"/root/.netrc", "machine huggingface.co login user password hf_abc\nmachine Models.example.com\n\tlogin me # who\n\tpassword #1\nmacdef init\ncd /pub\n\nmachine none.example.com password p\ndefault login anonymous password guest\n",
 			"huggingface huggingface map[token:hf_abc] []\nmodels.example.com http_basic map[password:#1 username:me] [models.example.com/*]\nnone.example.com http_basic map[password:p username:] [none.example.com/*] !it has no login\n"},
 		"a Secret": {"secret.yaml", "apiVersion: v1\nkind: ConfigMap\ndata: {HF_TOKEN: no}\n---\nkind: Secret\nmetadata: {name: hub}\ndata: {HF_TOKEN: " + base("hf_abc\n") + "}\nstringData: {CIVITAI_TOKEN: civ}\n---\nkind: Secret\ndata: {token: " + base("hf_def") + "}\n",
@@ -63,6 +65,13 @@ func TestDistinct(t *testing.T) {
 	}
 	if got := shown(Distinct([]Found{token("a"), token("b"), token("a")})); got != "huggingface huggingface map[token:a] []\nhuggingface-2 huggingface map[token:b] []\n" {
 		t.Error(got)
+	}
+	// The same secret for another host is another credential.
+	at := func(host string) Found {
+		return Found{Name: host, Provider: "http_basic", Patterns: []string{host + "/*"}, Fields: auth.Fields{"username": auth.NewSecret("me"), "password": auth.NewSecret("p")}}
+	}
+	if got := Distinct([]Found{at("a.example"), at("b.example"), at("a.example")}); len(got) != 2 || got[1].Name != "b.example" {
+		t.Errorf("of two hosts with one secret are left:\n%s", shown(got))
 	}
 }
 
