@@ -91,9 +91,6 @@ func (h *aheadHandle) Truncate(size int64) error {
 	return nil
 }
 
-// Ahead implements Handle.
-func (h *aheadHandle) Ahead() bool { return true }
-
 // Close implements Handle.
 func (h *aheadHandle) Close() error {
 	var err error

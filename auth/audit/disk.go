@@ -49,9 +49,10 @@ type Handle interface {
 	// InMemory reports whether the file lies in memory: Datasync does nothing
 	// and never waits.
 	InMemory() bool
-	// Ahead reports whether the file is written ahead of its lines: its batches
-	// are marked, so that a torn one is found.
-	Ahead() bool
+	// Marked reports whether batches end in marks, so that a torn one is found:
+	// also in a file that is not written ahead, where an outage may leave empty
+	// lines that cannot be cut off.
+	Marked() bool
 	// Close also ends the file with its last line.
 	Close() error
 }
@@ -142,6 +143,11 @@ func openExisting(path string, flag int, anywhere bool) (Handle, error) {
 	if h, err := openAhead(path, flag, anywhere); h != nil || err != nil {
 		return h, err
 	}
+	return openAppend(path, flag)
+}
+
+// openAppend opens path for appending, and no more than that.
+func openAppend(path string, flag int) (Handle, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|flag, 0o600)
 	if err != nil {
 		return nil, err
@@ -172,7 +178,7 @@ var _ Handle = (*osHandle)(nil)
 
 func (h *osHandle) Write(p []byte) (int, error) { return h.f.Write(p) }
 func (h *osHandle) Datasync() error             { return datasync(h.f) }
-func (h *osHandle) Ahead() bool                 { return false }
+func (h *osHandle) Marked() bool                { return true }
 func (h *osHandle) InMemory() bool              { return inMemory(h.f) }
 func (h *osHandle) Truncate(size int64) error   { return h.f.Truncate(size) }
 func (h *osHandle) Close() error                { return h.f.Close() }

@@ -220,8 +220,8 @@ func (h *memoryHandle) Current() bool {
 // InMemory implements Handle: a writer may wait.
 func (h *memoryHandle) InMemory() bool { return h.d.out == nil }
 
-// Ahead implements Handle.
-func (h *memoryHandle) Ahead() bool { return false }
+// Marked implements Handle: whoever takes the lines takes no marks.
+func (h *memoryHandle) Marked() bool { return false }
 
 // Close implements Handle.
 func (h *memoryHandle) Close() error { return nil }

@@ -77,16 +77,18 @@ func secondMark(r io.ReaderAt, end int64) (int64, error) {
 }
 
 // lastOf is the offset of the last byte before size that find finds in a part
-// of r; -1 is none.
+// of r; -1 is none. Where r was cut meanwhile, empty lines or a batch that
+// failed were taken off: what is left counts.
 func lastOf(r io.ReaderAt, size int64, find func(part []byte) int) (int64, error) {
 	buf := make([]byte, min(size, 64<<10))
 	for end := size; end > 0; {
 		at := max(end-int64(len(buf)), 0)
 		part := buf[:end-at]
-		if _, err := r.ReadAt(part, at); err != nil {
+		n, err := r.ReadAt(part, at)
+		if err != nil && !errors.Is(err, io.EOF) {
 			return 0, err
 		}
-		if i := find(part); i >= 0 {
+		if i := find(part[:n]); i >= 0 {
 			return at + int64(i), nil
 		}
 		end = at

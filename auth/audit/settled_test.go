@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -138,6 +139,54 @@ func TestOnlyTheEndIsCutOff(t *testing.T) {
 	old := bytes.ReplaceAll(damaged, []byte("\r\n"), []byte("\n"))
 	if end, _ := settledOf(t, append(old, `{"id":"evt`...)); end != len(old) {
 		t.Errorf("a file that was appended to: settled at %d of %d", end, len(old))
+	}
+}
+
+// A file that can only be appended to keeps what trying a full disk left in it:
+// half a line, and empty ones. What became durable behind them is not taken for
+// a torn batch where the process ends in the next such outage.
+func TestR02_AFileThatCannotBeCutKeepsWhatIsDurable(t *testing.T) {
+	dir := t.TempDir()
+	disk := func() *faultyDisk { return &faultyDisk{plain: true, truncate: syscall.EPERM} }
+	d := disk()
+	f := openTest(t, dir, FileOptions{Disk: d, Retry: time.Millisecond, CommitLimit: time.Minute})
+	recordAll(t, f, 2, 0, 5)
+	d.set(func(d *faultyDisk) { d.write = syscall.ENOSPC })
+	wantCode(t, f.Record(used("req_refused")).Wait(t.Context()), auth.CodeAuditUnavailable)
+	d.set(func(d *faultyDisk) { d.write = nil })
+	eventually(t, "it heals", func() bool { return f.Err() == nil })
+	recordAll(t, f, 2, 5, 10)
+	if err := f.Record(auth.Event{Action: auth.ActionConfigReload}).Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	end := f.End()
+	image, err := os.ReadFile(filepath.Join(dir, end.File))
+	if err != nil {
+		t.Fatal(err)
+	}
+	image = append(image[:end.Offset], bytes.Repeat([]byte{'\n'}, probeBytes)...)
+	if n, err := WholeLines(bytes.NewReader(image), int64(len(image))); err != nil || n < end.Offset {
+		t.Errorf("%d bytes are durable, and %d are whole lines: %v", end.Offset, n, err)
+	}
+	crashed := t.TempDir()
+	if err := os.WriteFile(filepath.Join(crashed, end.File), image, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g := openTest(t, crashed, FileOptions{Disk: disk(), CommitLimit: time.Minute})
+	recordAll(t, g, 2, 10, 12)
+	if err := g.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wantWhole(t, verifyDir(t, crashed))
+}
+
+// A file may be cut behind its lines while it is read: a backup takes what
+// there is.
+func TestWholeLinesOfAFileThatIsCutMeanwhile(t *testing.T) {
+	image, _ := written(t, 3)
+	n, err := WholeLines(bytes.NewReader(image), int64(len(image)+100<<10))
+	if err != nil || n != int64(len(image)) {
+		t.Errorf("%d of %d bytes: %v", n, len(image), err)
 	}
 }
 

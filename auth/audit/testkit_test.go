@@ -31,6 +31,7 @@ type faultyDisk struct {
 	truncate error         // what truncating fails with
 	stall    chan struct{} // where syncs wait
 	memory   bool          // it says that it is one
+	plain    bool          // its files are not written ahead
 }
 
 func (d *faultyDisk) set(change func(*faultyDisk)) {
@@ -45,7 +46,11 @@ func (d *faultyDisk) Append(path string) (Handle, error) {
 	if d.open != nil {
 		return nil, &os.PathError{Op: "open", Path: path, Err: d.open}
 	}
-	h, err := osDisk{}.Append(path)
+	open := d.osDisk.Append
+	if d.plain {
+		open = func(path string) (Handle, error) { return openAppend(path, os.O_CREATE) }
+	}
+	h, err := open(path)
 	if err != nil {
 		return nil, err
 	}

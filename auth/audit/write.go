@@ -144,7 +144,7 @@ func (f *File) put(b *batch) error {
 		}
 	}
 	data := f.chains.seal(b)
-	if len(data) > 0 && f.out.Ahead() {
+	if len(data) > 0 && f.out.Marked() {
 		data = append(data[:len(data)-1], mark...)
 		f.chains.buf = data
 	}
@@ -205,7 +205,7 @@ func (f *File) mended(h Handle, name string) (int64, error) {
 // begin puts a mark of its own behind size, so that there is one before the first
 // batch that is added. It returns the new size.
 func begin(h Handle, size int64) (int64, error) {
-	if size == 0 || !h.Ahead() {
+	if size == 0 || !h.Marked() {
 		return size, nil
 	}
 	if n, err := h.Write([]byte(mark)); err != nil || n != len(mark) {
