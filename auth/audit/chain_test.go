@@ -210,7 +210,7 @@ func TestHeadsAreSignedWhileThereIsSomethingToSign(t *testing.T) {
 func TestTheChainGoesOn(t *testing.T) {
 	dir := t.TempDir()
 	disk := &faultyDisk{}
-	f := openTest(t, dir, FileOptions{Disk: disk, Retry: time.Millisecond})
+	f := openTest(t, dir, FileOptions{Disk: disk, Retry: time.Millisecond, CommitLimit: time.Minute})
 	recordAll(t, f, 3, 0, 10)
 	disk.set(func(d *faultyDisk) { d.sync = os.ErrClosed })
 	wantCode(t, f.Record(used("req_refused")).Wait(t.Context()), auth.CodeAuditUnavailable)
@@ -254,7 +254,7 @@ func TestTheChainGoesOn(t *testing.T) {
 func TestTheChainGoesOnWhereNothingCanBeTruncated(t *testing.T) {
 	dir := t.TempDir()
 	disk := &faultyDisk{truncate: os.ErrPermission}
-	f := openTest(t, dir, FileOptions{Disk: disk, Retry: time.Millisecond})
+	f := openTest(t, dir, FileOptions{Disk: disk, Retry: time.Millisecond, CommitLimit: time.Minute})
 	recordAll(t, f, 2, 0, 5)
 	disk.set(func(d *faultyDisk) { d.sync = os.ErrClosed })
 	wantCode(t, f.Record(used("req_refused")).Wait(t.Context()), auth.CodeAuditUnavailable)

@@ -175,7 +175,7 @@ func TestAFollowerCountsWhatRetentionTook(t *testing.T) {
 				sink.set(errors.New("down"))
 				recordAll(t, f, 1, 1, 5)
 			} else {
-				eventually(t, "its outcome is sent", func() bool { return sink.newest() == newest(t, f) })
+				eventually(t, "its outcome is sent", func() bool { return len(sink.requests(auth.ActionFinished)) == 1 })
 			}
 			c.Advance(31 * 24 * time.Hour)
 			recordAll(t, f, 1, 5, 6)
@@ -197,18 +197,6 @@ func TestAFollowerCountsWhatRetentionTook(t *testing.T) {
 			}
 		})
 	}
-}
-
-// newest is the last line on record.
-func newest(t testing.TB, f *File) (last string) {
-	t.Helper()
-	if err := f.Lines(t.Context(), time.Time{}, func(_ string, _ int, line []byte) bool {
-		last = strings.TrimSuffix(string(line), "\n")
-		return true
-	}); err != nil {
-		t.Fatal(err)
-	}
-	return last
 }
 
 // T12: a webhook's token goes to the webhook and nowhere else, and an error

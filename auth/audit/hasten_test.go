@@ -43,7 +43,7 @@ func TestHastenCommitsInMemoryAlone(t *testing.T) {
 // However many hasten at once, each event is on file once, in a chain that
 // verifies, also those that nobody waited for.
 func TestHastenedByManyAtOnce(t *testing.T) {
-	f := openTest(t, t.TempDir(), FileOptions{Disk: &faultyDisk{memory: true}})
+	f := openTest(t, t.TempDir(), FileOptions{Disk: &faultyDisk{memory: true}, CommitLimit: time.Minute})
 	var wg sync.WaitGroup
 	const workers, each = 8, 100
 	for w := range workers {
