@@ -39,8 +39,9 @@ import (
 // are not evaluated and change nothing.
 //
 // Names that are no account are counted as any. Memory is bounded: what was
-// idle longest goes first. Whoever has so many networks that all counts are
-// pushed out has more tries from them anyway.
+// idle longest goes first. Only an attempt that is evaluated begins a count, so
+// that nobody who has to wait pushes others out meanwhile; whoever has so many
+// networks that all counts are pushed out has more tries from them anyway.
 type throttle struct {
 	now func() time.Time
 
@@ -113,13 +114,15 @@ func (t *throttle) begin(account string, source netip.Addr, device string) (a *a
 	if device != "" {
 		keys = []throttleKey{{byDevice, account, device}}
 	}
-	siege := t.at(throttleKey{byAccount, account, ""}, now)
 	for _, k := range keys {
-		wait = max(wait, t.at(k, now).next.Sub(now))
+		if s := t.known(k, now); s != nil {
+			wait = max(wait, s.next.Sub(now))
+		}
 	}
 	if wait > 0 {
 		return nil, wait
 	}
+	siege := t.at(throttleKey{byAccount, account, ""}, now)
 	for _, k := range keys {
 		p := paceOf(k.kind)
 		if k.kind == byPair && siege.n >= besieged {
@@ -157,14 +160,24 @@ func (s *strikes) strike(p pace, now time.Time) {
 	}
 }
 
-// at finds a count, or begins it. What has not grown for long is nothing.
+// known finds a count; nil where there is none. What has not grown for long is
+// nothing.
+func (t *throttle) known(k throttleKey, now time.Time) *strikes {
+	e, ok := t.entries[k]
+	if !ok {
+		return nil
+	}
+	t.order.MoveToFront(e)
+	s := e.Value.(*strikes)
+	if now.Sub(s.last) >= paceOf(k.kind).forget || now.Before(s.last.Add(-time.Minute)) {
+		s.n, s.next = 0, time.Time{}
+	}
+	return s
+}
+
+// at finds a count, or begins it.
 func (t *throttle) at(k throttleKey, now time.Time) *strikes {
-	if e, ok := t.entries[k]; ok {
-		t.order.MoveToFront(e)
-		s := e.Value.(*strikes)
-		if now.Sub(s.last) >= paceOf(k.kind).forget || now.Before(s.last.Add(-time.Minute)) {
-			s.n, s.next = 0, time.Time{}
-		}
+	if s := t.known(k, now); s != nil {
 		return s
 	}
 	for len(t.entries) >= t.most {

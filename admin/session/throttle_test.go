@@ -221,3 +221,18 @@ func TestRefusalsAreCountedOnRecord(t *testing.T) {
 		t.Errorf("%d were refused, and the record says %d", total, stands)
 	}
 }
+
+// Who has to wait cannot make the counts forget anybody by asking on, under as
+// many names as there are places.
+func TestWaitingPushesNobodyOut(t *testing.T) {
+	d := newDesk(t)
+	d.user("ada@example.com")
+	d.slow.most = 100
+	guesser, helper := from("192.0.2.1"), from("192.0.2.2")
+	d.guess(9, "ada@example.com", guesser)
+	for i := range 500 {
+		_, _ = d.signIn(fmt.Sprintf("nobody%d@example.com", i), wrongPassword, helper)
+	}
+	_, err := d.signIn("ada@example.com", wrongPassword, guesser)
+	waits(t, err)
+}
