@@ -44,6 +44,7 @@ func (s *Service) ChangePassword(ctx context.Context, userID string, present, ne
 	ok, err := s.hasher.same(ctx, u.Password, present, true)
 	switch {
 	case errors.Is(err, errBusy):
+		try.unevaluated()
 		return Grant{}, busy(err)
 	case err != nil:
 		return Grant{}, err

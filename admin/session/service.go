@@ -118,6 +118,7 @@ func (s *Service) SignIn(ctx context.Context, email string, password auth.Secret
 	ok, err := s.hasher.same(ctx, u.Password, password, device != "")
 	switch {
 	case errors.Is(err, errBusy):
+		try.unevaluated()
 		return Grant{}, busy(err)
 	case err != nil:
 		return Grant{}, err

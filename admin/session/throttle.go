@@ -35,8 +35,9 @@ import (
 // the machine can always set the password.
 //
 // A try is taken when an attempt begins and given back when it succeeds:
-// otherwise many at once would all be the first. Attempts that come too soon
-// are not evaluated and change nothing.
+// otherwise many at once would all be the first. Attempts that come too soon,
+// or find no turn at reckoning, are not evaluated and change nothing: a flood
+// takes nobody's tries away.
 //
 // Names that are no account are counted as any. Memory is bounded: what was
 // idle longest goes first. Only an attempt that is evaluated begins a count, so
@@ -98,9 +99,13 @@ func newThrottle(now func() time.Time) *throttle {
 
 // attempt is one that was let through.
 type attempt struct {
-	t    *throttle
-	keys []throttleKey
+	t      *throttle
+	keys   []throttleKey
+	delays []delay
 }
+
+// delay is what an attempt made of the next time of a count.
+type delay struct{ was, is time.Time }
 
 // begin lets an attempt at account through, or says how long it must wait.
 // device is the id of a device that has proved itself to be the account's;
@@ -123,18 +128,43 @@ func (t *throttle) begin(account string, source netip.Addr, device string) (a *a
 		return nil, wait
 	}
 	siege := t.at(throttleKey{byAccount, account, ""}, now)
+	a = &attempt{t: t}
 	for _, k := range keys {
 		p := paceOf(k.kind)
 		if k.kind == byPair && siege.n >= besieged {
 			p.free = 1
 		}
-		t.at(k, now).strike(p, now)
+		s := t.at(k, now)
+		was := s.next
+		s.strike(p, now)
+		a.count(k, delay{was, s.next})
 	}
 	if device == "" {
 		siege.n, siege.last = siege.n+1, now
-		keys = append(keys, siege.key)
+		a.count(siege.key, delay{})
 	}
-	return &attempt{t, keys}, 0
+	return a, 0
+}
+
+func (a *attempt) count(k throttleKey, d delay) {
+	a.keys, a.delays = append(a.keys, k), append(a.delays, d)
+}
+
+// unevaluated takes back that there was an attempt.
+func (a *attempt) unevaluated() {
+	a.t.mu.Lock()
+	defer a.t.mu.Unlock()
+	now := a.t.now()
+	for i, k := range a.keys {
+		s := a.t.known(k, now)
+		if s == nil {
+			continue
+		}
+		s.n = max(0, s.n-1)
+		if d := a.delays[i]; s.next.Equal(d.is) { // nobody failed since
+			s.next = d.was
+		}
+	}
 }
 
 // succeeded takes back what the attempt was counted for.

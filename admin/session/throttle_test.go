@@ -236,3 +236,26 @@ func TestWaitingPushesNobodyOut(t *testing.T) {
 	_, err := d.signIn("ada@example.com", wrongPassword, guesser)
 	waits(t, err)
 }
+
+// A sign-in that found no turn took no try: however often a flood turns the
+// owner away, the right password counts as soon as it is over. What was failed
+// before still counts.
+func TestAFloodTakesNoTriesAway(t *testing.T) {
+	d := newDesk(t)
+	d.user("ada@example.com")
+	home := from("192.0.2.1")
+	d.guess(4, "ada@example.com", home)
+	full := lane{slots: make(chan struct{}), line: make(chan struct{})}
+	free := d.hasher.strangers
+	d.hasher.strangers = full
+	for range 20 {
+		_, err := d.signIn("ada@example.com", rightPassword, home)
+		refused(t, err, auth.CodeOverloaded)
+	}
+	d.hasher.strangers = free
+	if w := d.guess(2, "ada@example.com", home); w != time.Second {
+		t.Errorf("the fifth and the sixth failure took %v", w)
+	}
+	d.clock.add(2 * time.Second)
+	d.in("ada@example.com", home)
+}
