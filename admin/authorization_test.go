@@ -363,3 +363,28 @@ func TestStreamsEndWithTheRightToSeeThem(t *testing.T) {
 		_ = resp.Body.Close()
 	}
 }
+
+// A stream that tells of events of no team ends when its caller does not run
+// weighbridge any more, though still in the team.
+func TestAStreamEndsWithRunningWeighbridge(t *testing.T) {
+	p := newPeople(t)
+	srv := httptest.NewServer(p.remote)
+	defer srv.Close()
+	must(t, putMember(p, "clerk", auth.RoleOwner))
+	r, err := http.NewRequestWithContext(t.Context(), "GET", srv.URL+"/api/v1/audit/follow", nil)
+	must(t, err)
+	r.Header.Set("Authorization", "Bearer jwt-clerk")
+	r.Header.Set("X-Team-ID", p.teams["default"].ID)
+	resp, err := srv.Client().Do(r)
+	must(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	must(t, putMember(p, "clerk", auth.RoleViewer))
+	if _, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != 200 { // it ends, or the test does not
+		t.Error(resp.Status, err)
+	}
+}
+
+func putMember(p *people, user string, role auth.Role) error {
+	_, err := p.st.PutMember(p.t.Context(), p.teams["default"].ID, p.users[user].ID, role, auth.Event{Action: auth.ActionMemberPut})
+	return err
+}

@@ -60,7 +60,8 @@ type callerKey struct{}
 type againKey struct{}
 
 // stillMay reports whether the request that ctx belongs to would be let
-// through now as well: a stream asks, because it outlives what admitted it.
+// through now as well, and see as much: a stream asks, because it outlives what
+// admitted it.
 func stillMay(ctx context.Context) bool {
 	again, _ := ctx.Value(againKey{}).(func() bool)
 	return again != nil && again()
