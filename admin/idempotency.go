@@ -105,7 +105,8 @@ func (a *API) once(hc huma.Context, next func(huma.Context)) {
 	}
 	answer := &heldAnswer{humaContext: huma.WithContext(hc, ctx), header: http.Header{}}
 	next(answer)
-	if answer.status >= http.StatusInternalServerError {
+	if answer.status >= http.StatusInternalServerError || answer.status == http.StatusTooManyRequests {
+		// It may be sent again, under the same key: that is what it says.
 		err = a.o.Store.ForgetReply(ctx, r.ID)
 	} else {
 		answer.keep(&r, shownOnce[op.OperationID])
@@ -148,7 +149,7 @@ func (a *API) replyTo(hc huma.Context, key string) (store.Reply, error) {
 	id := func(parts ...string) string { return base64.RawURLEncoding.EncodeToString(digest(secret, parts...)) }
 	return store.Reply{
 		ID: id(append(who, op.OperationID, key)...), Caller: id(who...),
-		Request: digest(secret, hc.Method(), u.EscapedPath(), u.RawQuery, string(body)),
+		Request: digest(secret, hc.Method(), u.EscapedPath(), u.RawQuery, string(body), fields(hc, "If-Match"), fields(hc, "If-None-Match")),
 	}, nil
 }
 

@@ -259,3 +259,43 @@ func TestEverySecretOfAnAnswerIsWithheld(t *testing.T) {
 		t.Errorf("found %d", found)
 	}
 }
+
+// What was refused for coming too soon happens when it is sent again in time.
+func TestTooSoonIsNotTheAnswerForADay(t *testing.T) {
+	p := remotely(t)
+	p.must(201, "POST", "/api/v1/users", `{"email":"ada@example.com","password":"`+password+`"}`)
+	jwt := p.in("ada@example.com")
+	change := func(present, key string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest("POST", "http://127.0.0.1:8081/api/v1/auth/password", strings.NewReader(`{"current_password":"`+present+`","new_password":"`+newPassword+`"}`))
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Authorization", "Bearer "+jwt)
+		r.Header.Set(once, key)
+		w := httptest.NewRecorder()
+		p.remote.ServeHTTP(w, r)
+		return w
+	}
+	for i := range 5 {
+		if w := change(canary, fmt.Sprint("wrong", i)); w.Code != 403 {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+	}
+	for range 2 {
+		w := change(password, "right")
+		if w.Code != 429 || w.Header().Get("Retry-After") == "" || w.Header().Get("Idempotency-Replayed") != "" {
+			t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
+		}
+	}
+}
+
+// A key is of one condition: under another one it is another request.
+func TestAConditionBelongsToTheRequest(t *testing.T) {
+	f := newFixture(t)
+	f.must(201, "POST", "/api/v1/keys", `{"name":"k"}`)
+	if w := f.with("POST", "/api/v1/keys/k/regenerate", "", once, "r", "If-Match", `"old"`); w.Code != 412 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	seen := f.with("GET", "/api/v1/keys/k", "").Header().Get("ETag")
+	if w := f.with("POST", "/api/v1/keys/k/regenerate", "", once, "r", "If-Match", seen); w.Code != 422 || !strings.Contains(w.Body.String(), "idempotency_mismatch") {
+		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
+	}
+}
