@@ -75,10 +75,8 @@ func (a *API) caller(hc huma.Context, n need) (*Caller, error) {
 		c.Team = t
 		return c, a.public(err)
 	}
-	for _, secret := range presented(hc) {
-		if p := ofDataPlane(secret); p != nil {
-			return c, p
-		}
+	if p := ofWorker(hc.Header); p != nil {
+		return c, p
 	}
 	if err := a.identify(ctx, hc.Header("Authorization"), c); err != nil {
 		return c, err
@@ -177,13 +175,23 @@ func badToken(detail string) *Problem {
 	return problem(http.StatusUnauthorized, "token_invalid", detail, "Make another one: `weighbridge token create`, or the page Access tokens.")
 }
 
+// ofWorker refuses a request that carries what belongs to a worker.
+func ofWorker(header func(string) string) *Problem {
+	for _, secret := range presented(header) {
+		if p := ofDataPlane(secret); p != nil {
+			return p
+		}
+	}
+	return nil
+}
+
 // presented is all that a request may carry a worker's key in: what the data
 // plane would take it from.
-func presented(hc huma.Context) []string {
-	field := hc.Header("Authorization")
+func presented(header func(string) string) []string {
+	field := header("Authorization")
 	scheme, value, _ := strings.Cut(field, " ")
 	value = strings.TrimSpace(value)
-	out := []string{value, hc.Header("X-Weighbridge-Key")}
+	out := []string{value, header("X-Weighbridge-Key")}
 	switch {
 	case strings.EqualFold(scheme, "Basic"): // RFC 7617, section 2
 		pair, _ := base64.StdEncoding.DecodeString(value)

@@ -27,7 +27,7 @@ func (a *API) fromProgram(next http.Handler) http.Handler {
 		page := !ownOrigin(r) || site != "" && site != "none" && site != "same-origin"
 		_, served := a.mux.Handler(r)
 		if served != "" && (page || onLoopback(r) && !a.ownName(r.Host)) {
-			writeProblem(w, problem(http.StatusForbidden, string(auth.CodeBrowserForbidden),
+			a.denyPlain(w, r, served, &Caller{Address: peer(r.RemoteAddr)}, problem(http.StatusForbidden, string(auth.CodeBrowserForbidden),
 				"the request looks like one of a web page, or names a host that this listener is not",
 				"Call the listener by a loopback name or address, from a program; list other names in allowed_hosts."))
 			return

@@ -76,6 +76,7 @@ func (a *API) chains() {
 	}), func(ctx context.Context, in *exportInput) (*huma.StreamResponse, error) {
 		if in.All {
 			if p := authorize(needOperator, http.MethodGet, auditExportPath, callerOf(ctx)); p != nil {
+				a.recordDenial(ctx, http.MethodGet, auditExportPath, callerOf(ctx), p)
 				return nil, p
 			}
 		}

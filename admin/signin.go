@@ -192,7 +192,7 @@ func (a *API) notGranted(err error) error {
 		header.Set("Retry-After", strconv.Itoa(int(w.For/time.Second)))
 	}
 	if p, ok := errors.AsType[*Problem](face); ok && p.Status == http.StatusUnauthorized {
-		header.Set("WWW-Authenticate", `Bearer realm="weighbridge"`)
+		header.Set("WWW-Authenticate", challenge)
 	}
 	return huma.ErrorWithHeaders(face, header)
 }

@@ -144,20 +144,27 @@ func (a *API) health(mux *http.ServeMux) {
 func (a *API) metrics(w http.ResponseWriter, r *http.Request) {
 	local, _ := r.Context().Value(localKey{}).(bool)
 	if from, err := netip.ParseAddrPort(r.RemoteAddr); !local && (err != nil || !from.Addr().Unmap().IsLoopback()) {
-		c := &Caller{}
-		err := a.identify(r.Context(), r.Header.Get("Authorization"), c)
-		if err == nil && (c.Kind != KindToken || c.Token.TeamID != a.o.TeamID || c.Token.Route != "") {
-			err = forbidden("metrics are for an access token of the default team that no route restricts", "Make one: `weighbridge token create --scope read`.")
-		}
-		if err == nil {
-			err = a.enter(r.Context(), c, needViewer, "")
-		}
-		if err != nil {
-			writeProblem(w, a.problemOf(err))
+		c := &Caller{Address: peer(r.RemoteAddr)}
+		if err := a.mayMeasure(r, c); err != nil {
+			a.denyPlain(w, r, "GET /metrics", c, err)
 			return
 		}
 	}
 	a.o.Metrics.ServeHTTP(w, r)
+}
+
+// mayMeasure finds out who asks for the metrics, and why that caller may not.
+func (a *API) mayMeasure(r *http.Request, c *Caller) error {
+	if p := ofWorker(r.Header.Get); p != nil {
+		return p
+	}
+	if err := a.identify(r.Context(), r.Header.Get("Authorization"), c); err != nil {
+		return err
+	}
+	if c.Kind != KindToken || c.Token.TeamID != a.o.TeamID || c.Token.Route != "" {
+		return forbidden("metrics are for an access token of the default team that no route restricts", "Make one: `weighbridge token create --scope read`.")
+	}
+	return a.enter(r.Context(), c, needViewer, "")
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

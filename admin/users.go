@@ -124,8 +124,10 @@ func (a *API) endUsers() {
 func (a *API) createUser(ctx context.Context, in NewUser) (*userOutput, error) {
 	u := auth.User{Email: in.Email, Name: in.Name}
 	if in.Password != "" {
-		if callerOf(ctx).Kind == KindToken {
-			return nil, forbidden("no access token sets a password", "Create the user without one, or sign in.")
+		if c := callerOf(ctx); c.Kind == KindToken {
+			p := forbidden("no access token sets a password", "Create the user without one, or sign in.")
+			a.recordDenial(ctx, http.MethodPost, "/api/v1/users", c, p)
+			return nil, p
 		}
 		email, err := auth.CanonicalEmail(in.Email)
 		if err != nil {
