@@ -366,6 +366,33 @@ func TestT59_AMissingFileIsNamed(t *testing.T) {
 	}
 }
 
+// Who reads the record while retention takes files away misses none in the
+// midst: what is read verifies, however slow the reader is.
+func TestAReaderOutlivesRetention(t *testing.T) {
+	for name, disk := range map[string]Disk{"files": osDisk{}, "memory": &memoryDisk{limit: 1 << 30, files: map[string]*memoryFile{}}} {
+		t.Run(name, func(t *testing.T) {
+			f := openTest(t, t.TempDir(), FileOptions{Disk: disk, MaxSize: 1 << 30, part: 8 << 10, CommitLimit: time.Minute})
+			recordAll(t, f, 2, 0, 60)
+			removed := 0
+			r := verified(t, func(v *chain.Verifier) error {
+				read := verifying(v)
+				return f.Lines(t.Context(), time.Time{}, func(file string, n int, line []byte) bool {
+					if removed == 0 {
+						gone, err := f.Shrink(16 << 10)
+						if removed = len(gone); err != nil || removed < 3 {
+							t.Fatal(gone, err)
+						}
+					}
+					return read(file, n, line)
+				})
+			})
+			if r.Events < 120 {
+				t.Errorf("%d events were read", r.Events)
+			}
+		})
+	}
+}
+
 // The record ends a file early and removes the oldest where there is a bound.
 func TestRetentionBySize(t *testing.T) {
 	dir := t.TempDir()

@@ -82,6 +82,11 @@ func eachLine(ctx context.Context, d Disk, path string, from, to int64, yield fu
 		return true, err
 	}
 	defer func() { _ = r.Close() }()
+	return linesOfReader(ctx, r, from, to, yield)
+}
+
+// linesOfReader is eachLine of a file that is open.
+func linesOfReader(ctx context.Context, r Reader, from, to int64, yield func(line []byte, behind int64) bool) (more bool, err error) {
 	if to < 0 {
 		if to, err = r.Size(); err != nil {
 			return true, err

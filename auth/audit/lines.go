@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/weighbridge/weighbridge/auth/chain"
@@ -53,31 +54,61 @@ func (f *File) lines(ctx context.Context, since time.Time, end segment, yield fu
 	return lines(ctx, f.o.Disk, f.dir, since, &end, yield)
 }
 
-// lines reads the files up to end.
+// lines reads the files up to end. All are opened first: what retention removes
+// while the first is read, for a reader that is slow, is read all the same, and
+// nothing is missing in the midst.
 func lines(ctx context.Context, d Disk, dir string, since time.Time, end *segment, yield func(string, int, []byte) bool) (more bool, err error) {
 	names, err := files(d, dir)
 	if err != nil {
 		return false, err
 	}
-	for _, name := range names {
+	names = slices.DeleteFunc(names, func(name string) bool {
 		month, _, _ := fileMonth(name)
-		if month.AddDate(0, 1, 1).Before(since) || end != nil && name > end.name {
-			continue // see read
+		return month.AddDate(0, 1, 1).Before(since) || end != nil && name > end.name // see read
+	})
+	opened, err := openAll(d, dir, names)
+	defer func() {
+		for _, r := range opened {
+			_ = r.Close() // opened to read
 		}
+	}()
+	if err != nil {
+		return false, err
+	}
+	names = names[len(names)-len(opened):]
+	for i, name := range names {
 		limit := int64(-1)
 		if end != nil && name == end.name {
 			limit = end.to
 		}
-		if end == nil && name == names[len(names)-1] {
-			if limit, err = wholeAt(d, filepath.Join(dir, name)); err != nil {
+		if end == nil && i == len(names)-1 {
+			if limit, err = wholeOf(opened[i]); err != nil {
 				return false, err
 			}
 		}
 		n := 0
-		more, err := eachLine(ctx, d, filepath.Join(dir, name), 0, limit, func(line []byte, _ int64) bool { n++; return yield(name, n, line) })
-		if err != nil && !errors.Is(err, fs.ErrNotExist) || !more {
+		more, err := linesOfReader(ctx, opened[i], 0, limit, func(line []byte, _ int64) bool { n++; return yield(name, n, line) })
+		if err != nil || !more {
 			return false, err
 		}
 	}
 	return true, nil
+}
+
+// openAll opens the files, which are few (see parts), from the newest back to
+// the first that retention has removed in the meantime. What was opened is
+// returned with an error, too.
+func openAll(d Disk, dir string, names []string) (opened []Reader, err error) {
+	defer func() { slices.Reverse(opened) }()
+	for _, name := range slices.Backward(names) {
+		r, err := d.Open(filepath.Join(dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			return opened, nil
+		}
+		if err != nil {
+			return opened, err
+		}
+		opened = append(opened, r)
+	}
+	return opened, nil
 }
