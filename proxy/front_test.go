@@ -205,3 +205,22 @@ func TestABodyThatAFrontCannotVerifyBreaksUpstream(t *testing.T) {
 		t.Errorf("the upstream got a whole body: %q", got[0].body)
 	}
 }
+
+// anywhere is a Picker that is never to be asked.
+type anywhere struct{}
+
+func (anywhere) Pick(*auth.Wish) (*auth.Pick, error) {
+	return nil, auth.NewError(auth.CodeInternal, "nobody should ask", nil)
+}
+
+// TestAFrontLetsNoWebSocketThrough, whatever the first segment of its paths is
+// called: that is a bucket, and not the route of the same name.
+func TestAFrontLetsNoWebSocketThrough(t *testing.T) {
+	r, hub := frontRig(t)
+	r.must(r.proxy.SetPolicy(Policy{Pickers: map[string]Picker{"studio": anywhere{}}}))
+	a := r.fronted("/studio/x", "X-Fake: key_read", "Connection: Upgrade", "Upgrade: websocket")
+	if a.status != 418 || string(a.body) != "fake: upgrade_forbidden /studio/x" {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	hub.none()
+}

@@ -23,7 +23,7 @@ func (x *exchange) upgrades() bool {
 		_, uri = splitSegment(uri[len(urlKeys):])
 	}
 	seg, _ := splitSegment(uri)
-	if x.tunnel != nil || x.method != "GET" || x.http10 || x.length != 0 || !strings.HasPrefix(uri, "/") || x.policy.pickers[seg] == nil {
+	if x.mode == fronted || x.tunnel != nil || x.method != "GET" || x.http10 || x.length != 0 || !strings.HasPrefix(uri, "/") || x.policy.pickers[seg] == nil {
 		return false
 	}
 	if u := x.fields.Values("Upgrade"); len(u) != 1 || !strings.EqualFold(u[0], "websocket") {
