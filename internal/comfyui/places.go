@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// maxPlaces bounds what is remembered; the oldest goes first. An entry takes
-// some 200 bytes.
+// maxPlaces bounds what is remembered. Where there is more, the oldest goes of
+// the key that has the most: any worker may name as many clients as it likes,
+// and crowds out its own places alone. An entry takes some 250 bytes.
 const maxPlaces = 50_000
 
 // places are where things are: prompts, clients, files. What they are called is
@@ -17,13 +18,14 @@ const maxPlaces = 50_000
 type places struct {
 	mu   sync.Mutex
 	at   map[string]*list.Element // of *placed
-	age  *list.List               // the oldest first
+	of   map[string]*list.List    // by key; the oldest first
 	file *placesFile              // nil in memory
 }
 
 type placed struct {
-	what, server string
-	until        time.Time
+	// key is the id of the API key by which it is known.
+	key, what, server string
+	until             time.Time
 }
 
 func ofPrompt(id string) string      { return what("prompt", id) }
@@ -36,7 +38,7 @@ func what(kind, id string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:18])
 }
 
-func newPlaces() *places { return &places{at: map[string]*list.Element{}, age: list.New()} }
+func newPlaces() *places { return &places{at: map[string]*list.Element{}, of: map[string]*list.List{}} }
 
 // get is the server at which something is, or empty.
 func (p *places) get(what string, now time.Time) string {
@@ -54,15 +56,15 @@ func (p *places) get(what string, now time.Time) string {
 	return at.server
 }
 
-// put remembers where something is. It is in the file before put returns, so
+// put remembers where something is, on the account of a key. It is in the file before put returns, so
 // that whoever is told of it afterwards is led there after a restart.
-func (p *places) put(what, server string, until, now time.Time) {
+func (p *places) put(key, what, server string, until, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if e := p.at[what]; e != nil && e.Value.(*placed).server == server && e.Value.(*placed).until.Sub(now) > until.Sub(now)/2 {
 		return // it is known, for long enough
 	}
-	n := &placed{what, server, until}
+	n := &placed{key, what, server, until}
 	p.set(n)
 	if p.file != nil {
 		p.file.add(n, p)
@@ -74,15 +76,35 @@ func (p *places) set(n *placed) {
 	if e := p.at[n.what]; e != nil {
 		p.remove(e)
 	}
-	p.at[n.what] = p.age.PushBack(n)
+	l := p.of[n.key]
+	if l == nil {
+		l = list.New()
+		p.of[n.key] = l
+	}
+	p.at[n.what] = l.PushBack(n)
 	for len(p.at) > maxPlaces {
-		p.remove(p.age.Front())
+		p.remove(p.longest().Front())
 	}
 }
 
+// longest is the list of the key that has the most. There are few keys beside
+// places, and they are looked through only where there are too many of these.
+func (p *places) longest() (most *list.List) {
+	for _, l := range p.of {
+		if most == nil || l.Len() > most.Len() {
+			most = l
+		}
+	}
+	return most
+}
+
 func (p *places) remove(e *list.Element) {
-	p.age.Remove(e)
-	delete(p.at, e.Value.(*placed).what)
+	n := e.Value.(*placed)
+	l := p.of[n.key]
+	if l.Remove(e); l.Len() == 0 {
+		delete(p.of, n.key)
+	}
+	delete(p.at, n.what)
 }
 
 func (p *places) close() error {

@@ -28,6 +28,7 @@ type placesFile struct {
 
 // line is one of the file.
 type line struct {
+	Key    string    `json:"key"`
 	What   string    `json:"what"`
 	Server string    `json:"server"`
 	Until  time.Time `json:"until"`
@@ -51,7 +52,7 @@ func openPlaces(path string, now time.Time) (*places, error) {
 		for s.Scan() {
 			var l line
 			if json.Unmarshal(s.Bytes(), &l) == nil && l.What != "" && now.Before(l.Until) {
-				p.set(&placed{l.What, l.Server, l.Until})
+				p.set(&placed{l.Key, l.What, l.Server, l.Until})
 			}
 		}
 		_ = f.Close()
@@ -79,7 +80,7 @@ func (k *placesFile) add(n *placed, all *places) {
 }
 
 func encodeLine(n *placed) []byte {
-	b, err := json.Marshal(line{n.what, n.server, n.until.UTC()})
+	b, err := json.Marshal(line{n.key, n.what, n.server, n.until.UTC()})
 	if err != nil {
 		panic(err) // strings and times always marshal
 	}
@@ -100,9 +101,11 @@ func (k *placesFile) rewrite(all *places) error {
 		return err
 	}
 	w := bufio.NewWriter(f)
-	for e := all.age.Front(); e != nil; e = e.Next() {
-		_, _ = w.Write(encodeLine(e.Value.(*placed)))
-		k.lines++
+	for _, l := range all.of {
+		for e := l.Front(); e != nil; e = e.Next() {
+			_, _ = w.Write(encodeLine(e.Value.(*placed)))
+			k.lines++
+		}
 	}
 	err = w.Flush()
 	if err == nil {

@@ -197,29 +197,32 @@ func (r *Route) keep(p *auth.Pick, w *auth.Wish, c *call) {
 	r.mu.Lock()
 	until := w.Now.Add(r.set.Remember)
 	r.mu.Unlock()
+	put := func(what, server string, until, now time.Time) {
+		r.places.put(w.Identity.KeyID, what, server, until, now)
+	}
 	switch {
 	case c.client == "":
 	case p.Name != cloudName:
-		r.places.put(ofClient(c.client), p.Name, until, w.Now)
+		put(ofClient(c.client), p.Name, until, w.Now)
 	case r.places.get(ofClient(c.client), w.Now) != cloudName:
-		r.places.put(ofClient(c.client), p.Name, w.Now.Add(cloudLife), w.Now)
+		put(ofClient(c.client), p.Name, w.Now.Add(cloudLife), w.Now)
 	}
 	switch {
 	case c.uploads:
-		r.places.put(ofUpload(w.Identity.KeyID), p.Name, w.Now.Add(uploadLife), w.Now)
+		put(ofUpload(w.Identity.KeyID), p.Name, w.Now.Add(uploadLife), w.Now)
 	case c.submits:
 		p.ObserveMax = maxSubmitted
 		p.Observe = func(status int, body []byte) {
 			if id := submittedID(body); status == 200 && id != "" {
-				r.places.put(ofPrompt(id), p.Name, until, w.Now)
-				r.places.put(ofKey(w.Identity.KeyID), p.Name, until, w.Now)
+				put(ofPrompt(id), p.Name, until, w.Now)
+				put(ofKey(w.Identity.KeyID), p.Name, until, w.Now)
 			}
 		}
 	case c.history:
 		p.ObserveMax = maxHistory
 		p.Observe = func(status int, body []byte) {
 			for _, f := range filesIn(body) {
-				r.places.put(ofFile(w.Identity.KeyID, f), p.Name, until, w.Now)
+				put(ofFile(w.Identity.KeyID, f), p.Name, until, w.Now)
 			}
 		}
 	}

@@ -340,13 +340,43 @@ func TestPlacesAreBounded(t *testing.T) {
 	p := newPlaces()
 	now := time.Unix(0, 0)
 	for i := range maxPlaces + 10 {
-		p.put(ofPrompt(strconv.Itoa(i)), serverA, now.Add(time.Hour), now)
+		p.put("k", ofPrompt(strconv.Itoa(i)), serverA, now.Add(time.Hour), now)
 	}
-	if len(p.at) != maxPlaces || p.age.Len() != maxPlaces {
-		t.Errorf("%d places, %d of an age", len(p.at), p.age.Len())
+	if len(p.at) != maxPlaces || p.of["k"].Len() != maxPlaces {
+		t.Errorf("%d places, %d of an age", len(p.at), p.of["k"].Len())
 	}
 	if p.get(ofPrompt("0"), now) != "" || p.get(ofPrompt(strconv.Itoa(maxPlaces+9)), now) != serverA {
 		t.Error("not the oldest one went")
+	}
+}
+
+// TestOneKeyCrowdsOutItsOwnPlacesOnly: any key may name as many clients as it
+// likes, also one that may only read.
+func TestOneKeyCrowdsOutItsOwnPlacesOnly(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "places")
+	r := newRig(t, file, serverA, serverB)
+	where := r.submit("p", "painter")
+	w := r.wish("GET", "/queue", "")
+	w.Identity.KeyID, w.Identity.Scope = "another", auth.ScopeRead
+	w.HasQuery = true
+	for i := range maxPlaces + 10 {
+		w.RawQuery = "clientId=" + strconv.Itoa(i)
+		p, err := r.Pick(w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Done()
+	}
+	for _, r := range []*rig{r, newRig(t, file, serverA, serverB)} {
+		if got := r.places.get(ofPrompt("p"), r.now); got != where {
+			t.Errorf("the prompt is at %q, was submitted to %s", got, where)
+		}
+		if got := r.places.get(ofClient("painter"), r.now); got != where {
+			t.Errorf("its client belongs to %q, want %s", got, where)
+		}
+		if n := len(r.places.at); n != maxPlaces {
+			t.Errorf("%d places", n)
+		}
 	}
 }
 
