@@ -93,12 +93,19 @@ func (c *call) word(i int) string {
 
 // manages reports whether a path is one of ComfyUI-Manager's, which installs,
 // switches and restarts by GET too (its v2 and v4 interface).
+//
+// A server in front of ComfyUI may hand a path on with its slashes decoded and
+// merged (nginx does, where proxy_pass has a path), so it is read like that.
 func (c *call) manages() bool {
-	first := c.word(0)
-	if len(first) == 2 && first[0] == 'v' {
-		first = c.word(1)
+	words := strings.FieldsFunc(strings.Join(c.words, "/"), func(r rune) bool { return r == '/' })
+	words = append(words, "", "", "")
+	if words[0] == "api" {
+		words = words[1:]
 	}
-	switch first {
+	if len(words[0]) == 2 && words[0][0] == 'v' {
+		words = words[1:]
+	}
+	switch words[0] {
 	case "manager", "customnode", "externalmodel", "snapshot", "comfyui_manager":
 		return true
 	}
