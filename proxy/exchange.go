@@ -130,8 +130,12 @@ func (x *exchange) toUs() bool { return x.mode == reverse || x.mode == fronted }
 // refresh takes the state of the moment to decide by.
 func (x *exchange) refresh() { x.snap, x.at = x.p.o.Snapshot(), x.p.o.Now() }
 
-// safe reports whether the method only reads (RFC 9110, section 9.2.1).
+// safe reports whether the request only reads, by its method (RFC 9110, section
+// 9.2.1) and by what the route says of it.
 func (x *exchange) safe() bool {
+	if p := x.picked(); p != nil && p.Write {
+		return false
+	}
 	return x.method == "GET" || x.method == "HEAD" || x.method == "OPTIONS"
 }
 

@@ -104,7 +104,7 @@ func (x *exchange) pause() bool {
 // repeats reports whether the whole request is to be sent again: its answer
 // broke off before anything of it had gone to the worker.
 func (x *exchange) repeats(err *auth.Error) bool {
-	if x.method != "GET" || !errors.Is(err, wire.ErrBroken) || !x.pause() {
+	if x.method != "GET" || !x.safe() || !errors.Is(err, wire.ErrBroken) || !x.pause() {
 		return false
 	}
 	x.resuming(0, err)

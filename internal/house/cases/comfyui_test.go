@@ -259,6 +259,22 @@ func TestComfyUIIsNotAskedTwice(t *testing.T) {
 			t.Errorf("what only asks: %s", r)
 		}
 	}
+	// A GET that changes something is no question: what restarts one server
+	// must not restart the next one too.
+	for range 4 {
+		if r := s.ask(s.writer, "GET", "/manager/reboot", ""); r.code() != auth.CodeUpstreamUnreachable && r.code() != "" {
+			t.Errorf("what writes by GET: %s", r)
+		}
+	}
+	rebooted := 0
+	for _, a := range s.servers[0].Asked() {
+		if a == "GET /manager/reboot" {
+			rebooted++
+		}
+	}
+	if rebooted != 2 {
+		t.Errorf("of four requests that change something the other server was given %d, want its own two", rebooted)
+	}
 	broken, whole := 0, 0
 	for range 4 {
 		switch r := s.ask(s.writer, "POST", "/prompt", `{"prompt":{}}`); {
