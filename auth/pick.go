@@ -56,6 +56,9 @@ type Pick struct {
 	// nothing of it was sent, or asking twice does no harm. It reports whether
 	// another one is to be picked.
 	Failed func(err *Error, unsent bool) bool
+	// Stands, where it is set, says at any later time whether the route would
+	// still lead id to the upstream: a WebSocket ends where it would not.
+	Stands func(id Identity) bool
 	// Done, where it is set, is called once, when the upstream is not needed any
 	// more.
 	Done func()

@@ -123,8 +123,11 @@ func (x *exchange) copyFrames(c net.Conn, s *wire.Switched, head, early []byte) 
 // standing says, at any later time, whether the request would still be decided
 // as it was.
 func (x *exchange) standing() func(*auth.Snapshot, auth.Identity, time.Time) bool {
-	q, was := x.question(), x.decision
+	q, was, picked := x.question(), x.decision, x.picked()
 	return func(s *auth.Snapshot, id auth.Identity, now time.Time) bool {
+		if picked != nil && picked.Stands != nil && !picked.Stands(id) {
+			return false
+		}
 		q := q
 		q.Identity, q.Now = id, now
 		d := s.Decide(q)

@@ -46,6 +46,7 @@ func (r *Route) toCloud(w *auth.Wish, c *call, because string) (*auth.Pick, erro
 	}
 	p := &auth.Pick{
 		Name: cloudName, Target: t, Root: cloudRoot, Write: c.writes,
+		Stands: func(id auth.Identity) bool { return r.leads(id, nil) },
 		Fields: []auth.HeaderField{{Name: FallbackField, Value: Provider}},
 	}
 	if c.upgrade && c.client != "" {

@@ -177,10 +177,19 @@ func (r *Route) toServer(s *server, w *auth.Wish, c *call) (*auth.Pick, error) {
 		Name: s.name, Target: t, Root: s.root,
 		Opened: "the configuration names the server for the team's keys (comfyui.servers); nothing is put on",
 		Write:  c.writes, Done: func() { r.release(s) },
+		Stands: func(id auth.Identity) bool { return r.leads(id, s) },
 		Failed: func(err *auth.Error, unsent bool) bool { return r.failed(s, c, err, unsent) },
 	}
 	r.keep(p, w, c)
 	return p, nil
+}
+
+// leads reports whether the route is there for id, with s among its servers
+// where s is not nil.
+func (r *Route) leads(id auth.Identity, s *server) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return id.TeamID == r.set.TeamID && (s == nil || r.find(s.name) != nil)
 }
 
 // failed takes note of a server that gave no answer. What only that server

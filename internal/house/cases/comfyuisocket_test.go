@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/net/websocket"
 
 	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/config"
 	"github.com/weighbridge/weighbridge/internal/workerenv"
 )
 
@@ -156,3 +158,35 @@ func TestComfyUISocketsAreDrained(t *testing.T) {
 
 // submitted is submit, for who waits to hear of it.
 func (s *studio) submitted(client string) string { return `"prompt_id":"` + s.submit(client) + `"` }
+
+// TestComfyUISocketsEndWithTheirPermission: a server that is not listed any
+// more, or for another team, is not listened to either.
+func TestComfyUISocketsEndWithTheirPermission(t *testing.T) {
+	t.Parallel()
+	s := newStudio(t, 2)
+	ws := s.socket(s.reader, "onlooker")
+	hears(t, ws, `"sid":"onlooker"`)
+	stays := s.socket(s.reader, "another") // at the other server, which had less to do
+	hears(t, stays, `"sid":"another"`)
+	left := s.servers[0]
+	if strings.Contains(strings.Join(left.Asked(), " "), "onlooker") {
+		left = s.servers[1]
+	}
+	if _, err := s.Reload(func(c *config.Config) { c.ComfyUI.Servers = []string{left.URL()} }); err != nil {
+		t.Fatal(err)
+	}
+	var more string
+	if err := websocket.Message.Receive(ws, &more); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("of a server that is not listed any more it still hears %q (%v)", more, err)
+	}
+	if err := websocket.Message.Send(stays, "still there"); err != nil {
+		t.Fatal(err)
+	}
+	hears(t, stays, "still there")
+	if _, err := s.Reload(func(c *config.Config) { c.ComfyUI.Servers = nil }); err != nil {
+		t.Fatal(err)
+	}
+	if err := websocket.Message.Receive(stays, &more); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("without the route it still hears %q (%v)", more, err)
+	}
+}
