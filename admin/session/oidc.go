@@ -44,6 +44,10 @@ const (
 	stateLife = 10 * time.Minute
 	// discoveryLife is for how long the provider's document is gone by.
 	discoveryLife = time.Hour
+	// discoveryPause is for how long one that cannot be asked is not asked
+	// again: anybody may begin a sign-in, and each would wait for its timeout
+	// behind all others.
+	discoveryPause = 5 * time.Second
 )
 
 // provider is the OpenID provider as it was found.
@@ -52,26 +56,28 @@ type provider struct {
 	now  func() time.Time
 
 	mu    sync.Mutex
-	found *oidc.Provider
+	found *oidc.Provider // nil where it could not be asked
+	err   error          // why
 	of    string
-	at    time.Time
+	at    time.Time // when it was found, or had failed
 }
 
 // find asks the provider for its document (OpenID Connect Discovery 1.0), at
-// most once an hour.
+// most once an hour, or once in a few seconds while that fails.
 func (p *provider) find(ctx context.Context, issuer string) (*oidc.Provider, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if now := p.now(); p.found == nil || p.of != issuer || now.Sub(p.at) >= discoveryLife || now.Before(p.at) {
+	life := discoveryLife
+	if p.err != nil {
+		life = discoveryPause
+	}
+	if now := p.now(); p.at.IsZero() || p.of != issuer || now.Sub(p.at) >= life || now.Before(p.at) {
 		// What is found outlives the request that asked for it: the keys of the
 		// provider are fetched again when it has new ones.
-		found, err := oidc.NewProvider(oidc.ClientContext(context.WithoutCancel(ctx), p.http), issuer)
-		if err != nil {
-			return nil, err
-		}
-		p.found, p.of, p.at = found, issuer, now
+		p.found, p.err = oidc.NewProvider(oidc.ClientContext(context.WithoutCancel(ctx), p.http), issuer)
+		p.of, p.at = issuer, p.now()
 	}
-	return p.found, nil
+	return p.found, p.err
 }
 
 // signingAlgorithms are those of ID tokens that are taken: no secret of ours,

@@ -1,6 +1,8 @@
 package session
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -199,5 +201,26 @@ func TestACodeIsGoodOnce(t *testing.T) {
 	_, err = d.StartOIDC(t.Context())
 	if e := refused(t, err, CodeOIDCUnavailable); e.HTTPStatus() != 503 {
 		t.Errorf("%v", e)
+	}
+}
+
+// A provider that fails is not asked by everybody who begins a sign-in, and is
+// asked again soon.
+func TestAProviderThatFailsIsAskedNowAndThen(t *testing.T) {
+	d := newDesk(t)
+	t.Cleanup(d.o.HTTP.CloseIdleConnections)
+	asked := 0
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { asked++; w.WriteHeader(http.StatusBadGateway) }))
+	t.Cleanup(srv.Close)
+	d.oidc = &OIDC{Issuer: srv.URL, ClientID: "c", RedirectURL: callback}
+	for want := 1; want <= 2; want++ {
+		for range 3 {
+			_, err := d.StartOIDC(t.Context())
+			refused(t, err, CodeOIDCUnavailable)
+		}
+		if asked != want {
+			t.Errorf("it was asked %d times, not %d", asked, want)
+		}
+		d.clock.add(discoveryPause)
 	}
 }
