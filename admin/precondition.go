@@ -74,7 +74,7 @@ func (a *API) conditional(hc huma.Context, next func(huma.Context)) {
 		return
 	}
 	at, show := a.thingOf(hc.Operation().Path)
-	read := hc.Method() == http.MethodGet
+	read := hc.Operation().Method == http.MethodGet // HEAD, too
 	if read && (none == "" || at != hc.Operation().Path) {
 		next(hc) // If-Match of a GET is of no use here, and a list has no ETag
 		return

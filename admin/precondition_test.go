@@ -103,6 +103,9 @@ func TestETagIsOfWhatAThingSays(t *testing.T) {
 		if w := f.with("GET", key, "", "If-None-Match", `"x", W/`+seen); w.Code != 304 || w.Body.Len() > 0 || w.Header().Get("ETag") != seen {
 			t.Errorf("before %s %s: %d", change.method, change.path, w.Code)
 		}
+		if w := f.with("HEAD", key, "", "If-None-Match", seen); w.Code != 304 { // RFC 9110, section 13.1.2
+			t.Errorf("HEAD: %d", w.Code)
+		}
 		f.must(200, change.method, change.path, change.body)
 		w := f.with("GET", key, "", "If-None-Match", seen)
 		if now := w.Header().Get("ETag"); w.Code != 200 || now == seen {
