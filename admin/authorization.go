@@ -95,7 +95,7 @@ var authorizations = map[string]need{
 	"create-user":    needOperator,
 	"list-users":     needOperator,
 	"get-user":       needOperator,
-	"update-user":    needOperator,
+	"update-user":    needOperator | inPerson, // an address is what OpenID Connect signs in by
 	"disable-user":   needOperator,
 	"enable-user":    needOperator,
 	"delete-user":    needOperator,
@@ -162,7 +162,7 @@ func authorize(n need, method, path string, c *Caller) *Problem {
 	default:
 		return unauthenticated()
 	}
-	switch {
+	switch n &^= inPerson; {
 	case n == needCaller:
 		return nil
 	case n == needSession:

@@ -180,7 +180,7 @@ var (
 		"create-user", "list-users", "get-user", "update-user", "disable-user", "enable-user", "delete-user", "create-team", "update-team", "delete-team"}
 	// untokened are those of the lists above that no access token may call,
 	// and local those for the socket alone.
-	untokened = []string{"create-token"}
+	untokened = []string{"create-token", "update-user"}
 	local     = []string{"reset-password"}
 )
 

@@ -86,7 +86,7 @@ func (c *Client) CreateTeam(ctx context.Context, in NewTeam) (Team, error) {
 
 // CreateToken: Create an access token for this API; the answer shows it once.
 //
-// Takes: nobody.
+// Takes: the role viewer in the team, or more; no access token.
 func (c *Client) CreateToken(ctx context.Context, in NewToken) (Token, error) {
 	var out Token
 	return out, c.Call(ctx, http.MethodPost, "/api/v1/tokens", in, &out)
@@ -831,7 +831,7 @@ func (c *Client) UpdateTeam(ctx context.Context, ref string, in UpdateTeamReques
 
 // UpdateUser: Change a user.
 //
-// Takes: who runs weighbridge: an owner of the default team, or admin.sock.
+// Takes: who runs weighbridge: an owner of the default team, or admin.sock; no access token.
 func (c *Client) UpdateUser(ctx context.Context, ref string, in UserPatch) (User, error) {
 	var out User
 	return out, c.Call(ctx, http.MethodPatch, "/api/v1/users/"+Segment(ref), in, &out)

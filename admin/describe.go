@@ -68,6 +68,9 @@ func describe(doc *huma.OpenAPI, op *huma.Operation) {
 
 // words say what n is, for people.
 func (n need) words() string {
+	if n&inPerson != 0 {
+		return (n &^ inPerson).words() + "; no access token"
+	}
 	switch n {
 	case needNobody:
 		return "no caller"

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"net/http"
 	"net/netip"
 	"time"
@@ -85,12 +86,14 @@ func (a *API) system() {
 		if !a.o.System().Intercept {
 			return nil, problem(http.StatusConflict, "no_authority", "this weighbridge has no root of its own to rotate", "Replace ca.cert_file and ca.key_file and restart.")
 		}
-		if err := a.o.Authority.Rotate(ctx); err != nil {
-			return nil, a.public(err)
-		}
-		// The new root was written to the same store a moment ago.
+		// On record first: no root is made that nobody knows of.
 		if err := a.o.Store.Record(ctx, a.event(ctx, auth.ActionCARotate)); err != nil {
 			return nil, a.public(err)
+		}
+		if err := a.o.Authority.Rotate(ctx); err != nil {
+			failed := a.event(ctx, auth.ActionCARotate)
+			failed.Outcome, failed.Reason = auth.OutcomeFailed, "no new root was made"
+			return nil, errors.Join(a.public(err), a.o.Store.Record(ctx, failed))
 		}
 		return a.roots(), nil
 	})
