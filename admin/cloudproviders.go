@@ -43,10 +43,15 @@ type NewCloudProvider struct {
 	CloudFallback bool   `json:"cloud_fallback,omitempty" default:"false" doc:"Whether requests of the route comfyui go to the cloud where no server of the team is available."`
 }
 
+func (p CloudProvider) tagged() any { return p }
+
 type cloudProviderOutput struct{ Body CloudProvider }
+
+func (o *cloudProviderOutput) body() tagged { return o.Body }
 
 func (a *API) cloudProviders() {
 	const path = "/api/v1/cloud-providers/" + ComfyCloud
+	a.thing(path, func(ctx context.Context, _ func(string) string) (tagged, error) { return bodyOf(a.cloudProvider(ctx)) })
 	tags := []string{"cloud-providers"}
 	huma.Register(a.doc, huma.Operation{
 		OperationID: "get-comfy-cloud", Method: http.MethodGet, Path: path,

@@ -82,3 +82,24 @@ func TestTheReservedNameIsKept(t *testing.T) {
 	}
 	f.clean()
 }
+
+// The team's key has an ETag as every thing has, and a change may be held to it.
+func TestComfyCloudIsChangedAsItWasSeen(t *testing.T) {
+	f := newFixture(t)
+	const one, other = `{"api_key":"cfy_one_0123456789012345"}`, `{"api_key":"cfy_other_0123456789012345","cloud_fallback":true}`
+	if w := f.with("PUT", comfyCloudPath, one, "If-Match", `"something"`); w.Code != http.StatusPreconditionFailed {
+		t.Errorf("of nothing: %d %s", w.Code, w.Body)
+	}
+	seen := f.with("PUT", comfyCloudPath, one).Header().Get("ETag")
+	if w := f.with("GET", comfyCloudPath, "", "If-None-Match", seen); seen == "" || w.Code != http.StatusNotModified {
+		t.Errorf("unchanged, %s: %d", seen, w.Code)
+	}
+	if w := f.with("PUT", comfyCloudPath, other, "If-Match", seen); w.Code != http.StatusOK || w.Header().Get("ETag") == seen {
+		t.Errorf("as seen: %d %s", w.Code, w.Body)
+	}
+	for _, method := range []string{"PUT", "DELETE"} {
+		if w := f.with(method, comfyCloudPath, map[string]string{"PUT": one}[method], "If-Match", seen); w.Code != http.StatusPreconditionFailed {
+			t.Errorf("%s after a change: %d %s", method, w.Code, w.Body)
+		}
+	}
+}
