@@ -97,15 +97,16 @@ func world(w, n int) map[string]string {
 // worldOf is what there is of a writer.
 func worldOf(t *testing.T, api *admin.Client, w int) map[string]string {
 	t.Helper()
-	var creds struct{ Credentials []admin.Credential }
-	var keys struct{ Keys []admin.Key }
-	for path, into := range map[string]any{"credentials": &creds, "keys": &keys} {
-		if err := api.Call(t.Context(), http.MethodGet, "/api/v1/"+path, nil, into); err != nil {
-			t.Fatal(err)
-		}
+	creds, err := api.ListCredentials(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := api.ListKeys(t.Context())
+	if err != nil {
+		t.Fatal(err)
 	}
 	out := map[string]string{}
-	for _, c := range creds.Credentials {
+	for _, c := range creds {
 		if strings.HasPrefix(c.Name, fmt.Sprintf("c%d-", w)) {
 			out[c.Name] = fmt.Sprintf("%s %d", c.Status, c.Version)
 			for _, k := range c.Keys {
@@ -113,7 +114,7 @@ func worldOf(t *testing.T, api *admin.Client, w int) map[string]string {
 			}
 		}
 	}
-	for _, k := range keys.Keys {
+	for _, k := range keys {
 		if strings.HasPrefix(k.Name, fmt.Sprintf("k%d-", w)) {
 			out[k.Name] = k.Status
 		}
