@@ -36,6 +36,37 @@ func (a *API) fromProgram(next http.Handler) http.Handler {
 	})
 }
 
+// AdmitPage reports whether a request for what the portal serves may go on;
+// where it may not it is answered, and on record under pattern. Reading is for
+// whoever comes from a page of ours, from none, or follows a link from
+// elsewhere to a page as a whole; changing is for pages of ours alone, and so
+// the request has to say where it comes from. A browser of today says it in
+// Sec-Fetch-Site (Fetch Metadata, section 2.3), one of yesterday in Origin.
+func (a *API) AdmitPage(w http.ResponseWriter, r *http.Request, pattern string) bool {
+	site, origin := r.Header.Get("Sec-Fetch-Site"), r.Header.Get("Origin")
+	var ok bool
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		link := r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
+		ok = ownOrigin(r) && (site == "" || site == "none" || site == "same-origin" || link)
+	default:
+		ok = ownOrigin(r) && (site == "same-origin" || site == "" && origin != "")
+	}
+	if ok && (!onLoopback(r) || a.ownName(r.Host)) {
+		return true
+	}
+	a.denyPlain(w, r, pattern, &Caller{Address: peer(r.RemoteAddr)}, problem(http.StatusForbidden, string(auth.CodeBrowserForbidden),
+		"the request was sent by a page of another site, or names a host that this listener is not",
+		"Open the portal by its own address; list other names of the listener in allowed_hosts."))
+	return false
+}
+
+// FromElsewhere reports whether another site's page led a browser here.
+func FromElsewhere(r *http.Request) bool {
+	site := r.Header.Get("Sec-Fetch-Site")
+	return site == "cross-site" || site == "same-site"
+}
+
 // ownOrigin reports whether a page that asks is one of this listener's own
 // (RFC 6454, section 7); programs send no Origin.
 func ownOrigin(r *http.Request) bool {

@@ -32,6 +32,8 @@ type Client struct {
 	token auth.Secret
 	// team, where it is set, goes into X-Team-ID.
 	team string
+	// once, where it is set, goes into Idempotency-Key.
+	once string
 	// failed is why nothing can be called.
 	failed error
 }
@@ -218,6 +220,9 @@ func (c *Client) send(ctx context.Context, method, path string, in any) (*http.R
 	}
 	if c.team != "" {
 		req.Header.Set(teamHeader, c.team)
+	}
+	if c.once != "" {
+		req.Header.Set(idempotencyKey, c.once)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

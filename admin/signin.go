@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -115,24 +114,7 @@ func (a *API) signIn() {
 		return a.granted(a.o.SignIn.ChangePassword(ctx, callerOf(ctx).User.ID, auth.NewSecret(in.Body.Present), auth.NewSecret(in.Body.Next), a.from(ctx, in.Agent, in.Body.Device)))
 	})
 	a.ownSessions(tags)
-	// Where the first-run link leads. What it opens stands behind #, and stays
-	// with the browser.
-	a.mux.HandleFunc("GET /setup", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		_, _ = io.WriteString(w, setupText)
-	})
 }
-
-const setupText = `Make the first user of this weighbridge.
-
-Send what stands behind # in the link, within a day of when it was printed, with the
-e-mail address and the password (12 characters or more) by which you will sign in:
-
-  curl -H 'Content-Type: application/json' --data @- ADDRESS/api/v1/auth/first-user
-  {"secret": "wbs_...", "email": "you@example.com", "password": "..."}
-
-Or, on the machine itself: weighbridge user create you@example.com --role owner
-`
 
 // ownSessions are the operations on the caller's sessions.
 func (a *API) ownSessions(tags []string) {

@@ -9,8 +9,10 @@ import (
 	"slices"
 
 	"github.com/weighbridge/weighbridge/admin"
+	"github.com/weighbridge/weighbridge/admin/portal"
 	"github.com/weighbridge/weighbridge/auth"
 	"github.com/weighbridge/weighbridge/proxy"
+	"github.com/weighbridge/weighbridge/signer"
 )
 
 func (b *Bridge) openAPI() {
@@ -35,6 +37,15 @@ func (b *Bridge) openAPI() {
 		o.Authority, o.Bundle = b.authority, b.authority.bundle
 	}
 	b.api = admin.New(o)
+}
+
+// portal is what the admin listener serves: the pages, and the API behind them.
+func (b *Bridge) portal() http.Handler {
+	return portal.New(portal.Options{
+		API: b.api, Placeholder: signer.PlaceholderToken, Now: b.o.Now,
+		OIDC: func() bool { return b.loaded.Load().Config.OIDC.Issuer != "" },
+		Log:  func(err error) { b.log.Error().Err(err).Msg("a page of the portal failed") },
+	})
 }
 
 func (b *Bridge) unmatched() (forward, reverse auth.UnmatchedPolicy) {

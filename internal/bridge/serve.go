@@ -58,7 +58,7 @@ func (b *Bridge) Serve(ctx context.Context) error {
 		l.serveAdmin(l.socket, b.api.Local(), report)
 	}
 	if l.admin != nil {
-		l.serveAdmin(l.admin, b.api.Remote(), report)
+		l.serveAdmin(l.admin, b.portal(), report)
 	}
 	served := make(chan error, 1)
 	go func() { served <- b.proxy.Serve(l.proxy) }()

@@ -1,0 +1,62 @@
+// What the pages do beyond links, forms and htmx: copying, taking the code of
+// the first-run link, filtering lists, confirming by name. Each works on
+// attributes; a page without scripts can do all but these.
+"use strict";
+
+(() => {
+  // data-copy="ID": copy what the element holds; data-copied says that it was.
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    const source = document.getElementById(button.dataset.copy);
+    const label = button.querySelector("span");
+    try {
+      await navigator.clipboard.writeText(source.textContent);
+    } catch {
+      // Without TLS there is no clipboard for scripts beyond localhost: select it.
+      getSelection().selectAllChildren(source);
+      return;
+    }
+    const was = label.textContent;
+    label.textContent = button.dataset.copied;
+    setTimeout(() => { label.textContent = was; }, 1500);
+  });
+
+  // data-filter="SELECTOR": show those whose text holds what is typed.
+  document.addEventListener("input", (event) => {
+    const selector = event.target.dataset && event.target.dataset.filter;
+    if (!selector) return;
+    const wanted = event.target.value.trim().toLowerCase();
+    for (const one of document.querySelectorAll(selector)) {
+      one.hidden = !one.textContent.toLowerCase().includes(wanted);
+    }
+  });
+
+  // data-confirm="NAME": the form's button waits until the name is typed.
+  const confirmable = (root) => {
+    for (const input of root.querySelectorAll("input[data-confirm]")) {
+      const button = input.form.querySelector("button");
+      const check = () => { button.disabled = input.value !== input.dataset.confirm; };
+      input.addEventListener("input", check);
+      check();
+    }
+  };
+
+  // data-from-hash="ID": the field takes what follows # in the address, which
+  // then leaves the address and the history.
+  const fromHash = () => {
+    const place = document.querySelector("[data-from-hash]");
+    if (!place || location.hash.length < 2) return;
+    document.getElementById(place.dataset.fromHash).value = decodeURIComponent(location.hash.slice(1));
+    history.replaceState(null, "", location.pathname + location.search);
+    place.hidden = true;
+  };
+
+  // A choice that submits its form at once: data-submit.
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
+  });
+
+  document.addEventListener("DOMContentLoaded", () => { fromHash(); confirmable(document); });
+  document.addEventListener("htmx:load", (event) => confirmable(event.detail.elt));
+})();

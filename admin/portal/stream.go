@@ -1,0 +1,94 @@
+package portal
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// maxEvent bounds one event of a stream of the API.
+const maxEvent = 8 << 20
+
+// stream sends server-sent events to a page (HTML, section 9.2): parts of pages,
+// made here.
+type stream struct {
+	w       http.ResponseWriter
+	flusher *http.ResponseController
+}
+
+// stream answers with events until send ends. What ends it is no answer any
+// more: the browser comes again.
+func (v *visit) stream(send func(*stream) error) error {
+	if err := send(newStream(v.w)); err != nil && v.ctx().Err() == nil {
+		v.p.log(err)
+	}
+	return nil
+}
+
+// newStream begins the answer.
+func newStream(w http.ResponseWriter) *stream {
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no") // nginx would hold it back
+	s := &stream{w: w, flusher: http.NewResponseController(w)}
+	_ = s.flusher.SetWriteDeadline(time.Time{}) // it is as long as somebody looks
+	_, _ = io.WriteString(w, "retry: 2000\n\n")
+	_ = s.flusher.Flush()
+	return s
+}
+
+// event sends one event of some lines.
+func (s *stream) event(name string, data []byte) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "event: %s\n", name)
+	for line := range bytes.Lines(data) {
+		b.WriteString("data: ")
+		b.Write(bytes.TrimRight(line, "\r\n"))
+		b.WriteByte('\n')
+	}
+	b.WriteByte('\n')
+	if _, err := s.w.Write(b.Bytes()); err != nil {
+		return err
+	}
+	return s.flusher.Flush()
+}
+
+// send sends a part of a page about data.
+func (v *visit) send(s *stream, event, name, part string, data any) error {
+	var b bytes.Buffer
+	if err := v.p.pages().execute(&b, name, part, v.view(data)); err != nil {
+		return err
+	}
+	return s.event(event, b.Bytes())
+}
+
+// events calls yield with the data of each server-sent event in body, until it
+// ends.
+func events(body io.Reader, yield func(data []byte) error) error {
+	lines := bufio.NewScanner(body)
+	lines.Buffer(make([]byte, 0, 64<<10), maxEvent)
+	var data []byte
+	for lines.Scan() {
+		line := lines.Bytes()
+		if rest, ok := bytes.CutPrefix(line, []byte("data:")); ok {
+			data = append(append(data, bytes.TrimPrefix(rest, []byte(" "))...), '\n')
+			continue
+		}
+		if len(line) > 0 || data == nil {
+			continue
+		}
+		if err := yield(bytes.TrimSuffix(data, []byte("\n"))); err != nil {
+			return err
+		}
+		data = nil
+	}
+	return lines.Err()
+}
+
+func decode[T any](data []byte) (out T, err error) {
+	err = json.Unmarshal(data, &out)
+	return out, err
+}
