@@ -126,7 +126,7 @@ type API struct {
 	mux       *http.ServeMux
 	doc       huma.API
 	// denials are those of who shows who it is, strangers all others.
-	denials, strangers *denials
+	denials, strangers *audit.Sparing
 	// things are what has an ETag, by the path of one.
 	things  map[string]showing
 	replies replies
@@ -143,7 +143,7 @@ func New(o Options) *API {
 	if o.Sessions == nil {
 		o.Sessions = o.SignIn
 	}
-	a := &API{o: o, providers: map[string]auth.Provider{}, mux: http.NewServeMux(), denials: newDenials(), strangers: newDenials(), things: map[string]showing{}, replies: replies{running: map[string][]byte{}}}
+	a := &API{o: o, providers: map[string]auth.Provider{}, mux: http.NewServeMux(), denials: newDenials(o.Now), strangers: newDenials(o.Now), things: map[string]showing{}, replies: replies{running: map[string][]byte{}}}
 	for _, p := range o.Providers {
 		a.providers[p.Schema().Name] = p
 	}

@@ -418,59 +418,8 @@ func (c *Client) ListCredentials(ctx context.Context) ([]Credential, error) {
 	return List[Credential](ctx, c, "/api/v1/credentials", "credentials")
 }
 
-// ListEventsQuery is what ListEvents may be asked with; what is zero is left out.
-type ListEventsQuery struct {
-	// Since: Only events at or after this time.
-	Since time.Time
-	// Until: Only events before this time.
-	Until time.Time
-	// Key: Only events of this API key or S3 access key, by id or name.
-	Key string
-	// Credential: Only events of this credential, by id or name.
-	Credential string
-	// User: Only events of this user, by id or e-mail address: what the user did, and what was done about the user.
-	User string
-	// Actor: Only what this actor did, as events name it: cli, user:ada@example.com, token:ci, key:worker.
-	Actor string
-	// Action: Only these actions, separated by commas; key.* is every action whose name begins with key.
-	Action []string
-	// Outcome: Only these outcomes, separated by commas.
-	Outcome []string
-	// Host: Only requests to this host, with or without its port.
-	Host string
-}
-
-func (q ListEventsQuery) encode() string {
-	v := url.Values{}
-	if !q.Since.IsZero() {
-		v.Set("since", q.Since.Format(time.RFC3339Nano))
-	}
-	if !q.Until.IsZero() {
-		v.Set("until", q.Until.Format(time.RFC3339Nano))
-	}
-	if q.Key != "" {
-		v.Set("key", q.Key)
-	}
-	if q.Credential != "" {
-		v.Set("credential", q.Credential)
-	}
-	if q.User != "" {
-		v.Set("user", q.User)
-	}
-	if q.Actor != "" {
-		v.Set("actor", q.Actor)
-	}
-	if len(q.Action) > 0 {
-		v.Set("action", strings.Join(q.Action, ","))
-	}
-	if len(q.Outcome) > 0 {
-		v.Set("outcome", strings.Join(q.Outcome, ","))
-	}
-	if q.Host != "" {
-		v.Set("host", q.Host)
-	}
-	return queryOf(v)
-}
+// ListEventsQuery is what ListEvents may be asked with.
+type ListEventsQuery = FollowEventsQuery
 
 // ListEvents: The record of administrative acts and of use.
 //
@@ -686,19 +635,8 @@ func (c *Client) RevokeCredential(ctx context.Context, ref string, q RevokeCrede
 	return out, c.Call(ctx, http.MethodPost, "/api/v1/credentials/"+Segment(ref)+"/revoke"+q.encode(), nil, &out)
 }
 
-// RevokeKeyQuery is what RevokeKey may be asked with; what is zero is left out.
-type RevokeKeyQuery struct {
-	// Now: Also cut the transfers in progress.
-	Now bool
-}
-
-func (q RevokeKeyQuery) encode() string {
-	v := url.Values{}
-	if q.Now {
-		v.Set("now", "true")
-	}
-	return queryOf(v)
-}
+// RevokeKeyQuery is what RevokeKey may be asked with.
+type RevokeKeyQuery = RevokeCredentialQuery
 
 // RevokeKey: Revoke an API key, for good.
 //
@@ -708,19 +646,8 @@ func (c *Client) RevokeKey(ctx context.Context, ref string, q RevokeKeyQuery) (K
 	return out, c.Call(ctx, http.MethodPost, "/api/v1/keys/"+Segment(ref)+"/revoke"+q.encode(), nil, &out)
 }
 
-// RevokeS3KeyQuery is what RevokeS3Key may be asked with; what is zero is left out.
-type RevokeS3KeyQuery struct {
-	// Now: Also cut the transfers in progress.
-	Now bool
-}
-
-func (q RevokeS3KeyQuery) encode() string {
-	v := url.Values{}
-	if q.Now {
-		v.Set("now", "true")
-	}
-	return queryOf(v)
-}
+// RevokeS3KeyQuery is what RevokeS3Key may be asked with.
+type RevokeS3KeyQuery = RevokeCredentialQuery
 
 // RevokeS3Key: Revoke an S3 access key, for good.
 //

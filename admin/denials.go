@@ -4,12 +4,12 @@ import (
 	"context"
 	"net/http"
 	"strings"
-	"sync"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"golang.org/x/time/rate"
 
 	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/auth/audit"
 )
 
 // Denials go on record one by one up to this many in a row and so many a
@@ -22,28 +22,9 @@ const (
 	denialsPerSecond = 2
 )
 
-// denials holds back what comes too fast.
-type denials struct {
-	limit *rate.Limiter
-
-	mu   sync.Mutex
-	held int64
-}
-
-func newDenials() *denials {
-	return &denials{limit: rate.NewLimiter(denialsPerSecond, denialsAtOnce)}
-}
-
-// next says whether one more goes on record, and how many it stands for.
-func (d *denials) next(now func() bool) (count int64, ok bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if !now() {
-		d.held++
-		return 0, false
-	}
-	count, d.held = d.held+1, 0
-	return count, true
+// newDenials holds back what comes too fast.
+func newDenials(now func() time.Time) *audit.Sparing {
+	return audit.NewSparing(now, denialsPerSecond, denialsAtOnce)
 }
 
 // challenge is what a 401 asks for (RFC 6750, section 3).
@@ -81,7 +62,7 @@ func (a *API) recordDenial(ctx context.Context, method, path string, c *Caller, 
 	if c.Kind != "" {
 		d = a.denials
 	}
-	count, ok := d.next(func() bool { return d.limit.AllowN(a.o.Now(), 1) })
+	count, ok := d.Next()
 	if !ok {
 		return
 	}
@@ -91,7 +72,10 @@ func (a *API) recordDenial(ctx context.Context, method, path string, c *Caller, 
 	if count > 1 {
 		ev.Count = count
 	}
-	if err := a.o.Store.Record(ctx, ev); err != nil && a.o.Log != nil {
-		a.o.Log(err) // nothing was allowed that is not on record
+	if err := a.o.Store.Record(ctx, ev); err != nil {
+		d.Hold(count) // nothing was allowed that is not on record
+		if a.o.Log != nil {
+			a.o.Log(err)
+		}
 	}
 }

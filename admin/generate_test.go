@@ -44,10 +44,11 @@ type generator struct {
 	body    bytes.Buffer
 	imports map[string]bool
 	named   map[string]bool
+	queries map[string]string // the operation that has a query, by what it takes
 }
 
 func generate(doc *huma.OpenAPI) ([]byte, error) {
-	g := &generator{doc: doc, imports: map[string]bool{"context": true}, named: map[string]bool{}}
+	g := &generator{doc: doc, imports: map[string]bool{"context": true}, named: map[string]bool{}, queries: map[string]string{}}
 	for _, o := range operationsOf(doc) {
 		if err := g.operation(o); err != nil {
 			return nil, fmt.Errorf("%s: %w", o.OperationID, err)
@@ -209,8 +210,14 @@ func (g *generator) arguments(o servedOperation, name string) (path []string, qu
 	if len(fields) == 0 {
 		return path, "", nil
 	}
+	takes := strings.Join(fields, "\n")
+	if same := g.queries[takes]; same != "" {
+		fmt.Fprintf(&g.body, "\n// %sQuery is what %s may be asked with.\ntype %sQuery = %sQuery\n", name, name, name, same)
+		return path, "q " + name + "Query", nil
+	}
+	g.queries[takes] = name
 	g.imports["net/url"] = true
-	fmt.Fprintf(&g.body, "\n// %sQuery is what %s may be asked with; what is zero is left out.\ntype %sQuery struct {\n%s\n}\n", name, name, name, strings.Join(fields, "\n"))
+	fmt.Fprintf(&g.body, "\n// %sQuery is what %s may be asked with; what is zero is left out.\ntype %sQuery struct {\n%s\n}\n", name, name, name, takes)
 	fmt.Fprintf(&g.body, "\nfunc (q %sQuery) encode() string {\nv := url.Values{}\n%s\nreturn queryOf(v)\n}\n", name, strings.Join(encode, "\n"))
 	return path, "q " + name + "Query", nil
 }

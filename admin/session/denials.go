@@ -2,10 +2,12 @@ package session
 
 import (
 	"context"
-	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/auth/audit"
 )
 
 // Refused sign-ins go on record one by one as long as there are few. Anybody
@@ -19,42 +21,17 @@ const (
 
 type denials struct {
 	store Store
-	now   func() time.Time
-
-	mu      sync.Mutex
-	spent   int
-	since   time.Time
-	pending int64
+	*audit.Sparing
 }
 
-// count counts n refusals for the next event.
-func (d *denials) count(n int64) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.pending += n
-}
-
-// take says whether an event may be recorded now, and for how many.
-func (d *denials) take() (n int64, ok bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.pending++
-	now := d.now()
-	if refilled := now.Sub(d.since) / denialRefill; refilled > 0 || now.Before(d.since) {
-		d.spent, d.since = max(0, d.spent-int(min(refilled, denialBurst))), now
-	}
-	if d.spent >= denialBurst {
-		return 0, false
-	}
-	d.spent++
-	n, d.pending = d.pending, 0
-	return n, true
+func newDenials(store Store, now func() time.Time) *denials {
+	return &denials{store, audit.NewSparing(now, rate.Every(denialRefill), denialBurst)}
 }
 
 // record puts a refused sign-in on record. That the record cannot be written is
 // no reason to let anybody in, nor to say more than that it was refused.
 func (d *denials) record(ctx context.Context, u auth.User, account string, from From, reason string, log func(error)) {
-	n, ok := d.take()
+	n, ok := d.Next()
 	if !ok {
 		return
 	}
@@ -64,7 +41,7 @@ func (d *denials) record(ctx context.Context, u auth.User, account string, from 
 		ev.Count = n
 	}
 	if err := d.store.Record(ctx, ev); err != nil {
-		d.count(n)
+		d.Hold(n)
 		if log != nil {
 			log(err)
 		}

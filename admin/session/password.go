@@ -35,7 +35,7 @@ func (s *Service) ChangePassword(ctx context.Context, userID string, present, ne
 	}
 	try, wait := s.slow.begin(u.Email, from.Address, s.device(k, &u, from.Device))
 	if wait > 0 {
-		s.denials.count(1)
+		s.denials.Hold(1)
 		return Grant{}, tooSoon(wait)
 	}
 	if len(present.Reveal()) > MaxPassword {

@@ -36,7 +36,7 @@ func (s *Service) Refresh(ctx context.Context, refresh auth.Secret, from From) (
 	u, row, err := s.lookUp(ctx, func() (auth.Session, error) { return s.o.Store.SessionByFamily(ctx, family) })
 	switch {
 	case errors.Is(err, store.ErrNotFound) || err == nil && !row.Live(&u, s.o.Now()):
-		s.denials.count(1)
+		s.denials.Hold(1)
 		return Grant{}, sessionEnded(unknown, nil)
 	case err != nil:
 		return Grant{}, err

@@ -48,7 +48,7 @@ func newService(o Options, c cost) *Service {
 		o.HTTP = &http.Client{Timeout: 10 * time.Second}
 	}
 	s := &Service{o: o, hasher: newHasher(c), ring: &keyring{store: o.Store}, slow: newThrottle(o.Now)}
-	s.denials = &denials{store: o.Store, now: o.Now}
+	s.denials = newDenials(o.Store, o.Now)
 	s.op = &provider{http: o.HTTP, now: o.Now}
 	return s
 }
@@ -109,7 +109,7 @@ func (s *Service) SignIn(ctx context.Context, email string, password auth.Secret
 	device := s.device(keys, &u, from.Device)
 	try, wait := s.slow.begin(account, from.Address, device)
 	if wait > 0 {
-		s.denials.count(1)
+		s.denials.Hold(1)
 		return Grant{}, tooSoon(wait)
 	}
 	if len(password.Reveal()) > MaxPassword {

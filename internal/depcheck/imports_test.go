@@ -36,7 +36,7 @@ var mayImport = map[string][]string{
 	"proxy/scrub":    {"auth"},
 	"proxy/wire":     {"auth"},
 	"proxy":          {"auth", "proxy/"},
-	"admin/session":  {"auth", "store"},
+	"admin/session":  {"auth", "auth/audit", "store"},
 	"admin":          {"auth", "auth/audit", "auth/chain", "signer", "store", "admin/session"},
 
 	"admin/portal": {"admin", "auth", "auth/chain", "internal/workerenv"},
