@@ -5,7 +5,6 @@ package realapi
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/weighbridge/weighbridge/auth"
 	"github.com/weighbridge/weighbridge/internal/house"
+	"github.com/weighbridge/weighbridge/internal/house/ready"
 	"github.com/weighbridge/weighbridge/store"
 )
 
@@ -27,14 +27,7 @@ const patience = 10 * time.Minute
 var dir string
 
 func TestMain(m *testing.M) {
-	setup := exec.Command("../../../testdata/api/setup.sh")
-	setup.Stderr = os.Stderr
-	out, err := setup.Output()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "schemathesis cannot be made ready:", err)
-		os.Exit(1)
-	}
-	dir = strings.TrimSpace(string(out))
+	dir, _ = ready.Must("api")
 	os.Exit(m.Run())
 }
 

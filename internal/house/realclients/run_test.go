@@ -5,7 +5,6 @@ package realclients
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/weighbridge/weighbridge/internal/house/hub"
 	"github.com/weighbridge/weighbridge/internal/house/origin"
+	"github.com/weighbridge/weighbridge/internal/house/ready"
 )
 
 // patience bounds one client. It is far beyond what any needs: it only keeps a
@@ -27,18 +27,7 @@ const patience = 3 * time.Minute
 var clientDir, scriptDir string
 
 func TestMain(m *testing.M) {
-	var err error
-	if scriptDir, err = filepath.Abs("../../../testdata/clients"); err == nil {
-		var out []byte
-		setup := exec.Command(filepath.Join(scriptDir, "setup.sh"))
-		setup.Stderr = os.Stderr
-		out, err = setup.Output()
-		clientDir = strings.TrimSpace(string(out))
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "the real clients cannot be made ready:", err)
-		os.Exit(1)
-	}
+	clientDir, scriptDir = ready.Must("clients")
 	os.Exit(m.Run())
 }
 

@@ -8,16 +8,15 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/weighbridge/weighbridge/internal/house"
+	"github.com/weighbridge/weighbridge/internal/house/ready"
 	"github.com/weighbridge/weighbridge/internal/workerenv"
 )
 
@@ -28,18 +27,7 @@ const patience = 2 * time.Minute
 var cloudDir, scriptDir string
 
 func TestMain(m *testing.M) {
-	var err error
-	if scriptDir, err = filepath.Abs("../../../testdata/clouds"); err == nil {
-		var out []byte
-		setup := exec.Command(filepath.Join(scriptDir, "setup.sh"))
-		setup.Stderr = os.Stderr
-		out, err = setup.Output()
-		cloudDir = strings.TrimSpace(string(out))
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "the real clouds cannot be made ready:", err)
-		os.Exit(1)
-	}
+	cloudDir, scriptDir = ready.Must("clouds")
 	os.Exit(m.Run())
 }
 

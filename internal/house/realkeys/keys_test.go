@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/internal/house/ready"
 	"github.com/weighbridge/weighbridge/store"
 	"github.com/weighbridge/weighbridge/store/keyservice"
 )
@@ -29,14 +30,7 @@ const patience = 2 * time.Minute
 var dir string
 
 func TestMain(m *testing.M) {
-	setup := exec.Command("../../../testdata/keyservices/setup.sh")
-	setup.Stderr = os.Stderr
-	out, err := setup.Output()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "the key services cannot be made ready:", err)
-		os.Exit(1)
-	}
-	dir = strings.TrimSpace(string(out))
+	dir, _ = ready.Must("keyservices")
 	os.Exit(m.Run())
 }
 
@@ -176,7 +170,7 @@ func denied(t *testing.T, k *keyservice.KEK) {
 func TestT56_AWSKMS(t *testing.T) {
 	addr := serve(t, func(addr string) []string {
 		host, port, _ := net.SplitHostPort(addr)
-		return []string{filepath.Join(dir, "bin", "moto_server"), "-H", host, "-p", port}
+		return []string{filepath.Join(dir, "python", "bin", "moto_server"), "-H", host, "-p", port}
 	})
 	kms := func(act, body string, out any) {
 		t.Helper()

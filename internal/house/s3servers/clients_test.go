@@ -16,14 +16,13 @@ import (
 	"time"
 
 	"github.com/weighbridge/weighbridge/admin"
+	"github.com/weighbridge/weighbridge/internal/house/ready"
 )
 
 // clientDir is where testdata/s3clients/setup.sh put the clients.
 var clientDir = sync.OnceValues(func() (string, error) {
-	c := exec.Command("bash", "../../../testdata/s3clients/setup.sh")
-	c.Stderr = os.Stderr
-	out, err := c.Output()
-	return strings.TrimSpace(string(out)), err
+	dir, _, err := ready.Suite("s3clients")
+	return dir, err
 })
 
 // frontYard is a house before versitygw, with a key that may read and one that

@@ -13,7 +13,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -27,6 +26,7 @@ import (
 	"time"
 
 	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/internal/house/ready"
 	"github.com/weighbridge/weighbridge/signer/sigv4"
 )
 
@@ -47,15 +47,8 @@ type Server struct {
 
 // binaries builds the servers once, or finds them built.
 var binaries = sync.OnceValues(func() (string, error) {
-	out, err := exec.Command("bash", "../../../testdata/s3/setup.sh").Output()
-	if err != nil {
-		return "", fmt.Errorf("building the S3 servers: %w", err)
-	}
-	lines := strings.Fields(string(out))
-	if len(lines) == 0 {
-		return "", fmt.Errorf("setup.sh does not say where the S3 servers are")
-	}
-	return lines[len(lines)-1], nil
+	dir, _, err := ready.Suite("s3")
+	return dir, err
 })
 
 // patience bounds the wait for a server, which comes up in a fraction of it.
