@@ -163,6 +163,7 @@ func New(o Options) *API {
 	a.members()
 	a.tokens()
 	a.credentials()
+	a.preview()
 	a.validation()
 	a.keys()
 	a.s3Keys()

@@ -40,6 +40,7 @@ const inPerson need = 1 << 7
 // and writing are told apart by the method: a token of scope read may GET.
 var authorizations = map[string]need{
 	"create-credential":   needMember,
+	"preview-credential":  needMember,
 	"list-credentials":    needViewer,
 	"get-credential":      needViewer,
 	"update-credential":   needMember,

@@ -170,7 +170,7 @@ var (
 		"list-members", "list-tokens", "get-token", "create-token", "delete-token",
 	}
 	members = []string{
-		"create-credential", "update-credential", "delete-credential", "validate-credential", "rotate-credential", "revoke-credential",
+		"create-credential", "preview-credential", "update-credential", "delete-credential", "validate-credential", "rotate-credential", "revoke-credential",
 		"create-key", "update-key", "revoke-key", "regenerate-key", "delete-key",
 		"create-s3-key", "update-s3-key", "revoke-s3-key", "regenerate-s3-key", "delete-s3-key",
 		"link", "unlink", "set-comfy-cloud", "delete-comfy-cloud",

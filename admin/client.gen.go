@@ -505,6 +505,10 @@ type ListUsageQuery struct {
 	By string
 	// Since: From the day (UTC) of this time on.
 	Since time.Time
+	// Key: Only what came of this API key or S3 access key, by id or name.
+	Key string
+	// Credential: Only what came of this credential, by id or name.
+	Credential string
 }
 
 func (q ListUsageQuery) encode() string {
@@ -514,6 +518,12 @@ func (q ListUsageQuery) encode() string {
 	}
 	if !q.Since.IsZero() {
 		v.Set("since", q.Since.Format(time.RFC3339Nano))
+	}
+	if q.Key != "" {
+		v.Set("key", q.Key)
+	}
+	if q.Credential != "" {
+		v.Set("credential", q.Credential)
 	}
 	return queryOf(v)
 }
@@ -535,6 +545,14 @@ func (c *Client) ListUsagePage(ctx context.Context, q ListUsageQuery, page Page)
 // Takes: who runs weighbridge: an owner of the default team, or admin.sock.
 func (c *Client) ListUsers(ctx context.Context) ([]User, error) {
 	return List[User](ctx, c, "/api/v1/users", "users")
+}
+
+// PreviewCredential: Tell what fields and patterns say, without keeping them or asking anybody.
+//
+// Takes: the role member in the team, or more.
+func (c *Client) PreviewCredential(ctx context.Context, in CredentialDraft) (CredentialPreview, error) {
+	var out CredentialPreview
+	return out, c.Call(ctx, http.MethodPost, "/api/v1/credentials/preview", in, &out)
 }
 
 // PutMemberRequest has no name of its own in the document.

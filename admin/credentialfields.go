@@ -32,7 +32,7 @@ func split(p auth.Provider, fields map[string]string) (secrets auth.Fields, para
 	}
 	all = auth.Mend(p, all)
 	if err := p.Check(all); err != nil {
-		return nil, nil, nil, invalid("body.fields", err.Error(), "")
+		return nil, nil, nil, invalidFields(err)
 	}
 	secrets, params, previews = auth.Fields{}, map[string]string{}, map[string]string{}
 	for _, f := range p.Schema().Fields {

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"errors"
+	"iter"
 	"net/http"
 	"strings"
 	"time"
@@ -110,6 +111,21 @@ func problem(status int, code, detail, next string) *Problem {
 func invalid(location, message, next string) *Problem {
 	p := problem(http.StatusUnprocessableEntity, "invalid", strings.TrimPrefix(location, "body.")+": "+message, next)
 	p.Errors = []Flaw{{Location: location, Message: message}}
+	return p
+}
+
+// invalidFields says of each field of a credential what is wrong with it, where
+// err knows, and quotes no value.
+func invalidFields(err error) *Problem {
+	p := invalid("body.fields", err.Error(), "")
+	if e, ok := err.(interface {
+		All() iter.Seq2[string, string]
+	}); ok {
+		p.Errors = nil
+		for field, message := range e.All() {
+			p.Errors = append(p.Errors, Flaw{Location: "body.fields." + field, Message: message})
+		}
+	}
 	return p
 }
 

@@ -13,10 +13,15 @@ import (
 func (a *API) read(c *auth.Credential, p auth.Provider, all auth.Fields) error {
 	c.Reading = auth.Read(p, all, nil, a.o.Now())
 	if end := c.Reading.ExpiresAt; !end.IsZero() && !end.After(a.o.Now()) {
-		return invalid("body.fields", fmt.Sprintf("the secret ended at %s", end.UTC().Format(time.RFC3339)), "Get a new one from the provider.")
+		return ended(end)
 	}
 	endWith(c)
 	return nil
+}
+
+// ended refuses a secret that says of itself that it is of no use any more.
+func ended(end time.Time) *Problem {
+	return invalid("body.fields", fmt.Sprintf("the secret ended at %s", end.UTC().Format(time.RFC3339)), "Get a new one from the provider.")
 }
 
 // endWith lets c end no later than its own fields say.

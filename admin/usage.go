@@ -27,8 +27,10 @@ type Usage struct {
 }
 
 type usageInput struct {
-	By    string    `query:"by" enum:"credential,key,host,day" doc:"What to sum up by; nothing gives every row there is."`
-	Since time.Time `query:"since" doc:"From the day (UTC) of this time on."`
+	By         string    `query:"by" enum:"credential,key,host,day" doc:"What to sum up by; nothing gives every row there is."`
+	Since      time.Time `query:"since" doc:"From the day (UTC) of this time on."`
+	Key        string    `query:"key" doc:"Only what came of this API key or S3 access key, by id or name."`
+	Credential string    `query:"credential" doc:"Only what came of this credential, by id or name."`
 	PageInput
 }
 
@@ -54,7 +56,12 @@ func (a *API) usage() {
 			return nil, a.public(err)
 		}
 		caller := callerOf(ctx)
-		rows = slices.DeleteFunc(rows, func(r audit.UsageRow) bool { return !caller.sees(&auth.Event{TeamID: r.TeamID}) })
+		of := RecordFilter{Key: in.Key, Credential: in.Credential}
+		a.resolve(ctx, &of)
+		rows = slices.DeleteFunc(rows, func(r audit.UsageRow) bool {
+			return !caller.sees(&auth.Event{TeamID: r.TeamID}) ||
+				!names(of.Key, of.keyID, r.KeyID, r.KeyName) || !names(of.Credential, of.credentialID, r.CredentialID, r.CredentialName)
+		})
 		out.Body.Usage, out.Body.Next, err = page(in.PageInput, "usage/"+in.By, sumUp(rows, in.By), placeOfUsage)
 		return out, err
 	})

@@ -49,3 +49,21 @@ func Read(p Provider, f Fields, patterns []string, now time.Time) Reading {
 	}
 	return Reading{}
 }
+
+// Granter is a provider whose upstream is told in a document what a secret may
+// do, such as an IAM policy.
+type Granter interface {
+	// Grant is the least such document by which the patterns can be read, ready
+	// to be copied. Patterns that are not understood yet are left out; where
+	// none is, a placeholder in capitals stands in their place. It is a
+	// description: nothing follows from it here.
+	Grant(params map[string]string, patterns []string) string
+}
+
+// Grant is what p would have the upstream allow; empty where it cannot tell.
+func Grant(p Provider, params map[string]string, patterns []string) string {
+	if g, ok := p.(Granter); ok {
+		return g.Grant(params, patterns)
+	}
+	return ""
+}

@@ -1,6 +1,7 @@
 package signer
 
 import (
+	"iter"
 	"sort"
 	"strconv"
 	"strings"
@@ -90,6 +91,17 @@ func checkFields(s auth.Schema, f auth.Fields, rules map[string]fieldRule) error
 		return nil
 	}
 	return e
+}
+
+// All are the mistakes, by field.
+func (e *FieldsError) All() iter.Seq2[string, string] {
+	return func(yield func(field, message string) bool) {
+		for _, p := range e.Problems {
+			if !yield(p.Field, p.Message) {
+				return
+			}
+		}
+	}
 }
 
 func (e *FieldsError) add(field, message string) {

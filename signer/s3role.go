@@ -217,35 +217,18 @@ func s3SessionPolicy(rule string, p *s3Plan, write bool) (string, error) {
 	if strings.Contains(bucket, "*") {
 		bucket, key = "*", "*" // what a star of ours matches is no ARN's
 	}
-	if i := strings.IndexByte(key, '*'); i >= 0 {
-		key = key[:i] + "*"
-	}
-	key, wild := strings.CutSuffix(key, "*")
-	key, _ = unescapeOnce(key)
-	key = arnText.Replace(key)
-	if wild {
-		key += "*"
-	}
+	key = s3ResourceKey(key)
 	arn := "arn:" + p.request.host.Partition + ":s3:::" + bucket
 	actions := []string{"s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectAttributes"}
 	if write {
 		actions = append(actions, "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:AbortMultipartUpload")
 	}
-	type statement struct {
-		Effect    string
-		Action    []string
-		Resource  string
-		Condition map[string]map[string]string `json:",omitempty"`
-	}
-	list := statement{Effect: "Allow", Action: []string{"s3:ListBucket", "s3:ListBucketVersions", "s3:GetBucketLocation"}, Resource: arn}
+	list := s3Statement{Effect: "Allow", Action: []string{"s3:ListBucket", "s3:ListBucketVersions", "s3:GetBucketLocation"}, Resource: arn}
 	if key != "*" && key != "" {
 		list.Action = list.Action[:2]
 		list.Condition = map[string]map[string]string{"StringLike": {"s3:prefix": key}}
 	}
-	text, err := json.Marshal(struct {
-		Version   string
-		Statement []statement
-	}{"2012-10-17", []statement{{Effect: "Allow", Action: actions, Resource: arn + "/" + key}, list}})
+	text, err := json.Marshal(s3PolicyOf(s3Statement{Effect: "Allow", Action: actions, Resource: arn + "/" + key}, list))
 	return string(text), err
 }
 
