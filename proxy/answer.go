@@ -45,6 +45,7 @@ func (x *exchange) relay(out *outgoing, body *wire.Body, mask *scrub.Masker) (ag
 		return false, auth.NewError(auth.CodeUpstreamProtocol, "the upstream's answer refers to a URL that cannot be led back through weighbridge", nil)
 	}
 	x.explain(h)
+	x.limits(h)
 	x.tell(h)
 	if x.bodiless() {
 		// There is nothing but the header; its fields speak of a body that
@@ -222,6 +223,16 @@ func (x *exchange) explain(h answerHeader) {
 	h.Set(headerDecision, what)
 	if p, ok := d.Provider.(auth.Explainer); ok {
 		p.Explain(h, what)
+	}
+}
+
+// limits hands on what the upstream says is left of the credential's limits.
+func (x *exchange) limits(h answerHeader) {
+	if x.p.o.Limits == nil || x.decision.Outcome != auth.Inject {
+		return
+	}
+	if v := h.Get("RateLimit"); v != "" {
+		x.p.o.Limits(x.decision.CredentialID, v)
 	}
 }
 

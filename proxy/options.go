@@ -149,6 +149,9 @@ type Options struct {
 	// Refused is told of every answer 401 and 403 to a request with a
 	// credential. It must be quick, and may be nil.
 	Refused func(credentialID string, version uint64)
+	// Limits is told of the field RateLimit of every answer to a request with a
+	// credential. It must be quick, keeps nothing of the string, and may be nil.
+	Limits func(credentialID, field string)
 	// Seen is told of every request of a key that stands, and of every one that
 	// a credential is put on, by the id of either and the worker's address. It
 	// must be quick, and may be nil.

@@ -278,7 +278,9 @@ func (b *Bridge) openProxy(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
+	limits := &rateLimits{now: b.o.Now, left: map[limitKey]limit{}}
 	b.metrics = newMetrics(b.o.Version, gauges{
+		limits: limits, audit: b.record.Stats,
 		transfers: func() float64 { return float64(len(b.proxy.Transfers())) },
 		tunnels:   func() float64 { return float64(b.proxy.Tunnels()) },
 		lent:      func() float64 { return float64(b.proxy.Lent()) },
@@ -305,7 +307,7 @@ func (b *Bridge) openProxy(ctx context.Context, cfg *config.Config) error {
 	})
 	b.openLifecycle(cfg)
 	o := proxy.Options{
-		Refused: b.life.Refused, Seen: b.used.see,
+		Refused: b.life.Refused, Seen: b.used.see, Limits: limits.see,
 		Policy: policy, Snapshot: b.live.Snapshot, Front: b.front,
 		Signer:   b.signer,
 		Recorder: b.record, Boxes: boxes, Dialer: b.dialer, Opened: b.servers, RootCAs: roots,

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/auth/audit"
 	"github.com/weighbridge/weighbridge/proxy"
 )
 
@@ -50,6 +51,10 @@ var _ proxy.Metrics = (*metrics)(nil)
 type gauges struct {
 	transfers, tunnels, lent func() float64
 	auditDown                func() float64
+	// audit is what the record of use says of itself.
+	audit func() audit.Stats
+	// limits are what is left of the limits of upstreams.
+	limits prometheus.Collector
 	// credentials are those that there are, and the time; see statuses and ends.
 	credentials func() (auth.State, time.Time)
 }
@@ -76,7 +81,7 @@ func newMetrics(version string, g gauges) *metrics {
 	m.validations = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "weighbridge_validations_total", Help: "Validations of credentials by provider and verdict.",
 	}, []string{"provider", "verdict"})
-	m.registry.MustRegister(m.validations, &credentialCollector{g.credentials})
+	m.registry.MustRegister(m.validations, &credentialCollector{g.credentials}, g.limits, auditCollector{g.audit})
 	m.registry.MustRegister(m.requests, m.bytes, m.resumed, m.firstByte, m.duration,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	gauge := func(name, help string, f func() float64) {

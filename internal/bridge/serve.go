@@ -55,7 +55,7 @@ func (b *Bridge) Serve(ctx context.Context) error {
 	}
 	l := &b.listeners
 	if l.socket != nil {
-		l.serveAdmin(l.socket, b.api.Local(), report)
+		l.serveAdmin(l.socket, profiled(b.api.Local()), report)
 	}
 	if l.admin != nil {
 		l.serveAdmin(l.admin, b.portal(), report)
