@@ -2,12 +2,14 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/store"
 )
 
 // Member is a user in the team that the request is about.
@@ -61,6 +63,9 @@ func (a *API) members() {
 			}
 		}) (*memberOutput, error) {
 			m, err := a.o.Store.PutMember(ctx, team(ctx), in.Ref, auth.Role(in.Body.Role), a.event(ctx, auth.ActionMemberPut))
+			if errors.Is(err, store.ErrNotFound) {
+				return nil, problem(http.StatusNotFound, "not_found", err.Error(), "Whoever runs weighbridge makes users: `weighbridge user create EMAIL`. Then put the user into the team.")
+			}
 			if err != nil {
 				return nil, a.public(err)
 			}

@@ -15,6 +15,11 @@ type confirmation struct {
 	Happens []string
 	// Name is what has to be typed.
 	Name string
+	// Mild acts can be taken back, and are confirmed by the button alone.
+	Mild bool
+	// Needs is the operation of the API that the act is: who may not call it is
+	// not asked.
+	Needs string
 	// Action is what the button says, Back where the way back leads.
 	Action, Back string
 	// Option, where there is one, is a box that may be ticked: the field and
@@ -28,6 +33,9 @@ type confirmation struct {
 func (p *Portal) confirm(path string, ask func(*visit) (confirmation, error), do func(*visit, url.Values) error) {
 	p.page("GET", path, func(v *visit) error {
 		c, err := ask(v)
+		if err == nil && c.Needs != "" {
+			err = v.may(c.Needs)
+		}
 		if err != nil {
 			return err
 		}
@@ -42,7 +50,7 @@ func (p *Portal) confirm(path string, ask func(*visit) (confirmation, error), do
 		if err != nil {
 			return err
 		}
-		if form.Get("name") != c.Name {
+		if !c.Mild && form.Get("name") != c.Name {
 			return v.refused(&admin.Problem{Status: http.StatusUnprocessableEntity, Code: "not_confirmed",
 				Detail: v.say("confirm.other"), Next: v.say("confirm.other.next", c.Name)}, "confirm.html", c)
 		}

@@ -53,6 +53,7 @@ func New(o Options) *Portal {
 	p.setupPages()
 	p.overviewPages()
 	p.credentialPages()
+	p.teamPages()
 	p.noPage()
 	return p
 }

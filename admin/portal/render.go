@@ -32,14 +32,15 @@ type view struct {
 	SignedIn bool
 	Me       admin.Me
 	Team     string
-	Path     string
-	Theme    string
-	v        *visit
+	// Path is as At makes one.
+	Path  string
+	Theme string
+	v     *visit
 }
 
 // view is what a page of this visit is made of.
 func (v *visit) view(data any) *view {
-	w := &view{D: data, Me: v.me, Team: v.team, Path: v.r.URL.Path, SignedIn: v.me.User != nil, v: v}
+	w := &view{D: data, Me: v.me, Team: v.team, Path: v.r.URL.EscapedPath(), SignedIn: v.me.User != nil, v: v}
 	if c := cookie(v.r, themeCookie); themes[c] {
 		w.Theme = c
 	}
@@ -55,10 +56,13 @@ func (w *view) Can(operation string) bool { return w.v.can(operation) }
 // At is the path of a page about the team.
 func (w *view) At(parts ...string) string { return w.v.at(parts...) }
 
+// To is the path of a page about another team.
+func (w *view) To(team string, parts ...string) string { return teamPath(team, parts...) }
+
 // In reports whether the page stands below one of the team's pages, which the
 // navigation marks.
-func (w *view) In(part string) bool {
-	path := w.v.at(part)
+func (w *view) In(parts ...string) bool {
+	path := w.v.at(parts...)
 	return w.Path == path || strings.HasPrefix(w.Path, path+"/")
 }
 

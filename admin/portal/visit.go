@@ -47,6 +47,19 @@ func (v *visit) enter() error {
 // what they may not do is not offered.
 func (v *visit) can(operation string) bool { return slices.Contains(v.me.Operations, operation) }
 
+// may is can as an error, for a page that leads to nothing for who may not.
+func (v *visit) may(operation string) error {
+	if v.can(operation) {
+		return nil
+	}
+	return v.problem(http.StatusForbidden, "forbidden", "problem.forbidden", "problem.forbidden.next")
+}
+
+// problem is one of the page's own, in the words of two keys.
+func (v *visit) problem(status int, code, detail, next string) *admin.Problem {
+	return &admin.Problem{Status: status, Code: code, Detail: v.say(detail), Next: v.say(next)}
+}
+
 // say is the sentence of a key.
 func (v *visit) say(key string, in ...any) string { return v.p.pages().text.say(key, in...) }
 
