@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/weighbridge/weighbridge/auth"
 )
@@ -115,6 +116,10 @@ func (a *answering) Write(b []byte) (int, error) {
 
 // Flush implements http.Flusher: what is written has gone.
 func (a *answering) Flush() { a.WriteHeader(http.StatusOK) }
+
+// SetWriteDeadline takes any: what is written waits for a reader of this
+// program, who ends the handler by closing the answer.
+func (*answering) SetWriteDeadline(time.Time) error { return nil }
 
 // reading ends the handler when its answer is closed.
 type reading struct {
