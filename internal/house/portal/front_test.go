@@ -1,0 +1,119 @@
+//go:build realclients
+
+package portal
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"sync"
+	"sync/atomic"
+
+	"github.com/weighbridge/weighbridge/internal/house"
+)
+
+// front is the proxy that one browser is told to use: its only way out. It
+// leads to the portal and nowhere else, and everything that comes back is
+// searched.
+type front struct {
+	server *httptest.Server
+	own    string // the portal's host and port
+	seen   *house.Watch
+	// bytes counts what came back: header fields and bodies, as compressed as
+	// they were.
+	bytes atomic.Int64
+
+	mu      sync.Mutex
+	trouble []string
+	asked   []string // method and path of every request
+}
+
+func newFront(own string, seen *house.Watch) *front {
+	f := &front{own: own, seen: seen}
+	to := &http.Transport{DisableCompression: true}
+	through := &httputil.ReverseProxy{
+		Rewrite:        func(*httputil.ProxyRequest) {}, // exactly as it came
+		Transport:      seen.Transport(to),
+		ModifyResponse: f.look,
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			if r.Context().Err() == nil {
+				f.note("%s %s: %v", r.Method, r.URL.Path, err)
+			}
+			w.WriteHeader(http.StatusBadGateway)
+		},
+	}
+	f.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodConnect || r.URL.Host != f.own {
+			f.note("a request to another origin: %s %s", r.Method, r.Host)
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		f.mu.Lock()
+		f.asked = append(f.asked, r.Method+" "+r.URL.Path)
+		f.mu.Unlock()
+		through.ServeHTTP(w, r)
+	}))
+	f.server.Config.RegisterOnShutdown(to.CloseIdleConnections)
+	return f
+}
+
+// look counts what comes, and notes what a page loads in vain. What a person
+// asks for may be refused: that is a page like any other.
+func (f *front) look(r *http.Response) error {
+	for name, values := range r.Header {
+		for _, value := range values {
+			f.bytes.Add(int64(len(name) + len(value) + 4))
+		}
+	}
+	r.Body = counted{r.Body, &f.bytes}
+	if dest := r.Request.Header.Get("Sec-Fetch-Dest"); r.StatusCode >= 400 && dest != "document" || r.StatusCode >= 500 {
+		f.note("%s %s (%s): %s", r.Request.Method, r.Request.URL.Path, dest, r.Status)
+	}
+	return nil
+}
+
+func (f *front) note(format string, in ...any) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.trouble = append(f.trouble, fmt.Sprintf(format, in...))
+}
+
+// troubles returns what was noted since it was called last.
+func (f *front) troubles() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := f.trouble
+	f.trouble = nil
+	return out
+}
+
+// requests are the methods and paths so far.
+func (f *front) requests() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]string(nil), f.asked...)
+}
+
+// host of a URL.
+func host(rawURL string) string {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
+type counted struct {
+	io.ReadCloser
+	n *atomic.Int64
+}
+
+// Read implements io.Reader.
+func (c counted) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	c.n.Add(int64(n))
+	return n, err
+}

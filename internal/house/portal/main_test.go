@@ -1,0 +1,93 @@
+//go:build realclients
+
+package portal
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+const (
+	root = "../../.."
+	// screenshots is where pages are kept to be looked at; git ignores it.
+	screenshots = root + "/.cache/screenshots"
+)
+
+// patience bounds one step of a browser. It is far beyond what any needs.
+const patience = time.Minute
+
+var update = flag.Bool("update", false, "make the screenshots of the README anew")
+
+// suite is what the tests share: one browser, and what was seen of its pages.
+type suite struct {
+	browser context.Context
+	axe     string // the source of axe-core
+
+	mu   sync.Mutex
+	seen map[string]bool // the structures of pages that were examined in full
+	shot map[string]int  // how many screenshots have a name
+}
+
+var all *suite
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "the browser cannot be made ready:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (int, error) {
+	setup := exec.Command("bash", root+"/testdata/portal/setup.sh")
+	setup.Stderr = os.Stderr
+	out, err := setup.Output()
+	if err != nil {
+		return 0, err
+	}
+	axe, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(out)), "node_modules", "axe-core", "axe.min.js"))
+	if err != nil {
+		return 0, err
+	}
+	_ = os.RemoveAll(screenshots)
+	if err := os.MkdirAll(screenshots, 0o750); err != nil {
+		return 0, err
+	}
+	options := []chromedp.ExecAllocatorOption{chromedp.ExecPath("chromium"), chromedp.WSURLReadTimeout(patience)}
+	for _, name := range []string{
+		"headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "no-default-browser-check", "disable-background-networking",
+		"disable-component-update", "disable-sync", "disable-dev-shm-usage", "disable-breakpad", "disable-extensions", "disable-hang-monitor",
+		"hide-scrollbars",
+		// Tabs of several tests are open at once, and each is to be as awake as
+		// one that somebody looks at.
+		"disable-background-timer-throttling", "disable-backgrounding-occluded-windows", "disable-renderer-backgrounding",
+	} {
+		options = append(options, chromedp.Flag(name, true))
+	}
+	options = append(options, chromedp.Flag("force-color-profile", "srgb"), chromedp.Flag("password-store", "basic"),
+		// It would ask its maker what to fill into forms, and for models.
+		chromedp.Flag("disable-features", "AutofillServerCommunication,OptimizationHints,OptimizationGuideModelDownloading,Translate,MediaRouter"))
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...) // in a directory of its own, which it removes
+	defer stop()
+	// A newer browser says more than the library knows, and it tells of that.
+	quiet := func(string, ...any) {}
+	browser, cancel := chromedp.NewContext(allocator, chromedp.WithLogf(quiet), chromedp.WithErrorf(quiet))
+	defer cancel()
+	if err := chromedp.Run(browser); err != nil {
+		return 0, err
+	}
+	all = &suite{browser: browser, axe: string(axe), seen: map[string]bool{}, shot: map[string]int{}}
+	return m.Run(), nil
+}
