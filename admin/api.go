@@ -56,17 +56,20 @@ type Transfer struct {
 
 // System is what the API tells about the running process.
 type System struct {
-	Version   string    `json:"version"`
-	Team      string    `json:"team" doc:"The team's name."`
-	TeamID    string    `json:"team_id"`
-	DataDir   string    `json:"data_dir"`
-	ProxyURL  string    `json:"proxy_url" doc:"The proxy listener, as a worker on this machine reaches it."`
-	AdminURL  string    `json:"admin_url"`
-	CABundle  string    `json:"ca_bundle" doc:"The path of the exported bundle: public roots and our root."`
-	Intercept bool      `json:"intercept" doc:"Whether forward mode can intercept TLS."`
-	StartedAt time.Time `json:"started_at"`
-	Ready     bool      `json:"ready" doc:"Whether the data plane serves, as /readyz says."`
-	NotReady  string    `json:"not_ready,omitempty" doc:"Why it does not."`
+	Version  string `json:"version"`
+	Team     string `json:"team" doc:"The team's name."`
+	TeamID   string `json:"team_id"`
+	DataDir  string `json:"data_dir"`
+	ProxyURL string `json:"proxy_url" doc:"The proxy listener, as a worker on this machine reaches it."`
+	// ProxyEverywhere tells a worker on another machine that it may put a name of
+	// this one in the place of the address in ProxyURL.
+	ProxyEverywhere bool      `json:"proxy_everywhere,omitempty" doc:"Whether the proxy listens on every address of its machine: proxy_url then names one of many."`
+	AdminURL        string    `json:"admin_url"`
+	CABundle        string    `json:"ca_bundle" doc:"The path of the exported bundle: public roots and our root."`
+	Intercept       bool      `json:"intercept" doc:"Whether forward mode can intercept TLS."`
+	StartedAt       time.Time `json:"started_at"`
+	Ready           bool      `json:"ready" doc:"Whether the data plane serves, as /readyz says."`
+	NotReady        string    `json:"not_ready,omitempty" doc:"Why it does not."`
 }
 
 // Options are what the API stands on.

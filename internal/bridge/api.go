@@ -89,7 +89,7 @@ func (b *Bridge) system() admin.System {
 	s := admin.System{
 		Version: b.o.Version, Team: b.team.Name, TeamID: b.team.ID, DataDir: b.dir,
 		Intercept: b.authority != nil, StartedAt: b.started,
-		ProxyURL: b.ProxyURL(), AdminURL: b.AdminURL(),
+		ProxyURL: b.ProxyURL(), AdminURL: b.AdminURL(), ProxyEverywhere: everywhere(b.listeners.proxyAddr()),
 	}
 	if b.authority != nil && b.authority.dir != "" {
 		s.CABundle = filepath.Join(b.dir, bundleFile)
@@ -111,6 +111,12 @@ func (b *Bridge) AdminURL() string {
 	scheme := b.listeners.adminScheme
 	b.listeners.mu.Unlock()
 	return listenerURL(scheme, b.listeners.adminAddr())
+}
+
+// everywhere reports whether a listener takes connections to any address.
+func everywhere(a net.Addr) bool {
+	tcp, ok := a.(*net.TCPAddr)
+	return ok && tcp.IP.IsUnspecified()
 }
 
 // listenerURL is the URL of a listener, with loopback in place of "every

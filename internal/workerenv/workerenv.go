@@ -40,6 +40,10 @@ type Options struct {
 	// NoKey is for workers whose listener implies the key (default_key): a
 	// sidecar's. Key is not looked at then.
 	NoKey bool
+	// URLKey, where it is set, is what reverse mode shows in place of Key, in the
+	// endpoint itself: for clients that send no token, such as ComfyUI-Manager.
+	// It reads and nothing else.
+	URLKey auth.Secret
 	// Direct names more hosts that are never sent through the proxy, beside
 	// the worker's own.
 	Direct []string
@@ -67,9 +71,9 @@ const direct = "localhost,127.0.0.1,::1"
 
 // Variables lists what the worker must export.
 func Variables(o Options) ([]Var, error) {
-	u, err := url.Parse(o.ProxyURL)
-	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return nil, fmt.Errorf("%q is not the URL of a proxy: give scheme://host:port", o.ProxyURL)
+	u, err := proxyURL(o.ProxyURL)
+	if err != nil {
+		return nil, err
 	}
 	if _, ok := auth.HashAPIKey(o.Key.Reveal()); !ok && !o.NoKey {
 		return nil, fmt.Errorf("that is not an API key: it begins with %s and is shown by `weighbridge key create`", auth.KeyPrefix)
@@ -98,6 +102,15 @@ func Warnings(o Options) []string {
 		fmt.Sprintf("curl takes no variable for the certificate of a proxy: give it --proxy-cacert '%s', or write proxy-cacert = \"%s\" into ~/.curlrc", bundle, bundle),
 		"wget, aria2, and Python's urllib and aiohttp speak no TLS to a proxy (aiohttp passes it by): use `weighbridge env --mode reverse` for them, which the same listener serves",
 	}
+}
+
+// proxyURL reads the URL of the proxy listener.
+func proxyURL(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return nil, fmt.Errorf("%q is not the URL of a proxy: give scheme://host:port", text)
+	}
+	return u, nil
 }
 
 func forward(u *url.URL, o Options) []Var {
@@ -138,6 +151,9 @@ func placeholder(token string) Var {
 func reverse(u *url.URL, o Options) []Var {
 	body := strings.TrimPrefix(strings.TrimPrefix(o.Key.Reveal(), auth.KeyPrefix), auth.KeyAliasPrefix)
 	base := u.Scheme + "://" + u.Host
+	if key := o.URLKey.Reveal(); key != "" {
+		return append([]Var{{"HF_ENDPOINT", base + "/.weighbridge/k/" + key + "/huggingface.co", "holds a URL key, for clients that send no token", true}}, bundled(u, o)...)
+	}
 	vars := []Var{
 		{"HF_ENDPOINT", base + "/huggingface.co", "huggingface_hub, transformers, diffusers, hf, ComfyUI-Manager", false},
 	}
@@ -147,6 +163,12 @@ func reverse(u *url.URL, o Options) []Var {
 	case o.Placeholder != "":
 		vars = append(vars, placeholder(o.Placeholder))
 	}
+	return append(vars, bundled(u, o)...)
+}
+
+// bundled names the bundle where the listener has TLS: reverse mode needs it
+// for nothing else.
+func bundled(u *url.URL, o Options) (vars []Var) {
 	if u.Scheme == "https" && o.Bundle != "" {
 		for _, c := range caVariables {
 			vars = append(vars, Var{c.name, o.Bundle, c.why, false})

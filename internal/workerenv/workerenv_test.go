@@ -143,3 +143,67 @@ func TestRenderForARealShell(t *testing.T) {
 		t.Errorf("unknown shell: %v", err)
 	}
 }
+
+// What Render writes for python means the same to a real Python.
+func TestRenderForARealPython(t *testing.T) {
+	hostile := "it's \"quoted\" \\ {x} %s é \U0001f600"
+	var b bytes.Buffer
+	if err := workerenv.Render(&b, "python", []workerenv.Var{{Name: "X", Value: hostile, Why: "a reason"}}); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("python3", "-c", "import os\n"+b.String()+"import sys; sys.stdout.buffer.write(os.environ['X'].encode())")
+	out, err := cmd.Output()
+	if err != nil || string(out) != hostile {
+		t.Fatalf("python says %q, %v", out, err)
+	}
+}
+
+// systemd expands specifiers and unescapes what is quoted (systemd.syntax(7)).
+func TestRenderForSystemd(t *testing.T) {
+	var b bytes.Buffer
+	if err := workerenv.Render(&b, "systemd", []workerenv.Var{{Name: "X", Value: `a"b\c%d$e f`}}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := b.String(), `Environment="X=a\"b\\c%%d$e f"`+"\n"; got != want {
+		t.Errorf("%s, not %s", got, want)
+	}
+}
+
+// A URL key stands in the endpoint, and no other key beside it.
+func TestVariablesWithAURLKey(t *testing.T) {
+	key := auth.NewURLKey()
+	vars, err := workerenv.Variables(workerenv.Options{Mode: workerenv.Reverse, ProxyURL: "http://127.0.0.1:8080", Key: auth.NewAPIKey(), URLKey: key})
+	if err != nil || len(vars) != 1 || !vars[0].Secret || vars[0].Value != "http://127.0.0.1:8080/.weighbridge/k/"+key.Reveal()+"/huggingface.co" {
+		t.Errorf("%v %+v", err, vars)
+	}
+}
+
+func TestS3Variables(t *testing.T) {
+	o := workerenv.S3Options{ProxyURL: "https://proxy.example:8443/", AccessKeyID: auth.NewS3AccessKeyID(), Secret: auth.NewS3Secret()}
+	for name, of := range map[string]func(workerenv.S3Options) ([]workerenv.Var, error){"aws": workerenv.S3Variables, "rclone": workerenv.RcloneVariables} {
+		vars, err := of(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		endpoints := 0
+		for _, v := range vars {
+			if (v.Value == o.Secret.Reveal()) != v.Secret {
+				t.Errorf("%s: %s: Secret is %v", name, v.Name, v.Secret)
+			}
+			if strings.Contains(v.Name, "ENDPOINT") {
+				if endpoints++; v.Value != "https://proxy.example:8443" {
+					t.Errorf("%s = %s", v.Name, v.Value)
+				}
+			}
+		}
+		if endpoints == 0 {
+			t.Errorf("%s: no endpoint", name)
+		}
+		if _, err := of(workerenv.S3Options{ProxyURL: "unix:/x", AccessKeyID: o.AccessKeyID, Secret: o.Secret}); err == nil {
+			t.Errorf("%s: a socket is an endpoint", name)
+		}
+		if _, err := of(workerenv.S3Options{ProxyURL: o.ProxyURL, AccessKeyID: "AKIAIOSFODNN7EXAMPLE", Secret: o.Secret}); err == nil {
+			t.Errorf("%s: a key of AWS's is taken", name)
+		}
+	}
+}
