@@ -7,14 +7,14 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/weighbridge/weighbridge/internal/house/ready"
 )
 
 const (
@@ -51,13 +51,11 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) (int, error) {
-	setup := exec.Command("bash", root+"/testdata/portal/setup.sh")
-	setup.Stderr = os.Stderr
-	out, err := setup.Output()
+	dir, _, err := ready.Suite("portal")
 	if err != nil {
 		return 0, err
 	}
-	axe, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(out)), "node_modules", "axe-core", "axe.min.js"))
+	axe, err := os.ReadFile(filepath.Join(dir, "node_modules", "axe-core", "axe.min.js"))
 	if err != nil {
 		return 0, err
 	}

@@ -103,8 +103,9 @@ func (b *tab) check() {
 const tooWide = `(() => {
   const room = document.documentElement.clientWidth;
   if (document.documentElement.scrollWidth <= room) return "";
-  return document.documentElement.scrollWidth + " by " + [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > room + 1 && !e.closest(".table, pre, .skip"))
-    .slice(0, 4).map((e) => e.outerHTML.slice(0, 100)).join(" | ");
+  const held = (e) => { for (let p = e.parentElement; p && p !== document.body; p = p.parentElement) if (getComputedStyle(p).overflowX !== "visible") return true; return false; };
+  return document.documentElement.scrollWidth + " by " + [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > room + 1 && !held(e))
+    .slice(-3).map((e) => e.outerHTML.slice(0, 120)).join(" | ");
 })()`
 
 // examineTroubles asserts that there were none.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -160,6 +161,8 @@ func eval[T any](b *tab, expression string) T {
 	}))
 	return out
 }
+
+func number(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }
 
 // quote is a string in a script.
 func quote(s string) string {

@@ -1,0 +1,64 @@
+//go:build realclients
+
+package portal
+
+import (
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/weighbridge/weighbridge/internal/house"
+	"github.com/weighbridge/weighbridge/internal/house/hub"
+	"github.com/weighbridge/weighbridge/internal/house/origin"
+	"github.com/weighbridge/weighbridge/internal/workerenv"
+)
+
+// weights is a file that a worker without a token cannot have.
+const weights = "https://huggingface.co/" + hub.SampleGated + "/resolve/main/" + hub.SampleWeights
+
+// slowly makes the hub's CDN send a file in pieces, until the returned function
+// is called or the test ends.
+func (s *site) slowly() (atOnce func()) {
+	s.Server.Faults.Add(origin.Fault{Kind: origin.Slow, Host: hub.CDNHost, After: 64 << 10, Delay: 100 * time.Millisecond})
+	return s.Server.Faults.Clear
+}
+
+// download fetches weights as a worker and drops it.
+func (s *site) download(key string) error {
+	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, weights, nil)
+	s.must(err)
+	client := s.HTTPClient(workerenv.Forward, key)
+	client.CheckRedirect = nil
+	answer, err := client.Do(r)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	_, err = io.Copy(io.Discard, answer.Body)
+	return err
+}
+
+// A download that goes on moves on the overview without anybody's doing, and
+// leaves it when it is over.
+func TestTransfersMove(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, house.Options{})
+	key := s.HubWorker("trainer")
+	s.seen.Add(house.CanaryOf(key.Key))
+	atOnce := s.slowly()
+	b := s.firstUser()
+	b.open("/t/default")
+	got := make(chan error, 1)
+	go func() { got <- s.download(key.Key) }()
+	const bar = `document.querySelector("main progress")`
+	b.until("a transfer", bar)
+	was := eval[float64](b, bar+".value")
+	b.sees("trainer")
+	b.until("it moves", bar+" && "+bar+".value > "+number(was))
+	atOnce()
+	if err := <-got; err != nil {
+		t.Error(err)
+	}
+	b.until("it is over", "!"+bar)
+}
