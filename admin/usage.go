@@ -14,7 +14,7 @@ import (
 
 // Usage is what came of one credential, key or host.
 type Usage struct {
-	Day            string `json:"day,omitempty" doc:"The day (UTC), where by is day or nothing."`
+	Day            string `json:"day,omitempty" doc:"The day (UTC), where by ends in day or is nothing."`
 	CredentialID   string `json:"credential_id,omitempty"`
 	CredentialName string `json:"credential_name,omitempty" doc:"Its last name; empty for requests that nothing was put on."`
 	KeyID          string `json:"key_id,omitempty"`
@@ -27,7 +27,7 @@ type Usage struct {
 }
 
 type usageInput struct {
-	By         string    `query:"by" enum:"credential,key,host,day" doc:"What to sum up by; nothing gives every row there is."`
+	By         string    `query:"by" enum:"credential,key,host,day,credential-day,key-day" doc:"What to sum up by, also of each day on its own; nothing gives every row there is."`
 	Since      time.Time `query:"since" doc:"From the day (UTC) of this time on."`
 	Key        string    `query:"key" doc:"Only what came of this API key or S3 access key, by id or name."`
 	Credential string    `query:"credential" doc:"Only what came of this credential, by id or name."`
@@ -80,6 +80,12 @@ func sumUp(rows []audit.UsageRow, by string) []Usage {
 		case "key":
 			key.KeyID = r.KeyID
 			row = Usage{KeyID: r.KeyID, KeyName: r.KeyName}
+		case "credential-day":
+			key.Day, key.CredentialID = r.Day, r.CredentialID
+			row = Usage{Day: r.Day, CredentialID: r.CredentialID, CredentialName: r.CredentialName}
+		case "key-day":
+			key.Day, key.KeyID = r.Day, r.KeyID
+			row = Usage{Day: r.Day, KeyID: r.KeyID, KeyName: r.KeyName}
 		case "host":
 			key.Host = r.Host
 			row = key

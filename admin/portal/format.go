@@ -18,6 +18,7 @@ func formats(now func() time.Time, t *text) template.FuncMap {
 		"ago":   func(at any) string { return ago(t, now(), at) },
 		"utc":   utc,
 		"rfc":   func(at any) string { return timeOf(at).UTC().Format(time.RFC3339) },
+		"span":  span,
 		"join":  strings.Join,
 		"code":  func(c auth.Code) string { return string(c) },
 	}
@@ -91,6 +92,18 @@ func ago(t *text, now time.Time, at any) string {
 		return t.say(key, quantity(int(d/(24*time.Hour)), "day"))
 	default:
 		return t.say(key, quantity(int(d/(30*24*time.Hour)), "month"))
+	}
+}
+
+// span is how long something lasts, in one unit.
+func span(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return quantity(int(d/time.Second), "second")
+	case d < time.Hour:
+		return quantity(int(d/time.Minute), "minute")
+	default:
+		return quantity(int(d/time.Hour), "hour")
 	}
 }
 

@@ -70,17 +70,17 @@ func newKit(t *testing.T, change func(*admin.Options)) *kit {
 	if change != nil {
 		change(&o)
 	}
+	t.Cleanup(func() { // once the server has ended
+		for _, err := range k.log {
+			t.Errorf("logged: %v", err)
+		}
+	})
 	api := admin.New(o)
 	server := httptest.NewServer(New(Options{API: api, Placeholder: signer.PlaceholderToken, Log: k.logged, Now: o.Now}))
 	t.Cleanup(server.Close)
 	k.url = server.URL
 	r := httptest.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodGet, "/", nil)
 	k.local = admin.NewInsideClient(api.Local(), r, "", auth.Secret{})
-	t.Cleanup(func() {
-		for _, err := range k.log {
-			t.Errorf("logged: %v", err)
-		}
-	})
 	return k
 }
 

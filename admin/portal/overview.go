@@ -2,18 +2,32 @@ package portal
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"github.com/weighbridge/weighbridge/admin"
+	"github.com/weighbridge/weighbridge/auth"
 )
 
-type overviewData struct {
-	System      admin.System
-	Credentials []admin.Credential
-	Keys        []admin.Key
-	Transfers   []admin.Transfer
+// today is what came of the day so far (UTC).
+type today struct {
+	Since time.Time
+	admin.Usage
 }
 
-// overviewPages are the first page of a team.
+type overviewData struct {
+	// New says that the team has nothing yet: no credential and no key.
+	New       bool
+	Transfers []moving
+	Today     today
+	Attention []attention
+	Trouble   trouble
+	Chart     chart
+	Choices   []choice
+}
+
+// overviewPages are the first page of a team, and its parts that change while
+// somebody looks.
 func (p *Portal) overviewPages() {
 	p.page("GET", "", func(v *visit) error {
 		setCookie(v.w, v.r, teamCookie, v.me.Team.ID, deviceLife)
@@ -24,38 +38,110 @@ func (p *Portal) overviewPages() {
 		return v.render("overview.html", d)
 	})
 	p.page("GET", "/live/transfers", p.liveTransfers)
+	p.page("GET", "/live/today", func(v *visit) error {
+		day := v.midnight()
+		rows, err := v.api.ListUsage(v.ctx(), admin.ListUsageQuery{By: "day", Since: day})
+		if err != nil {
+			return err
+		}
+		return v.part("overview.html", "today", todayOf(day, rows))
+	})
 }
 
+// midnight is when the day (UTC) began, by which usage is counted.
+func (v *visit) midnight() time.Time { return v.p.o.Now().UTC().Truncate(24 * time.Hour) }
+
 func (v *visit) overview(ctx context.Context) (d overviewData, err error) {
-	if d.System, err = v.api.GetSystem(ctx); err != nil {
+	credentials, err := v.api.ListCredentials(ctx)
+	if err != nil {
 		return d, err
 	}
-	if d.Credentials, err = v.api.ListCredentials(ctx); err != nil {
+	keys, err := v.api.ListKeys(ctx)
+	if err != nil {
 		return d, err
 	}
-	if d.Keys, err = v.api.ListKeys(ctx); err != nil {
+	d.New = len(credentials) == 0 && len(keys) == 0
+	transfers, err := v.api.ListTransfers(ctx)
+	if err != nil {
 		return d, err
 	}
-	t, err := v.api.ListTransfers(ctx)
-	d.Transfers = t.Transfers
+	now, day := v.p.o.Now(), v.midnight()
+	d.Transfers = (&pace{}).of(admin.TransfersNow{Time: now, Transfers: transfers.Transfers})
+	d.Attention = v.attention(credentials)
+	wanted := wantedOf(v.r.URL.Query())
+	rows, err := v.api.ListUsage(ctx, admin.ListUsageQuery{By: wanted.by + "-day", Since: day.AddDate(0, 0, 1-wanted.days)})
+	if err != nil {
+		return d, err
+	}
+	d.Today, d.Choices = todayOf(day, rows), wanted.choices(v)
+	d.Chart = wanted.chart(v, day, rows)
+	// Reading a day of the record takes time where there was much: it is not
+	// read where usage says that nothing went wrong.
+	if d.Today.Errors+d.Today.Denied > 0 || len(rows) == 0 && !d.New {
+		d.Trouble, err = v.trouble(ctx, day)
+	}
 	return d, err
 }
 
-// liveTransfers is the part of the overview that shows what is going on, anew
-// whenever that changes.
-func (p *Portal) liveTransfers(v *visit) error {
-	body, err := v.api.FollowTransfers(v.ctx())
-	if err != nil {
-		return err
+// todayOf sums up the rows of a day.
+func todayOf(day time.Time, rows []admin.Usage) today {
+	t := today{Since: day}
+	for i := range rows {
+		if r := &rows[i]; r.Day == day.Format(time.DateOnly) {
+			t.Requests, t.Bytes = t.Requests+r.Requests, t.Bytes+r.Bytes
+			t.Errors, t.Denied = t.Errors+r.Errors, t.Denied+r.Denied
+		}
 	}
-	defer func() { _ = body.Close() }()
-	return v.stream(func(out *stream) error {
-		return events(body, func(data []byte) error {
-			now, err := decode[admin.TransfersNow](data)
-			if err != nil {
-				return err
+	return t
+}
+
+// soon is how long before its end a credential is shown as ending.
+const soon = 14 * 24 * time.Hour
+
+// attention is a credential that somebody should look at.
+type attention struct {
+	admin.Credential
+	// Bad says that it is not used any more.
+	Bad bool
+	// Why are sentences.
+	Why []string
+}
+
+// attention picks those that are not used, that end soon, and that can do more
+// than they should; what cannot be used any more comes first.
+func (v *visit) attention(all []admin.Credential) (out []attention) {
+	now := v.p.o.Now()
+	for i := range all {
+		c := &all[i]
+		a := attention{Credential: *c}
+		ended := c.ExpiresAt != nil && !c.ExpiresAt.After(now)
+		switch status := auth.Status(c.Status); {
+		case status == auth.StatusRevoked:
+			continue
+		case status == auth.StatusExpired, status == auth.StatusValid && ended:
+			a.Bad, a.Status, a.Why = true, string(auth.StatusExpired), append(a.Why, v.say("attention.expired"))
+		case status == auth.StatusInvalid:
+			a.Bad, a.Why = true, append(a.Why, v.say("attention.invalid"))
+			if c.Reason != "" {
+				a.Why = append(a.Why, c.Reason)
 			}
-			return v.send(out, "transfers", "overview.html", "transfers", now.Transfers)
-		})
+		case c.ExpiresAt != nil && c.ExpiresAt.Sub(now) < soon:
+			a.Why = append(a.Why, v.say("attention.ends", ago(v.p.pages().text, now, c.ExpiresAt)))
+		}
+		a.Why = append(a.Why, c.Warnings...)
+		if len(a.Why) > 0 {
+			out = append(out, a)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b attention) int {
+		switch {
+		case a.Bad == b.Bad:
+			return 0
+		case a.Bad:
+			return -1
+		default:
+			return 1
+		}
 	})
+	return out
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -20,10 +21,13 @@ type stream struct {
 	flusher *http.ResponseController
 }
 
+// errLeft is for a browser that is not there any more.
+var errLeft = errors.New("the browser has left")
+
 // stream answers with events until send ends. What ends it is no answer any
 // more: the browser comes again.
 func (v *visit) stream(send func(*stream) error) error {
-	if err := send(newStream(v.w)); err != nil && v.ctx().Err() == nil {
+	if err := send(newStream(v.w)); err != nil && !errors.Is(err, errLeft) && v.ctx().Err() == nil {
 		v.p.log(err)
 	}
 	return nil
@@ -50,10 +54,14 @@ func (s *stream) event(name string, data []byte) error {
 		b.WriteByte('\n')
 	}
 	b.WriteByte('\n')
-	if _, err := s.w.Write(b.Bytes()); err != nil {
-		return err
+	_, err := s.w.Write(b.Bytes())
+	if err == nil {
+		err = s.flusher.Flush()
 	}
-	return s.flusher.Flush()
+	if err != nil {
+		return fmt.Errorf("%w: %w", errLeft, err)
+	}
+	return nil
 }
 
 // send sends a part of a page about data.

@@ -17,7 +17,7 @@ func TestEverySentenceIsThere(t *testing.T) {
 	named := map[string]bool{}
 	prefixes := []string{"done."} // named by what redirects
 	literal := regexp.MustCompile(`(?:\bt|say\(|\(t) "([a-z0-9.-]+)"`)
-	built := regexp.MustCompile(`t \(print "([a-z0-9.-]+\.)"`)
+	built := regexp.MustCompile(`(?:t \(print "([a-z0-9.-]+\.)"|"([a-z0-9.-]+\.)" ?\+)`)
 	quoted := regexp.MustCompile(`"([a-z0-9][a-z0-9-]*(?:\.[a-z0-9-]+)+)"`)
 	read := func(name, source string) {
 		for _, m := range literal.FindAllStringSubmatch(source, -1) {
@@ -27,7 +27,7 @@ func TestEverySentenceIsThere(t *testing.T) {
 			}
 		}
 		for _, m := range built.FindAllStringSubmatch(source, -1) {
-			prefixes = append(prefixes, m[1])
+			prefixes = append(prefixes, m[1]+m[2])
 		}
 		for _, m := range quoted.FindAllStringSubmatch(source, -1) {
 			named[m[1]] = true // a key in a table
