@@ -266,6 +266,8 @@ type FollowEventsQuery struct {
 	Action []string
 	// Outcome: Only these outcomes, separated by commas.
 	Outcome []string
+	// Code: Only refusals and failures with these codes, separated by commas.
+	Code []string
 	// Host: Only requests to this host, with or without its port.
 	Host string
 }
@@ -295,6 +297,9 @@ func (q FollowEventsQuery) encode() string {
 	}
 	if len(q.Outcome) > 0 {
 		v.Set("outcome", strings.Join(q.Outcome, ","))
+	}
+	if len(q.Code) > 0 {
+		v.Set("code", strings.Join(q.Code, ","))
 	}
 	if q.Host != "" {
 		v.Set("host", q.Host)
@@ -501,7 +506,7 @@ func (c *Client) ListTransfers(ctx context.Context) (Transfers, error) {
 
 // ListUsageQuery is what ListUsage may be asked with; what is zero is left out.
 type ListUsageQuery struct {
-	// By: What to sum up by; nothing gives every row there is.
+	// By: What to sum up by, also of each day on its own; nothing gives every row there is.
 	By string
 	// Since: From the day (UTC) of this time on.
 	Since time.Time

@@ -150,7 +150,7 @@ func TestPagesOfTheRecord(t *testing.T) {
 	for i := range 5 {
 		must(t, f.st.Record(t.Context(), auth.Event{Time: at.Add(time.Duration(i/2) * time.Second), Action: auth.ActionBackup, Actor: fmt.Sprintf("user:%d", i), TeamID: f.o.TeamID, UserName: fmt.Sprintf("u%d@example.com", i)}))
 	}
-	f.rec.Record(auth.Event{ID: auth.NewID(at), Time: at.Add(time.Second), Action: auth.ActionDenied, Actor: "key:w", TeamID: f.o.TeamID, Host: "hub.example.com:8443"})
+	f.rec.Record(auth.Event{ID: auth.NewID(at), Time: at.Add(time.Second), Action: auth.ActionDenied, Actor: "key:w", TeamID: f.o.TeamID, Host: "hub.example.com:8443", Code: auth.CodeNotLinked})
 	f.must(201, "POST", "/api/v1/keys", `{"name":"k"}`)
 	of := func(pages [][]map[string]any) (out []string) {
 		for _, p := range slices.Backward(pages) {
@@ -182,7 +182,7 @@ func TestPagesOfTheRecord(t *testing.T) {
 	}
 	for path, want := range map[string]int{
 		q("actor", "user:3"): 1, q("action", "backup"): 5, q("action", "key.*,denied", "until", at.Add(time.Minute).Format(time.RFC3339)): 1,
-		q("action", "ke*"): 0, q("outcome", "denied"): 1, q("host", "HUB.example.com"): 1, q("host", "hub.example.com:8443"): 1, q("host", "example.com"): 0,
+		q("action", "ke*"): 0, q("outcome", "denied"): 1, q("code", "not_linked,key_expired"): 1, q("code", "key_expired"): 0, q("host", "HUB.example.com"): 1, q("host", "hub.example.com:8443"): 1, q("host", "example.com"): 0,
 		q("user", "u2@example.com"): 1, q("until", at.Add(time.Second).Format(time.RFC3339Nano)): 2,
 		q("since", at.Add(time.Second).Format(time.RFC3339Nano), "until", at.Add(2*time.Second).Format(time.RFC3339Nano)): 3,
 	} {

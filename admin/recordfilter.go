@@ -20,6 +20,7 @@ type RecordFilter struct {
 	Actor      string    `query:"actor" doc:"Only what this actor did, as events name it: cli, user:ada@example.com, token:ci, key:worker."`
 	Action     []string  `query:"action" doc:"Only these actions, separated by commas; key.* is every action whose name begins with key."`
 	Outcome    []string  `query:"outcome" enum:"ok,allowed,denied,failed" doc:"Only these outcomes, separated by commas."`
+	Code       []string  `query:"code" doc:"Only refusals and failures with these codes, separated by commas."`
 	Host       string    `query:"host" doc:"Only requests to this host, with or without its port."`
 
 	// The ids are of what is called so now, so that events from before it was
@@ -55,6 +56,7 @@ func (in *RecordFilter) wants(e *auth.Event) bool {
 		(in.Actor == "" || in.Actor == e.Actor) &&
 		(len(in.Action) == 0 || slices.ContainsFunc(in.Action, func(want string) bool { return isAction(want, e.Action) })) &&
 		(len(in.Outcome) == 0 || slices.Contains(in.Outcome, outcome)) &&
+		(len(in.Code) == 0 || slices.Contains(in.Code, string(e.Code))) &&
 		(in.Host == "" || isHost(in.Host, e.Host))
 }
 

@@ -40,32 +40,32 @@ func wantedOf(q url.Values) wanted {
 	return w
 }
 
-// choice is one way to switch the chart: links, of which one is taken.
-type choice struct {
+// toggle is one way to switch the chart: links, of which one is taken.
+type toggle struct {
 	Label string
-	Links []choiceLink
+	Links []switchLink
 }
 
-type choiceLink struct {
+type switchLink struct {
 	Text, Href string
 	Now        bool
 }
 
-func (w wanted) choices(v *visit) []choice {
-	link := func(text string, to wanted) choiceLink {
+func (w wanted) toggles(v *visit) []toggle {
+	link := func(text string, to wanted) switchLink {
 		q := url.Values{"by": {to.by}, "show": {to.show}, "days": {strconv.Itoa(to.days)}}
-		return choiceLink{text, v.at() + "?" + q.Encode() + "#over-time", to == w}
+		return switchLink{text, v.at() + "?" + q.Encode() + "#over-time", to == w}
 	}
 	with := func(change func(*wanted)) wanted { to := w; change(&to); return to }
-	days := choice{Label: v.say("chart.range")}
+	days := toggle{Label: v.say("chart.range")}
 	for _, n := range []int{14, 30, 90} {
 		days.Links = append(days.Links, link(v.say("chart.days", n), with(func(to *wanted) { to.days = n })))
 	}
-	return []choice{
-		{v.say("chart.what"), []choiceLink{
+	return []toggle{
+		{v.say("chart.what"), []switchLink{
 			link(v.say("chart.bytes"), with(func(to *wanted) { to.show = "bytes" })), link(v.say("chart.requests"), with(func(to *wanted) { to.show = "requests" })),
 		}},
-		{v.say("chart.by"), []choiceLink{
+		{v.say("chart.by"), []switchLink{
 			link(v.say("chart.by.credential"), with(func(to *wanted) { to.by = "credential" })), link(v.say("chart.by.key"), with(func(to *wanted) { to.by = "key" })),
 		}},
 		days,

@@ -23,7 +23,7 @@ type overviewData struct {
 	Attention []attention
 	Trouble   trouble
 	Chart     chart
-	Choices   []choice
+	Toggles   []toggle
 }
 
 // overviewPages are the first page of a team, and its parts that change while
@@ -73,7 +73,7 @@ func (v *visit) overview(ctx context.Context) (d overviewData, err error) {
 	if err != nil {
 		return d, err
 	}
-	d.Today, d.Choices = todayOf(day, rows), wanted.choices(v)
+	d.Today, d.Toggles = todayOf(day, rows), wanted.toggles(v)
 	d.Chart = wanted.chart(v, day, rows)
 	// Reading a day of the record takes time where there was much: it is not
 	// read where usage says that nothing went wrong.
