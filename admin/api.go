@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -126,8 +127,13 @@ type Options struct {
 type API struct {
 	o         Options
 	providers map[string]auth.Provider
-	mux       *http.ServeMux
-	doc       huma.API
+	// registered makes mux, doc and things, when they are first asked for.
+	registered sync.Once
+	mux        *http.ServeMux
+	doc        huma.API
+	// probes are what is asked of a house that nobody administers: health,
+	// readiness and metrics.
+	probes *http.ServeMux
 	// denials are those of who shows who it is, strangers all others.
 	denials, strangers *audit.Sparing
 	// things are what has an ETag, by the path of one.
@@ -146,11 +152,26 @@ func New(o Options) *API {
 	if o.Sessions == nil {
 		o.Sessions = o.SignIn
 	}
-	a := &API{o: o, providers: map[string]auth.Provider{}, mux: http.NewServeMux(), denials: newDenials(o.Now), strangers: newDenials(o.Now), things: map[string]showing{}, replies: replies{running: map[string][]byte{}}}
+	a := &API{o: o, providers: map[string]auth.Provider{}, probes: http.NewServeMux(), denials: newDenials(o.Now), strangers: newDenials(o.Now), things: map[string]showing{}, replies: replies{running: map[string][]byte{}}}
 	for _, p := range o.Providers {
 		a.providers[p.Schema().Name] = p
 	}
-	cfg := huma.DefaultConfig("weighbridge", o.System().Version)
+	a.health(a.probes)
+	return a
+}
+
+// everything is the mux of everything that is served. It is made when it is
+// first asked for: most of what lies in the memory of a house at rest would be
+// the document of an API that nobody calls there.
+func (a *API) everything() *http.ServeMux {
+	a.registered.Do(a.register)
+	return a.mux
+}
+
+// register makes the document and the mux.
+func (a *API) register() {
+	a.mux = http.NewServeMux()
+	cfg := huma.DefaultConfig("weighbridge", a.o.System().Version)
 	cfg.OpenAPIPath = "/openapi"
 	cfg.DocsPath = "" // its page would load scripts from elsewhere: see docspage.go
 	cfg.SchemasPath = "/api/v1/schemas"
@@ -184,14 +205,24 @@ func New(o Options) *API {
 	a.describe()
 	a.describeConditions()
 	a.describeIdempotency()
-	return a
+}
+
+// at is what answers r, and its pattern, which is empty where nothing does.
+func (a *API) at(r *http.Request) (h http.Handler, pattern string) {
+	if h, pattern = a.probes.Handler(r); pattern != "" {
+		return h, pattern
+	}
+	return a.everything().Handler(r)
 }
 
 // System tells what is running here.
 func (a *API) System() System { return a.o.System() }
 
 // OpenAPI is the document made from the operations that are served.
-func (a *API) OpenAPI() *huma.OpenAPI { return a.doc.OpenAPI() }
+func (a *API) OpenAPI() *huma.OpenAPI {
+	a.everything()
+	return a.doc.OpenAPI()
+}
 
 // Local is the handler for admin.sock, whose file permission is its
 // authorization: every operation, no login.
@@ -210,9 +241,14 @@ func (a *API) Remote() http.Handler { return secured(a.fromProgram(a.served())) 
 func (a *API) served() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer a.recovered(w)
-		h, pattern := a.mux.Handler(r)
+		if _, pattern := a.probes.Handler(r); pattern != "" {
+			a.probes.ServeHTTP(w, r)
+			return
+		}
+		mux := a.everything()
+		h, pattern := mux.Handler(r)
 		if pattern != "" {
-			a.mux.ServeHTTP(w, r)
+			mux.ServeHTTP(w, r) // which sets what the pattern names in the path
 			return
 		}
 		unserved := statusOnly{header: http.Header{}}

@@ -25,7 +25,7 @@ func (a *API) fromProgram(next http.Handler) http.Handler {
 			site = ""
 		}
 		page := !ownOrigin(r) || site != "" && site != "none" && site != "same-origin"
-		_, served := a.mux.Handler(r)
+		_, served := a.at(r)
 		if served != "" && (page || onLoopback(r) && !a.ownName(r.Host)) {
 			a.denyPlain(w, r, served, &Caller{Address: peer(r.RemoteAddr)}, problem(http.StatusForbidden, string(auth.CodeBrowserForbidden),
 				"the request looks like one of a web page, or names a host that this listener is not",

@@ -64,6 +64,13 @@ func inquiry(q *auth.Inquiry) (p prober, to, why string) {
 // Host is the host that Probe would ask, with its port where that is not the
 // default one; empty where it would ask nobody.
 func (s *Set) Host(q auth.Inquiry) string {
+	if _, ok := registered[q.Credential.Provider].(prober); !ok {
+		return "" // most are asked for again and again, and leave no copy behind
+	}
+	return hostAsked(q)
+}
+
+func hostAsked(q auth.Inquiry) string {
 	_, to, why := inquiry(&q)
 	if why != "" {
 		return ""

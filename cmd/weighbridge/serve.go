@@ -119,7 +119,11 @@ func (a *app) serve(ctx context.Context, firstKey string, load func() (*config.L
 
 	// Reading the configuration and compiling what is stored leaves several
 	// times as much garbage as a request makes.
-	debug.FreeOSMemory()
+	resting := newRest(b.Proxy().Lent)
+	resting.now()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	go resting.run(ctx)
 
 	served := make(chan error, 1)
 	go func() { served <- b.Serve(ctx) }()
@@ -166,7 +170,6 @@ func (a *app) reload(ctx context.Context, b *bridge.Bridge, log zerolog.Logger, 
 		log.Warn().Strs("fields", restart).Msg("these fields changed and hold after a restart")
 	}
 	log.Info().Msg("configuration reloaded")
-	debug.FreeOSMemory()
 }
 
 // drain waits for live downloads; a second signal, or the end of the time,
