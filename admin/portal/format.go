@@ -21,6 +21,9 @@ func formats(now func() time.Time, t *text) template.FuncMap {
 		"span":  span,
 		"join":  strings.Join,
 		"code":  func(c auth.Code) string { return string(c) },
+
+		"agent":       func(agent string) string { return agentName(t, agent) },
+		"fingerprint": fingerprint,
 	}
 }
 
@@ -39,6 +42,18 @@ func formatBytes(n int64) string {
 		digits = 0
 	}
 	return strconv.FormatFloat(v, 'f', digits, 64) + " " + "KMGTPE"[unit-1:unit] + "iB"
+}
+
+// fingerprint writes hexadecimal digits in pairs, as other tools do.
+func fingerprint(digits string) string {
+	var b strings.Builder
+	for i := 0; i+2 <= len(digits); i += 2 {
+		if i > 0 {
+			b.WriteByte(':')
+		}
+		b.WriteString(strings.ToUpper(digits[i : i+2]))
+	}
+	return b.String()
 }
 
 // formatCount writes a number with its thousands apart.

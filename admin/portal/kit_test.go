@@ -2,7 +2,9 @@ package portal
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -13,6 +15,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"golang.org/x/crypto/argon2"
 
 	"github.com/weighbridge/weighbridge/admin"
 	"github.com/weighbridge/weighbridge/auth"
@@ -116,13 +120,24 @@ func (k *kit) owner() *browser { return k.user(ownerEmail, "", auth.RoleOwner) }
 // user makes a user of a team, the default one where it is "", and signs in.
 func (k *kit) user(email, team string, role auth.Role) *browser {
 	k.t.Helper()
-	_, err := k.local.CreateUser(k.t.Context(), admin.NewUser{Email: email, Password: password, Team: team, Role: string(role)})
+	if team == "" {
+		team = auth.DefaultTeam
+	}
+	_, err := k.store.CreateUser(k.t.Context(), auth.User{Email: email, Password: cheap(password)}, []store.Place{{Team: team, Role: role}},
+		auth.Event{Action: auth.ActionUserCreate, Actor: "test"})
 	k.must(err)
 	b := k.stranger()
 	if got := b.post("/sign-in", url.Values{"email": {email}, "password": {password}}); got.status != http.StatusSeeOther {
 		k.t.Fatalf("signing in: %d %s", got.status, got.body)
 	}
 	return b
+}
+
+// cheap is what is stored of a password, at the least cost that argon2id has
+// (RFC 9106, section 3.1): whoever signs in pays what is stored.
+func cheap(password string) auth.PasswordHash {
+	salt, b64 := []byte("of a test alone!"), base64.RawStdEncoding.EncodeToString
+	return auth.NewPasswordHash(fmt.Sprintf("$argon2id$v=%d$m=8,t=1,p=1$%s$%s", argon2.Version, b64(salt), b64(argon2.IDKey([]byte(password), salt, 1, 8, 1, 32))))
 }
 
 // answer is what came.

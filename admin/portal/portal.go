@@ -54,6 +54,9 @@ func New(o Options) *Portal {
 	p.overviewPages()
 	p.credentialPages()
 	p.teamPages()
+	p.cloudProviderPages()
+	p.settingsPages()
+	p.accountPages()
 	p.noPage()
 	return p
 }
