@@ -46,7 +46,7 @@ func (a *API) oidc() {
 		Summary: "End a sign-in at the OpenID provider, which sends the browser here", Tags: tags,
 		Errors: []int{http.StatusUnauthorized, http.StatusNotFound, http.StatusServiceUnavailable},
 	}, func(ctx context.Context, in *struct {
-		agentInput
+		AgentInput
 		tlsInput
 		// What they may hold is RFC 6749, appendix A: bounded, so that no request
 		// that the document allows is too long for a header.

@@ -46,8 +46,9 @@ type Session struct {
 	ExpiresAt   time.Time `json:"expires_at"`
 }
 
-// agentInput is how the caller calls itself.
-type agentInput struct {
+// AgentInput is how the caller calls itself. Its name is exported because huma
+// passes over what is not, and so over what is in it.
+type AgentInput struct {
 	Agent string `header:"User-Agent" hidden:"true"`
 }
 
@@ -67,7 +68,7 @@ func (a *API) signIn() {
 		OperationID: "sign-in", Method: http.MethodPost, Path: "/api/v1/auth/sign-in",
 		Summary: "Sign in with e-mail address and password", Tags: tags, Errors: refusals,
 	}, func(ctx context.Context, in *struct {
-		agentInput
+		AgentInput
 		Body SignIn
 	}) (*grantOutput, error) {
 		from := a.from(ctx, in.Agent, in.Body.Device)
@@ -77,7 +78,7 @@ func (a *API) signIn() {
 		OperationID: "refresh-session", Method: http.MethodPost, Path: "/api/v1/auth/refresh",
 		Summary: "Get the next JWT and refresh token of a session", Tags: tags, Errors: append(refusals, http.StatusConflict),
 	}, func(ctx context.Context, in *struct {
-		agentInput
+		AgentInput
 		Body struct {
 			RefreshToken string `json:"refresh_token" minLength:"1" maxLength:"256"`
 		}
@@ -89,7 +90,7 @@ func (a *API) signIn() {
 		Summary: "Make the first user, an owner of the default team, by the secret of the first-run link", Tags: tags,
 		DefaultStatus: http.StatusCreated, Errors: refusals,
 	}, func(ctx context.Context, in *struct {
-		agentInput
+		AgentInput
 		Body struct {
 			Secret   string `json:"secret" minLength:"1" maxLength:"256" doc:"What follows # in the link that serve printed."`
 			Email    string `json:"email" minLength:"1" maxLength:"320"`
@@ -104,7 +105,7 @@ func (a *API) signIn() {
 		OperationID: "change-password", Method: http.MethodPost, Path: "/api/v1/auth/password",
 		Summary: "Change one's own password; every session ends, and a new one begins", Tags: tags, Errors: refusals,
 	}, func(ctx context.Context, in *struct {
-		agentInput
+		AgentInput
 		Body struct {
 			Present string `json:"current_password" maxLength:"1024"`
 			Next    string `json:"new_password" maxLength:"1024" doc:"At least 12 characters."`
