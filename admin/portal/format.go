@@ -105,8 +105,10 @@ func ago(t *text, now time.Time, at any) string {
 		return t.say(key, quantity(int(d/time.Hour), "hour"))
 	case d < 60*24*time.Hour:
 		return t.say(key, quantity(int(d/(24*time.Hour)), "day"))
-	default:
+	case d < 2*365*24*time.Hour:
 		return t.say(key, quantity(int(d/(30*24*time.Hour)), "month"))
+	default:
+		return t.say(key, quantity(int(d/(365*24*time.Hour)), "year"))
 	}
 }
 
