@@ -40,6 +40,7 @@ const (
 	CodeTooManyAttempts     Code = "too_many_attempts"
 	CodeTooManyRequests     Code = "too_many_requests"
 	CodeTooManyTransfers    Code = "too_many_transfers"
+	CodeIdentityUnavailable Code = "identity_unavailable"
 	CodeOverloaded          Code = "overloaded"
 	CodeDraining            Code = "draining"
 	CodeTransferCut         Code = "transfer_cut"
@@ -90,6 +91,7 @@ var codes = func() map[Code]CodeInfo {
 		{CodeTooManyAttempts, 429, "Too many unknown API keys came from this address.", "Wait as Retry-After says, and correct the key."},
 		{CodeTooManyRequests, 429, "The API key makes more requests in a second than it may.", "Wait as Retry-After says, ask less often, or raise the key's limit: `weighbridge key update KEY --rate N`."},
 		{CodeTooManyTransfers, 429, "The API key has as many transfers under way as it may have.", "Wait as Retry-After says, download fewer files at a time, or raise the key's limit (`weighbridge key update KEY --transfers N`), or that of all keys (limits.transfers_per_key)."},
+		{CodeIdentityUnavailable, 503, "Whose token it is cannot be found out now: the cluster that made it does not answer.", "Try again; see to it that weighbridge reaches the API server, or give it the cluster's public keys in service_accounts.jwks_file."},
 		{CodeOverloaded, 503, "weighbridge is at its limit of connections or memory.", "Wait as Retry-After says."},
 		{CodeDraining, 503, "weighbridge is shutting down and takes no new work.", "Try again; another instance will answer."},
 		{CodeTransferCut, 403, "The operator cut what was in progress, such as by a revocation that does not wait. The worker saw its connection reset.", "Use an API key and a credential that stand."},

@@ -25,6 +25,7 @@ func (l *loader) check() {
 	l.checkComfyUI()
 	l.checkFollowers()
 	l.checkOIDC()
+	l.checkServiceAccounts()
 	l.checkKeys()
 	l.checkCredentials()
 	l.checkReferences()

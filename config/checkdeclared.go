@@ -41,10 +41,12 @@ func (l *loader) checkKeys() {
 	for i := range l.config.Keys {
 		k, path := &l.config.Keys[i], item("keys", i)
 		l.checkName(path, k.Name, names)
-		if k.Value.IsZero() && !l.failed(path+".value") {
+		if k.Value.IsZero() && len(k.ServiceAccounts) == 0 && !l.failed(path+".value") {
 			l.wrong(path+".value", "is missing", "say where the key comes from: {env: NAME} or {file: PATH}")
 		}
-		l.checkKeyValue(path+".value", k.Value, auth.HashAPIKey, auth.KeyPrefix, values)
+		if !k.Value.IsZero() {
+			l.checkKeyValue(path+".value", k.Value, auth.HashAPIKey, auth.KeyPrefix, values)
+		}
 		l.checkKeyValue(path+".url_key", k.URLKey, auth.HashURLKey, auth.URLKeyPrefix, values)
 		l.checkPatterns(path+".routes", k.Routes, l.owner, nil)
 		if err := k.Limits.Limits().Check(); err != nil && !l.failed(path+".limits") {

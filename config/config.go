@@ -17,31 +17,32 @@ import (
 // Fields hold checked, typed values once [Load] has returned without error.
 // Secrets are never held here, only where they come from ([Source]).
 type Config struct {
-	DataDir      string            `yaml:"data_dir" env:"DATA_DIR" default:"./weighbridge-data" doc:"Directory of everything weighbridge keeps: the store, the sealed root, the key encryption key, the audit record and admin.sock. Made on first start with mode 0700. off, with store.driver memory, is none: nothing is written, and there is no admin.sock."`
-	Listen       string            `yaml:"listen" env:"LISTEN" default:"127.0.0.1:8080" doc:"Address of the proxy listener, which serves forward and reverse mode on one port: host:port, or unix:PATH, a socket of mode 0600."`
-	TLS          TLS               `yaml:"tls" env:"TLS" doc:"TLS on the proxy listener. A listener beyond loopback without it gets a warning, because API keys then cross the network in the clear."`
-	AdminListen  string            `yaml:"admin_listen" env:"ADMIN_LISTEN" default:"127.0.0.1:8081" doc:"Address of the admin listener (the REST API for users and access tokens, health, readiness, metrics; admin.sock needs neither): host:port or unix:PATH, or off for none."`
-	AdminTLS     TLS               `yaml:"admin_tls" env:"ADMIN_TLS" doc:"TLS on the admin listener, as tls is on the proxy's."`
-	OIDC         OIDC              `yaml:"oidc" env:"OIDC" doc:"An OpenID provider by which users sign in to the admin API, beside e-mail address and password (docs/users.md)."`
-	PublicURL    string            `yaml:"public_url" env:"PUBLIC_URL" example:"https://weights.example.com" doc:"Base of the URLs that reverse mode writes into answers, where workers reach the listener by another name than the one in their request. Empty takes scheme and Host of each request."`
-	AllowedHosts []string          `yaml:"allowed_hosts" env:"ALLOWED_HOSTS" example:"weighbridge.internal" doc:"Host names, beside loopback ones, under which the listener may be called without a key (see default_key), and the admin listener on loopback at all. Protects against DNS rebinding."`
-	Log          Log               `yaml:"log" env:"LOG" doc:"The log on standard error."`
-	Unmatched    Unmatched         `yaml:"unmatched" env:"UNMATCHED" doc:"What happens to a URL that no linked credential matches. An API key may be stricter."`
-	DefaultKey   string            `yaml:"default_key" env:"DEFAULT_KEY" example:"sidecar" doc:"Name of the API key that callers without a key count as. Only for a listener on loopback or a unix socket (sidecar)."`
-	CA           CA                `yaml:"ca" env:"CA" doc:"Your own root for interception, as PEM files. Where both are empty, a root is made on first start and its key sealed in the store."`
-	KEK          string            `yaml:"kek" env:"KEK" default:"file:kek" doc:"Where the key encryption key is, as a URI. file:PATH is a file of mode 0600, made on first start; a relative path is below data_dir. env:NAME is a variable that holds the key; weighbridge kek generate makes one. awskms://, azurekeyvault://, gcpkms:// and vault-transit:// name a key that never leaves its service (docs/keys-at-rest.md). weighbridge check tries it; weighbridge kek rotate changes it."`
-	KEKCache     time.Duration     `yaml:"kek_cache" env:"KEK_CACHE" default:"5m" doc:"How long a data key that a key service unwrapped stays in memory, an hour at most: so long the service may be out of reach. 0 asks it for every request. A key in a file or a variable is at hand, and nothing is kept."`
-	Store        Store             `yaml:"store" env:"STORE" doc:"The store."`
-	Audit        Audit             `yaml:"audit" env:"AUDIT" doc:"The audit record, one file a month below data_dir/audit."`
-	Validation   Validation        `yaml:"validation" env:"VALIDATION" doc:"How upstreams are asked whether credentials still work."`
-	Drain        time.Duration     `yaml:"drain" env:"DRAIN" default:"10m" doc:"How long live downloads may go on after SIGTERM."`
-	Upstream     Upstream          `yaml:"upstream" env:"UPSTREAM" doc:"The way out."`
-	Limits       Limits            `yaml:"limits" env:"LIMITS" doc:"What workers may take."`
-	Routes       map[string]string `yaml:"routes" env:"ROUTES" example:"comfyui: https://cloud.comfy.org" doc:"Reverse routes by name: a first path segment without a dot stands for this base URL. A name may not equal a host of any pattern."`
-	ComfyUI      ComfyUI           `yaml:"comfyui" env:"COMFYUI" doc:"The reverse route comfyui: your own ComfyUI servers behind one URL, http://PROXY/comfyui, with Comfy Cloud to fall back to (docs/comfyui.md)."`
-	S3           S3                `yaml:"s3" env:"S3" doc:"The S3 protocol on the proxy listener, for S3 clients with an endpoint_url of ours and an S3 access key."`
-	Credentials  []Credential      `yaml:"credentials" env:"CREDENTIALS" doc:"Declarative credentials, read-only in the API. Their files are watched, and a change rotates the secret without a restart."`
-	Keys         []Key             `yaml:"keys" env:"KEYS" doc:"Declarative API keys, read-only in the API."`
+	DataDir         string            `yaml:"data_dir" env:"DATA_DIR" default:"./weighbridge-data" doc:"Directory of everything weighbridge keeps: the store, the sealed root, the key encryption key, the audit record and admin.sock. Made on first start with mode 0700. off, with store.driver memory, is none: nothing is written, and there is no admin.sock."`
+	Listen          string            `yaml:"listen" env:"LISTEN" default:"127.0.0.1:8080" doc:"Address of the proxy listener, which serves forward and reverse mode on one port: host:port, or unix:PATH, a socket of mode 0600."`
+	TLS             TLS               `yaml:"tls" env:"TLS" doc:"TLS on the proxy listener. A listener beyond loopback without it gets a warning, because API keys then cross the network in the clear."`
+	AdminListen     string            `yaml:"admin_listen" env:"ADMIN_LISTEN" default:"127.0.0.1:8081" doc:"Address of the admin listener (the REST API for users and access tokens, health, readiness, metrics; admin.sock needs neither): host:port or unix:PATH, or off for none."`
+	AdminTLS        TLS               `yaml:"admin_tls" env:"ADMIN_TLS" doc:"TLS on the admin listener, as tls is on the proxy's."`
+	OIDC            OIDC              `yaml:"oidc" env:"OIDC" doc:"An OpenID provider by which users sign in to the admin API, beside e-mail address and password (docs/users.md)."`
+	PublicURL       string            `yaml:"public_url" env:"PUBLIC_URL" example:"https://weights.example.com" doc:"Base of the URLs that reverse mode writes into answers, where workers reach the listener by another name than the one in their request. Empty takes scheme and Host of each request."`
+	AllowedHosts    []string          `yaml:"allowed_hosts" env:"ALLOWED_HOSTS" example:"weighbridge.internal" doc:"Host names, beside loopback ones, under which the listener may be called without a key (see default_key), and the admin listener on loopback at all. Protects against DNS rebinding."`
+	ServiceAccounts ServiceAccounts   `yaml:"service_accounts" env:"SERVICE_ACCOUNTS" doc:"A Kubernetes cluster whose pods show a projected ServiceAccount token in place of an API key (docs/kubernetes.md); the field service_accounts of a key says whose."`
+	Log             Log               `yaml:"log" env:"LOG" doc:"The log on standard error."`
+	Unmatched       Unmatched         `yaml:"unmatched" env:"UNMATCHED" doc:"What happens to a URL that no linked credential matches. An API key may be stricter."`
+	DefaultKey      string            `yaml:"default_key" env:"DEFAULT_KEY" example:"sidecar" doc:"Name of the API key that callers without a key count as. Only for a listener on loopback or a unix socket (sidecar)."`
+	CA              CA                `yaml:"ca" env:"CA" doc:"Your own root for interception, as PEM files. Where both are empty, a root is made on first start and its key sealed in the store."`
+	KEK             string            `yaml:"kek" env:"KEK" default:"file:kek" doc:"Where the key encryption key is, as a URI. file:PATH is a file of mode 0600, made on first start; a relative path is below data_dir. env:NAME is a variable that holds the key; weighbridge kek generate makes one. awskms://, azurekeyvault://, gcpkms:// and vault-transit:// name a key that never leaves its service (docs/keys-at-rest.md). weighbridge check tries it; weighbridge kek rotate changes it."`
+	KEKCache        time.Duration     `yaml:"kek_cache" env:"KEK_CACHE" default:"5m" doc:"How long a data key that a key service unwrapped stays in memory, an hour at most: so long the service may be out of reach. 0 asks it for every request. A key in a file or a variable is at hand, and nothing is kept."`
+	Store           Store             `yaml:"store" env:"STORE" doc:"The store."`
+	Audit           Audit             `yaml:"audit" env:"AUDIT" doc:"The audit record, one file a month below data_dir/audit."`
+	Validation      Validation        `yaml:"validation" env:"VALIDATION" doc:"How upstreams are asked whether credentials still work."`
+	Drain           time.Duration     `yaml:"drain" env:"DRAIN" default:"10m" doc:"How long live downloads may go on after SIGTERM."`
+	Upstream        Upstream          `yaml:"upstream" env:"UPSTREAM" doc:"The way out."`
+	Limits          Limits            `yaml:"limits" env:"LIMITS" doc:"What workers may take."`
+	Routes          map[string]string `yaml:"routes" env:"ROUTES" example:"comfyui: https://cloud.comfy.org" doc:"Reverse routes by name: a first path segment without a dot stands for this base URL. A name may not equal a host of any pattern."`
+	ComfyUI         ComfyUI           `yaml:"comfyui" env:"COMFYUI" doc:"The reverse route comfyui: your own ComfyUI servers behind one URL, http://PROXY/comfyui, with Comfy Cloud to fall back to (docs/comfyui.md)."`
+	S3              S3                `yaml:"s3" env:"S3" doc:"The S3 protocol on the proxy listener, for S3 clients with an endpoint_url of ours and an S3 access key."`
+	Credentials     []Credential      `yaml:"credentials" env:"CREDENTIALS" doc:"Declarative credentials, read-only in the API. Their files are watched, and a change rotates the secret without a restart."`
+	Keys            []Key             `yaml:"keys" env:"KEYS" doc:"Declarative API keys, read-only in the API."`
 }
 
 // OIDC is the OpenID provider that users may come from.
@@ -53,6 +54,17 @@ type OIDC struct {
 	EmailDomains []string `yaml:"email_domains" env:"EMAIL_DOMAINS" example:"example.com" doc:"Domains of the e-mail addresses that may sign in; the provider must have verified the address. None means any."`
 	Team         string   `yaml:"team" env:"TEAM" default:"default" doc:"The team, by name, that a new user is put into."`
 	Role         string   `yaml:"role" env:"ROLE" oneof:"owner member viewer" example:"viewer" doc:"The role of a new user in that team. Empty makes no users: only those who are there already come in."`
+}
+
+// ServiceAccounts is the cluster whose tokens are taken for keys.
+type ServiceAccounts struct {
+	Issuer    string `yaml:"issuer" env:"ISSUER" example:"https://kubernetes.default.svc.cluster.local" doc:"The issuer of the cluster's tokens, exactly as they say it (kubectl get --raw /.well-known/openid-configuration). Empty is none."`
+	Audience  string `yaml:"audience" env:"AUDIENCE" default:"weighbridge" doc:"What tokens have to be made for: the audience of the projected volume. Tokens of the API server do not count."`
+	JWKSFile  string `yaml:"jwks_file" env:"JWKS_FILE" example:"/etc/weighbridge/jwks.json" doc:"The cluster's public keys (kubectl get --raw /openid/v1/jwks): nothing is asked of the cluster then. Read again on reload."`
+	JWKSURL   string `yaml:"jwks_url" env:"JWKS_URL" example:"https://kubernetes.default.svc/openid/v1/jwks" doc:"Where the public keys are. Empty is where the issuer's document says."`
+	Review    string `yaml:"review" env:"REVIEW" example:"https://kubernetes.default.svc" doc:"URL of the API server: it is asked about each token by TokenReview, and again after 30 s, so that a token ends with its pod. Empty verifies by the public keys, and a token counts until its own end."`
+	CAFile    string `yaml:"ca_file" env:"CA_FILE" example:"/var/run/secrets/kubernetes.io/serviceaccount/ca.crt" doc:"Root of the cluster's certificates, PEM. Empty is the system's roots."`
+	TokenFile string `yaml:"token_file" env:"TOKEN_FILE" example:"/var/run/secrets/kubernetes.io/serviceaccount/token" doc:"Token by which weighbridge itself asks the cluster, read for each question. TokenReview needs the role system:auth-delegator. Empty asks without."`
 }
 
 // TLS of a listener.
@@ -165,17 +177,18 @@ type Credential struct {
 
 // Key is a declarative API key.
 type Key struct {
-	Name        string               `yaml:"name" env:"NAME" example:"trainer" doc:"Name, unique among API keys."`
-	Value       Source               `yaml:"value" env:"VALUE" example:"{file: /run/secrets/trainer-key}" doc:"The key itself, wbk_ and at least 40 alphanumerics: {env: NAME} or {file: PATH}."`
-	URLKey      Source               `yaml:"url_key" env:"URL_KEY" example:"{file: /run/secrets/trainer-url-key}" doc:"Its URL key, wbu_ and at least 40 alphanumerics, for clients that can only be given a URL."`
-	Scope       auth.Scope           `yaml:"scope" env:"SCOPE" default:"read" oneof:"read write" doc:"read for downloads, write where something must be uploaded."`
-	Expires     time.Time            `yaml:"expires" env:"EXPIRES" example:"2027-06-30" doc:"When it ends: a date (its first moment, UTC) or an RFC 3339 time, at most 365 days ahead. Empty is never."`
-	Routes      []string             `yaml:"routes" env:"ROUTES" example:"huggingface.co/my-org/*" doc:"URL patterns that the key is restricted to. Empty is no restriction."`
-	Limits      KeyLimits            `yaml:"limits" env:"LIMITS" doc:"What it may take."`
-	Sources     []netip.Prefix       `yaml:"sources" env:"SOURCES" example:"10.20.0.0/16" doc:"Networks (CIDR) that it may be used from; what is elsewhere gets 403 with source_forbidden. What counts is the address that a connection comes from. Empty is anywhere."`
-	Unmatched   auth.UnmatchedPolicy `yaml:"unmatched" env:"UNMATCHED" oneof:"pass deny" doc:"pass or deny for URLs that no linked credential matches; can only be stricter than the mode's policy. Empty takes that policy."`
-	Xet         auth.XetPolicy       `yaml:"xet" env:"XET" oneof:"pass hide" doc:"hide keeps the Hub's xet protocol from the worker, whatever the credential says. Empty, or pass, leaves it to the credential's field xet."`
-	Credentials []string             `yaml:"credentials" env:"CREDENTIALS" example:"hub" doc:"Names of the credentials it may use, beside those that name this key."`
+	Name            string               `yaml:"name" env:"NAME" example:"trainer" doc:"Name, unique among API keys."`
+	Value           Source               `yaml:"value" env:"VALUE" example:"{file: /run/secrets/trainer-key}" doc:"The key itself, wbk_ and at least 40 alphanumerics: {env: NAME} or {file: PATH}. May be left out where service_accounts is given."`
+	ServiceAccounts []string             `yaml:"service_accounts" env:"SERVICE_ACCOUNTS" example:"comfy/worker" doc:"ServiceAccounts that count as this key when they show a token of the cluster in the section service_accounts: NAMESPACE/NAME, or NAMESPACE/* for all of a namespace."`
+	URLKey          Source               `yaml:"url_key" env:"URL_KEY" example:"{file: /run/secrets/trainer-url-key}" doc:"Its URL key, wbu_ and at least 40 alphanumerics, for clients that can only be given a URL."`
+	Scope           auth.Scope           `yaml:"scope" env:"SCOPE" default:"read" oneof:"read write" doc:"read for downloads, write where something must be uploaded."`
+	Expires         time.Time            `yaml:"expires" env:"EXPIRES" example:"2027-06-30" doc:"When it ends: a date (its first moment, UTC) or an RFC 3339 time, at most 365 days ahead. Empty is never."`
+	Routes          []string             `yaml:"routes" env:"ROUTES" example:"huggingface.co/my-org/*" doc:"URL patterns that the key is restricted to. Empty is no restriction."`
+	Limits          KeyLimits            `yaml:"limits" env:"LIMITS" doc:"What it may take."`
+	Sources         []netip.Prefix       `yaml:"sources" env:"SOURCES" example:"10.20.0.0/16" doc:"Networks (CIDR) that it may be used from; what is elsewhere gets 403 with source_forbidden. What counts is the address that a connection comes from. Empty is anywhere."`
+	Unmatched       auth.UnmatchedPolicy `yaml:"unmatched" env:"UNMATCHED" oneof:"pass deny" doc:"pass or deny for URLs that no linked credential matches; can only be stricter than the mode's policy. Empty takes that policy."`
+	Xet             auth.XetPolicy       `yaml:"xet" env:"XET" oneof:"pass hide" doc:"hide keeps the Hub's xet protocol from the worker, whatever the credential says. Empty, or pass, leaves it to the credential's field xet."`
+	Credentials     []string             `yaml:"credentials" env:"CREDENTIALS" example:"hub" doc:"Names of the credentials it may use, beside those that name this key."`
 }
 
 // KeyLimits bound what one key may take.

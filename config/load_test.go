@@ -21,7 +21,7 @@ func TestDefaults(t *testing.T) {
 		c := mustLoad(t, LoadOptions{}, text).Config
 		want := Config{
 			DataDir: "./weighbridge-data", Listen: "127.0.0.1:8080", AdminListen: "127.0.0.1:8081",
-			Log: Log{Level: "info", Format: "auto"}, OIDC: OIDC{Team: auth.DefaultTeam},
+			Log: Log{Level: "info", Format: "auto"}, OIDC: OIDC{Team: auth.DefaultTeam}, ServiceAccounts: ServiceAccounts{Audience: "weighbridge"},
 			Unmatched: Unmatched{Forward: auth.UnmatchedPass, Reverse: auth.UnmatchedDeny},
 			KEK:       "file:kek", KEKCache: 5 * time.Minute, Store: Store{Driver: "bbolt"},
 			Audit: Audit{Retention: 90 * 24 * time.Hour, TeamQuota: 64 << 20}, Validation: Validation{Every: 6 * time.Hour}, Drain: 10 * time.Minute,
@@ -60,6 +60,8 @@ func TestEveryFieldIsAVariable(t *testing.T) {
 		"ADMIN_LISTEN=127.0.0.1:9", "ADMIN_TLS_CERT_FILE=" + tmp + "/leaf.crt", "ADMIN_TLS_KEY_FILE=" + tmp + "/leaf.key", "ADMIN_TLS_OWN_CA=false", "PUBLIC_URL=https://w.example.com", "ALLOWED_HOSTS=a.internal, w.example.com", "LOG_LEVEL=warn", "LOG_FORMAT=json",
 		"OIDC_ISSUER=https://op.example.com", "OIDC_CLIENT_ID=wb", "OIDC_CLIENT_SECRET_FILE=" + tmp + "/token", "OIDC_REDIRECT_URL=https://w.example.com/api/v1/auth/oidc/callback",
 		"OIDC_EMAIL_DOMAINS=example.com,example.org", "OIDC_TEAM=ops", "OIDC_ROLE=viewer",
+		"SERVICE_ACCOUNTS_ISSUER=https://cluster.example.com", "SERVICE_ACCOUNTS_AUDIENCE=weights", "SERVICE_ACCOUNTS_JWKS_FILE=/jwks.json", "SERVICE_ACCOUNTS_JWKS_URL=", "SERVICE_ACCOUNTS_REVIEW=",
+		"SERVICE_ACCOUNTS_CA_FILE=/ca.crt", "SERVICE_ACCOUNTS_TOKEN_FILE=/token", "KEYS_0_SERVICE_ACCOUNTS=comfy/worker,batch/*",
 		"UNMATCHED_FORWARD=deny", "UNMATCHED_REVERSE=pass", "DEFAULT_KEY=trainer", "CA_CERT_FILE=" + tmp + "/ca.crt", "CA_KEY_FILE=" + tmp + "/ca.key",
 		"KEK=env:X", "KEK_CACHE=90s", "STORE_DRIVER=memory", "AUDIT_RETENTION=30d", "AUDIT_MAX_SIZE=1GiB",
 		"AUDIT_FOLLOWERS_0_NAME=siem", "AUDIT_FOLLOWERS_0_TYPE=webhook", "AUDIT_FOLLOWERS_0_URL=https://siem.example.com/in", "AUDIT_FOLLOWERS_0_TOKEN_ENV=SIEM",
@@ -84,8 +86,9 @@ func TestEveryFieldIsAVariable(t *testing.T) {
 	l := mustLoad(t, options(append(environ, "URLKEY="+testURLKey, "SIEM=CANARY")...), "")
 	want := Config{
 		DataDir: "/d", Listen: "unix:/s", TLS: TLS{CertFile: tmp + "/leaf.crt", KeyFile: tmp + "/leaf.key"}, AdminListen: "127.0.0.1:9", AdminTLS: TLS{CertFile: tmp + "/leaf.crt", KeyFile: tmp + "/leaf.key"},
-		OIDC:      OIDC{"https://op.example.com", "wb", Source{File: tmp + "/token"}, "https://w.example.com/api/v1/auth/oidc/callback", []string{"example.com", "example.org"}, "ops", "viewer"},
-		PublicURL: "https://w.example.com", AllowedHosts: []string{"a.internal", "w.example.com"}, Log: Log{"warn", "json"},
+		OIDC:            OIDC{"https://op.example.com", "wb", Source{File: tmp + "/token"}, "https://w.example.com/api/v1/auth/oidc/callback", []string{"example.com", "example.org"}, "ops", "viewer"},
+		ServiceAccounts: ServiceAccounts{Issuer: "https://cluster.example.com", Audience: "weights", JWKSFile: "/jwks.json", CAFile: "/ca.crt", TokenFile: "/token"},
+		PublicURL:       "https://w.example.com", AllowedHosts: []string{"a.internal", "w.example.com"}, Log: Log{"warn", "json"},
 		Unmatched: Unmatched{"deny", "pass"}, DefaultKey: "trainer", CA: CA{tmp + "/ca.crt", tmp + "/ca.key"}, KEK: "env:X", KEKCache: 90 * time.Second,
 		Store: Store{"memory"}, Audit: Audit{30 * 24 * time.Hour, 1 << 30, []Follower{
 			{Name: "siem", Type: "webhook", MaxSize: 1 << 20, Keep: 2, URL: "https://siem.example.com/in", Token: Source{Env: "SIEM"}, Path: "x", MaxLag: 32 << 20},
@@ -109,7 +112,7 @@ func TestEveryFieldIsAVariable(t *testing.T) {
 		Keys: []Key{{
 			Name: "trainer", Value: Source{File: tmp + "/key"}, URLKey: Source{Env: "URLKEY"}, Scope: "write", Expires: time.Date(2027, 1, 2, 0, 0, 0, 0, time.UTC),
 			Routes: []string{"huggingface.co/a/*"}, Limits: KeyLimits{0.5, 3, 4, 100 << 20}, Sources: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd00::/8")},
-			Unmatched: "deny", Xet: "hide", Credentials: []string{"api"},
+			Unmatched: "deny", Xet: "hide", Credentials: []string{"api"}, ServiceAccounts: []string{"comfy/worker", "batch/*"},
 		}},
 	}
 	if !reflect.DeepEqual(l.Config, want) {

@@ -33,6 +33,10 @@ type presented struct {
 	// authorization says that the Authorization field carried our key: it is
 	// ours and does not travel.
 	authorization bool
+	// token is a JWT in a place where only a key of ours belongs, and bearer one
+	// in the Authorization field of a reverse request, which may be the worker's
+	// own: see Tokens.
+	token, bearer string
 	// doubtful is the hash of an hf_ token in the Authorization field of a
 	// reverse request. Only a lookup tells whether it is a key of ours or the
 	// worker's own token.
@@ -53,6 +57,15 @@ func (p *presented) add(h auth.KeyHash) *auth.Error {
 	return nil
 }
 
+// addToken takes one more JWT into account.
+func (p *presented) addToken(token string) *auth.Error {
+	if p.token != "" && p.token != token {
+		return errTwoKeys()
+	}
+	p.token = token
+	return nil
+}
+
 // forwardCarriers reads the key of a CONNECT or absolute-form request: every
 // Proxy-Authorization field.
 func forwardCarriers(h *fields) (p presented, err *auth.Error) {
@@ -64,6 +77,11 @@ func forwardCarriers(h *fields) (p presented, err *auth.Error) {
 		p.shown = true
 		for _, token := range credentialTokens(f.value) {
 			p.misplaced = p.misplaced || auth.IsAdminSecret(token)
+			if isJWT(token) {
+				if err = p.addToken(token); err != nil {
+					return p, err
+				}
+			}
 			if hash, ok := auth.HashAPIKey(token); ok {
 				if err = p.add(hash); err != nil {
 					return p, err
@@ -83,6 +101,11 @@ func reverseCarriers(h *fields) (p presented, err *auth.Error) {
 		case f.is(headerKey):
 			p.shown = true
 			p.misplaced = p.misplaced || auth.IsAdminSecret(f.value)
+			if isJWT(f.value) {
+				if err = p.addToken(f.value); err != nil {
+					return p, err
+				}
+			}
 			if hash, ok := auth.HashAPIKey(f.value); ok {
 				if err = p.add(hash); err != nil {
 					return p, err
@@ -91,6 +114,9 @@ func reverseCarriers(h *fields) (p presented, err *auth.Error) {
 		case f.is("Authorization"):
 			for _, token := range credentialTokens(f.value) {
 				p.misplaced = p.misplaced || auth.IsAdminSecret(token)
+				if p.bearer == "" && isJWT(token) {
+					p.bearer = token
+				}
 				hash, ok := auth.HashAPIKey(token)
 				switch {
 				case !ok:

@@ -144,10 +144,10 @@ func (x *exchange) safe() bool {
 // it is not recorded either.
 func (x *exchange) aim(t auth.Target) *auth.Error {
 	where := ""
-	if holdsKey(t.RawQuery, x.snap, x.at) {
+	if x.holds(t.RawQuery) {
 		where = "the query"
 	}
-	if holdsKey(t.Path, x.snap, x.at) {
+	if x.holds(t.Path) {
 		where = "the path"
 		t.Path = "/" + auth.Redacted
 	}

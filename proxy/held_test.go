@@ -138,6 +138,7 @@ func TestR19_HeldTextsAreBounded(t *testing.T) {
 	if a := r.worker().get("/"+hubHost+"/a", r.addr, "Authorization: Bearer "+r.writeKey.Reveal()); a.status != 200 || len(a.body) != size {
 		t.Errorf("another key got %d %s", a.status, a.code())
 	}
+	r.eventually("the stuck ones alone", func() bool { return len(r.proxy.Transfers()) == 2 })
 	if n := r.proxy.Cut(func(Transfer) bool { return true }); n != 2 {
 		t.Errorf("%d were cut", n)
 	}

@@ -16,6 +16,8 @@ type evidence struct {
 	// implied says that id is the listener's default key, with scope.
 	implied bool
 	scope   auth.Scope
+	// holder, where it is set, names the key of whoever showed a token.
+	holder Holder
 	// front, where it is set, looks up who authenticated to the front.
 	front func(*auth.Snapshot, time.Time) (auth.Identity, error)
 	// boxed says that id stands in a sealed URL, writes that the URL may be
@@ -29,6 +31,12 @@ func (e *evidence) identify(s *auth.Snapshot, now time.Time) (auth.Identity, err
 	switch {
 	case e.front != nil:
 		return e.front(s, now)
+	case e.holder != nil:
+		keyID, err := e.holder(now)
+		if err != nil {
+			return auth.Identity{}, err
+		}
+		return s.IdentifyID(keyID, now)
 	case e.boxed:
 		id, err := s.IdentifyID(e.id, now)
 		if !e.writes {
@@ -68,9 +76,21 @@ func (x *exchange) recognise(shown presented) *auth.Error {
 	if err := shown.settle(x.snap, x.at, !shown.url.IsZero() || implied); err != nil {
 		return err
 	}
+	if shown.bearer != "" && x.p.holdsToken(shown.bearer) {
+		shown.authorization = true
+		if err := shown.addToken(shown.bearer); err != nil {
+			return err
+		}
+	}
 	switch {
+	case shown.token != "" && (!shown.key.IsZero() || !shown.url.IsZero()):
+		return errTwoKeys()
 	case !shown.key.IsZero() || !shown.url.IsZero():
 		x.who = evidence{key: shown.key, url: shown.url}
+	case shown.token != "" && x.p.o.Tokens != nil:
+		if err := x.verify(shown.token); err != nil {
+			return err
+		}
 	case shown.shown:
 		return x.wrongKey(auth.NewError(auth.CodeKeyInvalid, "what was presented as API key does not have the form of one", nil))
 	case implied:

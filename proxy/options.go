@@ -130,6 +130,8 @@ type Options struct {
 	// Opened reaches the upstreams that a Picker leads to by the operator's word
 	// (auth.Pick.Opened); nil is Dialer.
 	Opened Dialer
+	// Tokens nil means that callers show API keys alone.
+	Tokens Tokens
 	// Front nil means that workers speak plain HTTP to the listener.
 	Front Front
 	// RootCAs verify upstreams; nil means the system's.

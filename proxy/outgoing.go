@@ -153,21 +153,21 @@ func (x *exchange) dropsSecret(f *field) bool {
 }
 
 // isKey reports whether the value of an Authorization field is one of our
-// keys.
+// keys, or a token that was made for us.
 func (x *exchange) isKey(value string) bool {
 	for _, t := range credentialTokens(value) {
-		if holdsKey(t, x.snap, x.at) {
+		if x.holds(t) {
 			return true
 		}
 	}
-	return holdsKey(value, x.snap, x.at)
+	return x.holds(value)
 }
 
 // keepsKeys refuses a request that would carry a key of ours upstream in a
 // field that is not known to carry keys.
 func (x *exchange) keepsKeys(out *outgoing) *auth.Error {
 	for i := range out.fields {
-		if f := &out.fields[i]; holdsKey(f.value, x.snap, x.at) {
+		if f := &out.fields[i]; x.holds(f.value) {
 			return carriesKey("the header field " + f.name)
 		}
 	}

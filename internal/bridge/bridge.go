@@ -85,6 +85,7 @@ type Bridge struct {
 	live      *live
 	record    *audit.File
 	stdout    *audit.LineWriter
+	accounts  accounts
 	usage     *audit.Usage // nil where the record is in memory
 	followers audit.Followers
 	authority *authority // nil where interception is off
@@ -274,10 +275,16 @@ func (b *Bridge) openProxy(ctx context.Context, cfg *config.Config) error {
 	if err := b.openComfyUI(ctx, cfg); err != nil {
 		return err
 	}
+	b.accounts.log = b.log
 	policy, err := b.policy(ctx, cfg)
 	if err != nil {
 		return err
 	}
+	taken, err := b.accountsOf(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	b.accounts.current.Store(taken)
 	limits := &rateLimits{now: b.o.Now, left: map[limitKey]limit{}}
 	b.metrics = newMetrics(b.o.Version, gauges{
 		limits: limits, audit: b.record.Stats,
@@ -308,7 +315,7 @@ func (b *Bridge) openProxy(ctx context.Context, cfg *config.Config) error {
 	b.openLifecycle(cfg)
 	o := proxy.Options{
 		Refused: b.life.Refused, Seen: b.used.see, Limits: limits.see,
-		Policy: policy, Snapshot: b.live.Snapshot, Front: b.front,
+		Policy: policy, Snapshot: b.live.Snapshot, Front: b.front, Tokens: &b.accounts,
 		Signer:   b.signer,
 		Recorder: b.record, Boxes: boxes, Dialer: b.dialer, Opened: b.servers, RootCAs: roots,
 		IdleTimeout: cfg.Upstream.IdleTimeout, MaxConns: cfg.Limits.Connections, Logger: b.log, Metrics: b.metrics, Now: b.o.Now,
@@ -346,6 +353,14 @@ func (b *Bridge) policy(ctx context.Context, cfg *config.Config) (proxy.Policy, 
 		p.DefaultKeyID = k.ID
 	}
 	return p, nil
+}
+
+// accountsOf is whose tokens are taken for which key by cfg.
+func (b *Bridge) accountsOf(ctx context.Context, cfg *config.Config) (*accountsNow, error) {
+	return b.accounts.prepare(cfg, b.o.Now, func(name string) (string, error) {
+		k, err := b.store.Key(ctx, b.team.ID, name)
+		return k.ID, err
+	})
 }
 
 func (b *Bridge) provider(name string) (auth.Provider, bool) { return signer.Lookup(name) }

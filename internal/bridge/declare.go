@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 
 	"github.com/weighbridge/weighbridge/auth"
@@ -91,14 +92,11 @@ func (b *Bridge) declaredCredential(loaded *config.Loaded, c *config.Credential)
 
 func declaredKey(loaded *config.Loaded, k *config.Key) (store.DeclaredKey, error) {
 	var d store.DeclaredKey
-	value, err := loaded.Value(k.Value)
+	value, hash, err := keyValue(loaded, k)
 	if err != nil {
 		return d, fmt.Errorf("key %q: %w", k.Name, err)
 	}
-	hash, ok := auth.HashAPIKey(value.Reveal())
-	if !ok {
-		return d, fmt.Errorf("key %q: the value is not an API key: %s and at least 40 alphanumerics", k.Name, auth.KeyPrefix)
-	}
+	ok := true
 	d.Key = auth.Key{
 		Name: k.Name, Scope: k.Scope, Preview: value.Preview(), Hash: hash,
 		Unmatched: k.Unmatched, Xet: k.Xet, ExpiresAt: k.Expires, Limits: k.Limits.Limits(), Sources: k.Sources,
@@ -121,4 +119,22 @@ func declaredKey(loaded *config.Loaded, k *config.Key) (store.DeclaredKey, error
 	}
 	d.Credentials = k.Credentials
 	return d, nil
+}
+
+// keyValue is the value of a declared key, and its hash. One that has none, and
+// stands for ServiceAccounts alone, has a hash that no key can have: keys are
+// hashed in their form, and this has not that form.
+func keyValue(loaded *config.Loaded, k *config.Key) (auth.Secret, auth.KeyHash, error) {
+	if k.Value.IsZero() && len(k.ServiceAccounts) > 0 {
+		return auth.Secret{}, sha256.Sum256([]byte("no value: the key " + k.Name)), nil
+	}
+	value, err := loaded.Value(k.Value)
+	if err != nil {
+		return value, auth.KeyHash{}, err
+	}
+	hash, ok := auth.HashAPIKey(value.Reveal())
+	if !ok {
+		return value, hash, fmt.Errorf("the value is not an API key: %s and at least 40 alphanumerics", auth.KeyPrefix)
+	}
+	return value, hash, nil
 }

@@ -163,6 +163,10 @@ func (b *Bridge) Reload(ctx context.Context, loaded *config.Loaded) (restart []s
 	if err != nil {
 		return nil, errors.Join(err, b.declare(ctx, b.loaded.Load()))
 	}
+	taken, err := b.accountsOf(ctx, is)
+	if err != nil {
+		return nil, errors.Join(err, b.declare(ctx, b.loaded.Load()))
+	}
 	comfy, err := b.comfySettings(ctx, is)
 	if err != nil {
 		return nil, errors.Join(err, b.declare(ctx, b.loaded.Load()))
@@ -177,6 +181,7 @@ func (b *Bridge) Reload(ctx context.Context, loaded *config.Loaded) (restart []s
 	}
 	b.proxy.ForgetConnections() // what was dialled under the old rules
 	b.proxy.SetPolicy(policy)
+	b.accounts.current.Store(taken)
 	renewRoots()
 	renewCertificate()
 	renewAdmin()

@@ -41,13 +41,14 @@ var mayImport = map[string][]string{
 
 	"admin/portal": {"admin", "auth", "auth/chain", "internal/workerenv"},
 
-	"internal/comfyui":   {"auth"},
-	"internal/workerenv": {"auth"},
-	"internal/importer":  {"auth"},
-	"internal/depcheck":  {},
-	"internal/inject":    {"internal/workerenv"},
+	"internal/comfyui":        {"auth"},
+	"internal/workerenv":      {"auth"},
+	"internal/importer":       {"auth"},
+	"internal/serviceaccount": {"auth"},
+	"internal/depcheck":       {},
+	"internal/inject":         {"internal/workerenv"},
 	// Everything below cmd (docs/adr/0002-wiring-in-a-package.md).
-	"internal/bridge": {"auth", "auth/", "config", "signer", "signer/", "store", "store/", "proxy", "proxy/", "admin", "admin/portal", "admin/session", "internal/comfyui", "internal/workerenv"},
+	"internal/bridge": {"auth", "auth/", "config", "signer", "signer/", "store", "store/", "proxy", "proxy/", "admin", "admin/portal", "admin/session", "internal/comfyui", "internal/serviceaccount", "internal/workerenv"},
 	"internal/house":  {anything},
 	"internal/house/": {anything},
 	"cmd/weighbridge": {anything},

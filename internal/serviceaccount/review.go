@@ -70,11 +70,11 @@ func (v *Verifier) review(ctx context.Context, token string) (Account, error) {
 	if !out.Status.Authenticated || !slices.Contains(out.Status.Audiences, v.o.Audience) {
 		return Account{}, fmt.Errorf("%w: the cluster says so", ErrInvalid)
 	}
-	namespace, name, ok := parseSubject(out.Status.User.Username)
+	who, ok := parseSubject(out.Status.User.Username)
 	if !ok {
 		return Account{}, fmt.Errorf("%w: its subject is no ServiceAccount", ErrInvalid)
 	}
-	a := Account{Namespace: namespace, Name: name, Until: time.Unix(c.Expires, 0)}
+	a := Account{ServiceAccount: who, Until: time.Unix(c.Expires, 0)}
 	if pod := out.Status.User.Extra[podExtra]; len(pod) > 0 {
 		a.Pod = pod[0]
 	}

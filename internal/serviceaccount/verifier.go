@@ -224,9 +224,9 @@ func (v *Verifier) find(ctx context.Context, token string) (Account, error) {
 	if err := t.ValidateWithLeeway(jwt.Expected{Issuer: v.o.Issuer, AnyAudience: jwt.Audience{v.o.Audience}, Time: v.o.Now()}, clockLeeway); err != nil {
 		return Account{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	namespace, name, ok := parseSubject(t.Subject)
+	who, ok := parseSubject(t.Subject)
 	if !ok {
 		return Account{}, fmt.Errorf("%w: its subject is no ServiceAccount", ErrInvalid)
 	}
-	return Account{Namespace: namespace, Name: name, Pod: c.Kubernetes.Pod.Name, Until: t.Expiry.Time()}, nil
+	return Account{ServiceAccount: who, Pod: c.Kubernetes.Pod.Name, Until: t.Expiry.Time()}, nil
 }
