@@ -24,7 +24,8 @@ const (
 
 // CheckName says whether name may be the name of a what ("credential", …):
 // 1 to 128 printable characters, no space at either end, and not the form of
-// an id, because a ref is either, nor of a key, which names are too public for.
+// an id, because a ref is either, nor of a key, which names are too public for,
+// nor a segment that no path keeps (RFC 3986, section 5.2.4).
 // Names are compared byte for byte.
 func CheckName(what, name string) error {
 	bad := func(detail string) error { return invalid(what, name, "the name "+detail) }
@@ -43,6 +44,8 @@ func CheckName(what, name string) error {
 		return bad("begins or ends with a space")
 	case auth.IsID(name):
 		return bad("has the form of an id")
+	case name == "." || name == "..":
+		return bad("is one that no URL can hold")
 	}
 	return nil
 }
