@@ -51,7 +51,8 @@ type looks struct {
 //   - it moves little while it loads, and is no wider than a narrow window
 //   - axe finds nothing serious, in either theme; a picture of both is kept
 //
-// The last is done once for each structure that a page may have.
+// What a page is in a narrow window, and to axe, is looked at once for each
+// structure that a page may have.
 func (b *tab) check() {
 	b.t.Helper()
 	at := strings.SplitN(b.path(), "#", 2)[0]
@@ -80,14 +81,16 @@ func (b *tab) check() {
 		}
 	}
 	first := !b.plain && all.first(now.Structure)
-	b.do("narrow", emulation.SetDeviceMetricsOverride(narrow, 800, 1, false))
-	if wide := eval[string](b, tooWide); wide != "" {
-		wrong("it is wider than %d pixels: %s", narrow, wide)
+	if first || b.everywhere {
+		b.do("narrow", emulation.SetDeviceMetricsOverride(narrow, 800, 1, false))
+		if wide := eval[string](b, tooWide); wide != "" {
+			wrong("it is wider than %d pixels: %s", narrow, wide)
+		}
+		if first {
+			b.picture(at, "narrow")
+		}
+		b.do("wide", emulation.SetDeviceMetricsOverride(wide, high, 1, false))
 	}
-	if first {
-		b.picture(at, "narrow")
-	}
-	b.do("wide", emulation.SetDeviceMetricsOverride(wide, high, 1, false))
 	if !first {
 		return
 	}

@@ -43,6 +43,9 @@ type tab struct {
 	base  string // the portal's URL
 	// plain is set where scripts do not run.
 	plain bool
+	// everywhere has every page seen in a narrow window, also where one of its
+	// structure was seen before.
+	everywhere bool
 
 	mu      sync.Mutex
 	loads   int
@@ -297,3 +300,6 @@ func (b *tab) forget() {
 	b.t.Helper()
 	b.do("forgetting", network.ClearBrowserCookies())
 }
+
+// evaluateLater is an action of a script that nobody waits for.
+func evaluateLater(script string) chromedp.Action { return chromedp.Evaluate(script, nil) }
