@@ -57,6 +57,9 @@ const (
 	ActionSessionEnd     = "session.end"
 	// ActionAuditExport hands out the record.
 	ActionAuditExport = "audit.export"
+	// ActionURLProbe is a request to an upstream that somebody asked for, to see
+	// what a key would get. It is recorded before it is sent.
+	ActionURLProbe = "url.probe"
 	// ActionAuditMissing tells that a start found less of the record of use than
 	// there had been.
 	ActionAuditMissing = "audit.missing"

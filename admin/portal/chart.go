@@ -92,6 +92,8 @@ type bar struct {
 // tick is a mark on an axis.
 type tick struct {
 	At, Text string
+	// Class says on which side of the place the text stands.
+	Class string
 }
 
 type part struct {
@@ -133,7 +135,7 @@ func (w wanted) chart(v *visit, today time.Time, rows []admin.Usage) chart {
 	top := roundUp(highest, w.show == "bytes")
 	height := func(n int64) float64 { return float64(n) / float64(top) * (chartBottom - chartTop) }
 	for _, n := range slices.Compact([]int64{0, top / 2, top}) {
-		c.Rules = append(c.Rules, tick{pixels(chartBottom - height(n)), format(n)})
+		c.Rules = append(c.Rules, tick{At: pixels(chartBottom - height(n)), Text: format(n)})
 	}
 	slot := 100 / float64(w.days)
 	for i, day := range days {
@@ -152,8 +154,13 @@ func (w wanted) chart(v *visit, today time.Time, rows []admin.Usage) chart {
 			})
 		}
 		c.Rows = append(c.Rows, row{day, cells})
-		if i == 0 || i == w.days/2 || i == w.days-1 {
-			c.Days = append(c.Days, tick{percent((float64(i) + 0.5) * slot), day[5:]})
+		switch i {
+		case 0:
+			c.Days = append(c.Days, tick{"0%", day[5:], "first"})
+		case w.days / 2:
+			c.Days = append(c.Days, tick{percent((float64(i) + 0.5) * slot), day[5:], "middle"})
+		case w.days - 1:
+			c.Days = append(c.Days, tick{"100%", day[5:], "last"})
 		}
 	}
 	slices.Reverse(c.Rows) // the newest first

@@ -24,6 +24,10 @@ func formats(now func() time.Time, t *text) template.FuncMap {
 
 		"agent":       func(agent string) string { return agentName(t, agent) },
 		"fingerprint": fingerprint,
+
+		"number": func(n int) string { return formatCount(int64(n)) },
+		"moment": func(at time.Time) string { return at.UTC().Format("01-02 15:04:05") },
+		"exact":  func(at time.Time) string { return at.UTC().Format(time.RFC3339Nano) },
 	}
 }
 

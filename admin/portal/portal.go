@@ -52,6 +52,8 @@ func New(o Options) *Portal {
 	p.signInPages()
 	p.setupPages()
 	p.overviewPages()
+	p.auditPages()
+	p.testPages()
 	p.credentialPages()
 	p.teamPages()
 	p.cloudProviderPages()

@@ -44,9 +44,11 @@ func newStream(w http.ResponseWriter) *stream {
 	return s
 }
 
-// event sends one event of some lines.
+// event sends one event of some lines. A carriage return ends a line, too (HTML,
+// section 9.2.5): one that stands in the text of somebody else must not.
 func (s *stream) event(name string, data []byte) error {
 	var b bytes.Buffer
+	data = bytes.ReplaceAll(data, []byte("\r"), []byte(" "))
 	fmt.Fprintf(&b, "event: %s\n", name)
 	for line := range bytes.Lines(data) {
 		b.WriteString("data: ")
@@ -62,6 +64,17 @@ func (s *stream) event(name string, data []byte) error {
 		return fmt.Errorf("%w: %w", errLeft, err)
 	}
 	return nil
+}
+
+// id says up to where a browser has everything once it has the next event.
+func (s *stream) id(at string) { _, _ = io.WriteString(s.w, "id: "+at+"\n") }
+
+// alive sends what no page sees.
+func (s *stream) alive() error {
+	if _, err := io.WriteString(s.w, ":\n\n"); err != nil {
+		return fmt.Errorf("%w: %w", errLeft, err)
+	}
+	return s.flusher.Flush()
 }
 
 // send sends a part of a page about data.

@@ -25,3 +25,6 @@ func (w *view) TestHref(e auth.Event) string {
 	}
 	return w.At("test") + "?" + q.Encode()
 }
+
+// testPages are about what a URL would get.
+func (p *Portal) testPages() {}

@@ -57,6 +57,12 @@
     if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
   });
 
+  // data-most="N": a list that grows at its top keeps so many.
+  document.addEventListener("htmx:load", (event) => {
+    const list = event.detail.elt.closest("[data-most]");
+    while (list && list.children.length > Number(list.dataset.most)) list.lastElementChild.remove();
+  });
+
   document.addEventListener("DOMContentLoaded", () => { fromHash(); confirmable(document); });
   document.addEventListener("htmx:load", (event) => confirmable(event.detail.elt));
 })();
