@@ -23,6 +23,6 @@ func (p *Portal) setupPages() {
 			return v.notSignedIn(err, "setup.html", setupData{Email: form.Get("email"), Name: form.Get("name")})
 		}
 		p.keep(v.w, v.r, &g)
-		return v.redirect("/", "")
+		return v.redirect(p.firstPage(v.r, &g), "")
 	})
 }
