@@ -33,6 +33,9 @@ const (
 // here is the directory of the package.
 var here = os.DirFS(".")
 
+// kitPlaceholder is what a worker is given in place of a token of the Hub.
+const kitPlaceholder = signer.PlaceholderToken
+
 // kit is a portal over an API and a store that are real, on a server of its own.
 type kit struct {
 	t      *testing.T
@@ -80,7 +83,7 @@ func newKit(t *testing.T, change func(*admin.Options)) *kit {
 		}
 	})
 	api := admin.New(o)
-	server := httptest.NewServer(New(Options{API: api, Placeholder: signer.PlaceholderToken, Log: k.logged, Now: o.Now}))
+	server := httptest.NewServer(New(Options{API: api, Placeholder: kitPlaceholder, Log: k.logged, Now: o.Now}))
 	t.Cleanup(server.Close)
 	k.url = server.URL
 	r := httptest.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodGet, "/", nil)
