@@ -26,15 +26,17 @@ type guideData struct {
 // nil where there has been one.
 type hint struct{ Credential, Key bool }
 
-// firstRun is the hint for a team with these credentials and keys; the part
-// guide-hint shows it.
-func firstRun(credentials []admin.Credential, keys []admin.Key) *hint {
+// firstRun is the hint for a team with these credentials and keys, of which this
+// came lately; the part guide-hint shows it.
+func firstRun(credentials []admin.Credential, keys []admin.Key, use []admin.Usage) *hint {
 	h := &hint{Credential: len(usable(credentials)) > 0}
+	used := slices.ContainsFunc(use, func(u admin.Usage) bool { return u.Requests > 0 })
 	for i := range keys {
-		if keys[i].LastUsedAt != nil && h.Credential {
-			return nil
-		}
+		used = used || keys[i].LastUsedAt != nil
 		h.Key = h.Key || keys[i].Status == "active" && len(keys[i].Credentials) > 0
+	}
+	if h.Credential && used {
+		return nil
 	}
 	return h
 }

@@ -17,7 +17,9 @@ type today struct {
 
 type overviewData struct {
 	// New says that the team has nothing yet: no credential and no key.
-	New       bool
+	New bool
+	// Hint leads to the guide who has not come to the first download yet.
+	Hint      *hint
 	Transfers []moving
 	Today     today
 	Attention []attention
