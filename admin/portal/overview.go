@@ -75,6 +75,7 @@ func (v *visit) overview(ctx context.Context) (d overviewData, err error) {
 	if err != nil {
 		return d, err
 	}
+	d.Hint = firstRun(credentials, keys, rows)
 	d.Today, d.Toggles = todayOf(day, rows), wanted.toggles(v)
 	d.Chart = wanted.chart(v, day, rows)
 	// Reading a day of the record takes time where there was much: it is not
