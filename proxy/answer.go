@@ -203,24 +203,34 @@ func (x *exchange) rewriteReferences(h answerHeader) {
 	}
 }
 
-// explain says on a refusal by the upstream what it had been given.
+// explain says on a refusal by the upstream what it had been given, and on
+// every answer to a worker that asks: whoever tries a download out, before a
+// machine is paid for, would otherwise hear of its credential only where it
+// fails. It is told no more than the name and the pattern, as it is there.
 func (x *exchange) explain(h answerHeader) {
 	d := &x.decision
 	// That a read conflicts with something is how Azure Storage words the want of
 	// a credential (409 PublicAccessNotPermitted).
 	want := x.status == 409 && d.Outcome != auth.Inject && (x.method == "GET" || x.method == "HEAD")
-	if x.status != 401 && x.status != 403 && !want {
+	refused := x.status == 401 || x.status == 403 || want
+	if !refused && x.fields.Get(headerExplain) != "1" {
 		return
 	}
 	what := "nothing was put on the request: " + d.Reason
 	if d.Outcome == auth.Inject {
-		if x.p.o.Refused != nil {
-			x.p.o.Refused(d.CredentialID, d.Version)
+		what = "used credential " + strconv.Quote(d.CredentialName) + " by " + d.Written
+		if refused {
+			what += ": the upstream refused it"
+			if x.p.o.Refused != nil {
+				x.p.o.Refused(d.CredentialID, d.Version)
+			}
 		}
-		what = "used credential " + strconv.Quote(d.CredentialName) + " by " + d.Written + ": the upstream refused it"
 	}
 	what = visible(what)
 	h.Set(headerDecision, what)
+	if !refused {
+		return
+	}
 	if p, ok := d.Provider.(auth.Explainer); ok {
 		p.Explain(h, what)
 	}

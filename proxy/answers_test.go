@@ -321,3 +321,23 @@ func (f signerFunc) Sign(_ context.Context, _ auth.Decision, _ *auth.Outgoing) (
 	f()
 	return auth.Applied{}, errors.New("nothing was put on")
 }
+
+// Who asks hears what was put on a request that succeeded, too; nobody else
+// does, and no upstream hears of the question.
+func TestExplainedWhereItIsAskedFor(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	var asked []string
+	r.hub(func(q *request) bool {
+		asked = append(asked, q.head)
+		return ok(q)
+	})
+	for question, want := range map[string]bool{"X-Weighbridge-Explain: 1": true, "X-Weighbridge-Explain: 0": false, "X-Other: 1": false} {
+		a := r.reverse("/"+hubHost+"/a", question)
+		if said := a.header.Get(headerDecision); a.status != 200 || strings.HasPrefix(said, `used credential "`) != want || strings.Contains(said, "refused") {
+			t.Errorf("%s: %d %q", question, a.status, said)
+		}
+	}
+	if all := strings.ToLower(strings.Join(asked, "")); strings.Contains(all, "explain") {
+		t.Error("the upstream was told")
+	}
+}

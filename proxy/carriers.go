@@ -15,6 +15,7 @@ const (
 	headerKey       = "X-Weighbridge-Key"
 	headerError     = "X-Weighbridge-Error"
 	headerDecision  = "X-Weighbridge-Decision"
+	headerExplain   = "X-Weighbridge-Explain"
 	headerRequestID = "X-Request-Id"
 )
 

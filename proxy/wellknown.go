@@ -3,6 +3,7 @@ package proxy
 import (
 	"encoding/json"
 	"strings"
+	"time"
 
 	"github.com/weighbridge/weighbridge/auth"
 	"github.com/weighbridge/weighbridge/proxy/box"
@@ -37,12 +38,14 @@ func (x *exchange) ownEndpoint() (done bool, _ *auth.Error) {
 	case wellKnown + "healthz":
 		x.answerJSON(200, map[string]string{"status": "ok"})
 	case wellKnown + "readyz":
+		// By our clock a worker learns that its own is wrong.
+		now := x.p.o.Now().UTC().Format(time.RFC3339)
 		if err := x.p.Ready(); err != nil {
 			e := auth.AsError(err)
-			x.answerJSON(503, map[string]string{"status": "not ready", "code": string(e.Code), "reason": e.Reason})
+			x.answerJSON(503, map[string]string{"status": "not ready", "code": string(e.Code), "reason": e.Reason, "time": now})
 			break
 		}
-		x.answerJSON(200, map[string]string{"status": "ready"})
+		x.answerJSON(200, map[string]string{"status": "ready", "time": now})
 	case wellKnown + "ca.pem":
 		if x.p.o.CAPEM == nil {
 			return true, &auth.Error{Code: auth.CodeBadTarget, Status: 404, Reason: "interception is off, so there is no root certificate", Next: "Use reverse mode."}

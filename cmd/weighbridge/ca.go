@@ -14,7 +14,7 @@ import (
 func (a *app) caCommand() *cobra.Command {
 	c := &cobra.Command{Use: "ca", Short: "The root that signs interception certificates", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
-	c.AddCommand(a.caShow(), a.caExport(), a.caRotate())
+	c.AddCommand(a.caShow(), a.caExport(), a.caInstall(), a.caUninstall(), a.caRotate())
 	return c
 }
 

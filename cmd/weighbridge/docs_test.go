@@ -100,7 +100,8 @@ secret is printed once, in the field ` + "`key`" + `. Errors go to standard erro
 | 4 | conflict: the name is taken, the thing is read-only, or the secret must be given again |
 | 5 | no weighbridge answers on admin.sock |
 | 6 | the configuration or a value is not valid |
-| 7 | ` + "`explain`" + `: the request would be refused |
+| 7 | ` + "`explain`" + `: the request would be refused; ` + "`doctor`" + `: there is a fault; ` + "`preflight`" + `: a file would not download |
+| 8 | ` + "`preflight`" + `: nothing is refused, and a file cannot be told of now: come again |
 `)
 	root := a.command()
 	b.WriteString("\n## Flags of every command\n\n")

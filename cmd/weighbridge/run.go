@@ -24,7 +24,8 @@ const (
 	exitConflict    = 4 // the name is taken, read-only, or the secret must be given again
 	exitUnreachable = 5 // no weighbridge answers on admin.sock
 	exitInvalid     = 6 // the configuration or a value is not valid
-	exitDenied      = 7 // explain: the request would be refused
+	exitDenied      = 7 // explain, doctor, preflight: a request would be refused
+	exitLater       = 8 // preflight: it cannot be told now
 )
 
 // app is one run of the command line: what it reads and writes.
@@ -109,7 +110,8 @@ func (a *app) command() *cobra.Command {
 			"it identifies the worker by its API key, matches each URL to a credential linked\n" +
 			"to that key, puts it on the request and streams the bytes.\n\n" +
 			"Exit codes: 0 done, 1 failure, 2 wrong command line, 3 not found, 4 conflict,\n" +
-			"5 no weighbridge answers, 6 not valid, 7 explain: the request would be refused.",
+			"5 no weighbridge answers, 6 not valid, 7 refused or at fault (explain, doctor,\n" +
+			"preflight), 8 not to be told now (preflight).",
 		SilenceUsage: true, SilenceErrors: true,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
@@ -129,7 +131,7 @@ func (a *app) command() *cobra.Command {
 		a.serveCommand(), a.checkCommand(), a.credentialCommand(), a.keyCommand(), a.s3KeyCommand(), a.cloudProviderCommand(),
 		a.userCommand(), a.teamCommand(), a.memberCommand(), a.tokenCommand(),
 		a.linkCommand(), a.unlinkCommand(), a.explainCommand(), a.envCommand(), a.caCommand(), a.kekCommand(),
-		a.auditCommand(), a.usageCommand(), a.backupCommand(), a.restoreCommand(), a.storeCommand(), a.transfersCommand(), a.healthcheckCommand(), a.injectCommand(),
+		a.auditCommand(), a.usageCommand(), a.backupCommand(), a.restoreCommand(), a.storeCommand(), a.transfersCommand(), a.healthcheckCommand(), a.doctorCommand(), a.injectCommand(),
 		a.demoCommand(), a.versionCommand(),
 	)
 	return root

@@ -47,6 +47,10 @@ var mayImport = map[string][]string{
 	"internal/serviceaccount": {"auth"},
 	"internal/depcheck":       {},
 	"internal/inject":         {"internal/workerenv"},
+	"internal/trial":          {"auth", "internal/workerenv"},
+	"internal/truststore":     {},
+	"internal/doctor":         {"auth", "internal/trial", "internal/workerenv", "proxy/ca"},
+	"internal/preflight":      {"auth", "internal/trial"},
 	// Everything below cmd (docs/adr/0002-wiring-in-a-package.md).
 	"internal/bridge": {"auth", "auth/", "config", "signer", "signer/", "store", "store/", "proxy", "proxy/", "admin", "admin/portal", "admin/session", "internal/comfyui", "internal/serviceaccount", "internal/workerenv"},
 	"internal/house":  {anything},

@@ -42,10 +42,12 @@ certificate is needed (unless the listener has TLS), and the worker needs no way
 
 // sectionHeads stand before the table of a section.
 var sectionHeads = map[Section]string{
-	Store: `A worker's image may carry our root in its own store instead of variables that name a bundle. On Debian and Ubuntu:
+	Store: `A worker's image may carry our root in its own store instead of variables that name a bundle:
 
-    curl -fsS http://PROXY:8080/.weighbridge/ca.pem -o /usr/local/share/ca-certificates/weighbridge.crt
-    update-ca-certificates
+    sudo weighbridge ca install --from http://PROXY:8080 --sha256 FINGERPRINT
+
+on Debian, Ubuntu, Alpine, RHEL, Fedora, SUSE and Arch; FINGERPRINT is what ` + "`weighbridge ca show`" + ` prints where weighbridge runs, and
+` + "`weighbridge ca uninstall`" + ` takes the root out again. ` + "`--into FILE`" + ` adds it to a PEM file that a library brought along instead.
 
 These clients then need no variable for their roots. Python's requests and httpx, huggingface_hub 1.x and Node bring
 their roots along and go on needing theirs.
@@ -109,7 +111,9 @@ Run by ` + "`make test`" + ` against versitygw with these settings (` + "`intern
 - ` + "`HTTPS_PROXY`" + ` in upper case is read by all but wget and aria2, which want ` + "`https_proxy`" + `; set both, as ` + "`weighbridge env`" + ` does.
 - A refusal says why. huggingface_hub prints our own refusals as errors (1.x and later also what the Hub refused, as a warning
   that begins with ` + "`weighbridge:`" + `). curl hides an answer's body behind ` + "`-f`" + `: use ` + "`--fail-with-body`" + `, and ` + "`-i`" + ` to see
-  ` + "`X-Weighbridge-Decision`" + `, which names the credential that an upstream refused.
+  ` + "`X-Weighbridge-Decision`" + `, which names the credential that an upstream refused. A request with ` + "`X-Weighbridge-Explain: 1`" + ` has
+  that field on every answer.
+- ` + "`weighbridge doctor URL`" + `, run on the worker, finds out in one go why a download fails, and says which line mends it.
 - A download that breaks off at the upstream is completed by weighbridge, also for clients that would not go on by themselves.
 - Civitai sends some downloads to its login page. weighbridge refuses that page, so that no client saves it as a model.
 - A global ` + "`http.extraHeader`" + ` of git is sent to every host; use ` + "`http.https://huggingface.co/.extraHeader`" + ` where you need one.
