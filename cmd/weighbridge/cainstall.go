@@ -27,7 +27,7 @@ type trustFlags struct {
 
 func (f *trustFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.into, "into", "", "a PEM file of somebody else's, such as certifi's, instead of the operating system's store")
-	c.Flags().StringSliceVar(&f.fingerprints, "sha256", nil, "`FINGERPRINT` of a root, as ca show prints it; only roots with these are taken (repeatable)")
+	c.Flags().StringSliceVar(&f.fingerprints, "sha256", nil, "fingerprint of a root, as ca show prints it; only roots with these are taken (repeatable)")
 	c.Flags().StringVar(&f.root, "root", "", "the directory of another system, such as an image, whose own program is run by chroot")
 	c.MarkFlagsMutuallyExclusive("into", "root")
 	must(c.MarkFlagFilename("into"), c.MarkFlagDirname("root"))
