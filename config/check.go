@@ -47,6 +47,9 @@ func (l *loader) checkWords() {
 
 func (l *loader) checkListeners() {
 	c := &l.config
+	if c.SocketAccess == "all" && c.DefaultKey != "" {
+		l.warn("socket_access", "everybody on the machine may use the key of default_key", "take group, and a group of the containers' own")
+	}
 	if c.DataDir == "" && c.Store.Driver != "memory" {
 		l.wrong("data_dir", "names no directory, and the store is a file in it", "name a directory, or take store.driver memory")
 	}

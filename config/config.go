@@ -18,7 +18,8 @@ import (
 // Secrets are never held here, only where they come from ([Source]).
 type Config struct {
 	DataDir         string            `yaml:"data_dir" env:"DATA_DIR" default:"./weighbridge-data" doc:"Directory of everything weighbridge keeps: the store, the sealed root, the key encryption key, the audit record and admin.sock. Made on first start with mode 0700. off, with store.driver memory, is none: nothing is written, and there is no admin.sock."`
-	Listen          string            `yaml:"listen" env:"LISTEN" default:"127.0.0.1:8080" doc:"Address of the proxy listener, which serves forward and reverse mode on one port: host:port, or unix:PATH, a socket of mode 0600."`
+	Listen          string            `yaml:"listen" env:"LISTEN" default:"127.0.0.1:8080" doc:"Address of the proxy listener, which serves forward and reverse mode on one port: host:port, or unix:PATH, a socket."`
+	SocketAccess    string            `yaml:"socket_access" env:"SOCKET_ACCESS" default:"owner" oneof:"owner group all" doc:"Who may connect to listen where it is a socket: owner is weighbridge's own user (mode 0600), group its group as well (0660, for the containers of a pod that share a volume with an fsGroup), all everybody on the machine (0666)."`
 	TLS             TLS               `yaml:"tls" env:"TLS" doc:"TLS on the proxy listener. A listener beyond loopback without it gets a warning, because API keys then cross the network in the clear."`
 	AdminListen     string            `yaml:"admin_listen" env:"ADMIN_LISTEN" default:"127.0.0.1:8081" doc:"Address of the admin listener (the REST API for users and access tokens, health, readiness, metrics; admin.sock needs neither): host:port or unix:PATH, or off for none."`
 	AdminTLS        TLS               `yaml:"admin_tls" env:"ADMIN_TLS" doc:"TLS on the admin listener, as tls is on the proxy's."`

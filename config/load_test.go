@@ -20,7 +20,7 @@ func TestDefaults(t *testing.T) {
 	for _, text := range []string{"", "# nothing\n", "---\n", "credentials:\nlog: ~\n"} {
 		c := mustLoad(t, LoadOptions{}, text).Config
 		want := Config{
-			DataDir: "./weighbridge-data", Listen: "127.0.0.1:8080", AdminListen: "127.0.0.1:8081",
+			DataDir: "./weighbridge-data", Listen: "127.0.0.1:8080", SocketAccess: "owner", AdminListen: "127.0.0.1:8081",
 			Log: Log{Level: "info", Format: "auto"}, OIDC: OIDC{Team: auth.DefaultTeam}, ServiceAccounts: ServiceAccounts{Audience: "weighbridge"},
 			Unmatched: Unmatched{Forward: auth.UnmatchedPass, Reverse: auth.UnmatchedDeny},
 			KEK:       "file:kek", KEKCache: 5 * time.Minute, Store: Store{Driver: "bbolt"},
@@ -56,7 +56,7 @@ func TestFlagsOverEnvironmentOverFileOverDefaults(t *testing.T) {
 func TestEveryFieldIsAVariable(t *testing.T) {
 	tmp := files(t)
 	environ := []string{
-		"DATA_DIR=/d", "LISTEN=unix:/s", "TLS_CERT_FILE=" + tmp + "/leaf.crt", "TLS_KEY_FILE=" + tmp + "/leaf.key", "TLS_OWN_CA=false",
+		"DATA_DIR=/d", "LISTEN=unix:/s", "SOCKET_ACCESS=group", "TLS_CERT_FILE=" + tmp + "/leaf.crt", "TLS_KEY_FILE=" + tmp + "/leaf.key", "TLS_OWN_CA=false",
 		"ADMIN_LISTEN=127.0.0.1:9", "ADMIN_TLS_CERT_FILE=" + tmp + "/leaf.crt", "ADMIN_TLS_KEY_FILE=" + tmp + "/leaf.key", "ADMIN_TLS_OWN_CA=false", "PUBLIC_URL=https://w.example.com", "ALLOWED_HOSTS=a.internal, w.example.com", "LOG_LEVEL=warn", "LOG_FORMAT=json",
 		"OIDC_ISSUER=https://op.example.com", "OIDC_CLIENT_ID=wb", "OIDC_CLIENT_SECRET_FILE=" + tmp + "/token", "OIDC_REDIRECT_URL=https://w.example.com/api/v1/auth/oidc/callback",
 		"OIDC_EMAIL_DOMAINS=example.com,example.org", "OIDC_TEAM=ops", "OIDC_ROLE=viewer",
@@ -85,7 +85,7 @@ func TestEveryFieldIsAVariable(t *testing.T) {
 	}
 	l := mustLoad(t, options(append(environ, "URLKEY="+testURLKey, "SIEM=CANARY")...), "")
 	want := Config{
-		DataDir: "/d", Listen: "unix:/s", TLS: TLS{CertFile: tmp + "/leaf.crt", KeyFile: tmp + "/leaf.key"}, AdminListen: "127.0.0.1:9", AdminTLS: TLS{CertFile: tmp + "/leaf.crt", KeyFile: tmp + "/leaf.key"},
+		DataDir: "/d", Listen: "unix:/s", SocketAccess: "group", TLS: TLS{CertFile: tmp + "/leaf.crt", KeyFile: tmp + "/leaf.key"}, AdminListen: "127.0.0.1:9", AdminTLS: TLS{CertFile: tmp + "/leaf.crt", KeyFile: tmp + "/leaf.key"},
 		OIDC:            OIDC{"https://op.example.com", "wb", Source{File: tmp + "/token"}, "https://w.example.com/api/v1/auth/oidc/callback", []string{"example.com", "example.org"}, "ops", "viewer"},
 		ServiceAccounts: ServiceAccounts{Issuer: "https://cluster.example.com", Audience: "weights", JWKSFile: "/jwks.json", CAFile: "/ca.crt", TokenFile: "/token"},
 		PublicURL:       "https://w.example.com", AllowedHosts: []string{"a.internal", "w.example.com"}, Log: Log{"warn", "json"},

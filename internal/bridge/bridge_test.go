@@ -135,10 +135,20 @@ func TestUnixListener(t *testing.T) {
 	if b.ProxyURL() != "unix:"+socket || b.AdminURL() != "unix:"+filepath.Join(dir, "admin-too.sock") {
 		t.Errorf("%s, %s", b.ProxyURL(), b.AdminURL())
 	}
-	info, err := os.Stat(socket)
-	check(t, err)
-	if info.Mode().Perm() != 0o600 {
-		t.Errorf("the socket has mode %v", info.Mode())
+	modes := map[string]fs.FileMode{socket: 0o600, filepath.Join(dir, "admin-too.sock"): 0o600}
+	for i, access := range []string{"group", "all"} {
+		other := filepath.Join(dir, access+".sock")
+		modes[other] = []fs.FileMode{0o660, 0o666}[i]
+		start(t, load(t, func(c *config.Config) {
+			c.DataDir, c.Listen, c.SocketAccess, c.AdminListen = filepath.Join(dir, access), "unix:"+other, access, ""
+		}))
+	}
+	for path, want := range modes {
+		info, err := os.Stat(path)
+		check(t, err)
+		if info.Mode().Perm() != want {
+			t.Errorf("%s has mode %v", filepath.Base(path), info.Mode())
+		}
 	}
 }
 

@@ -43,7 +43,7 @@ func (b *Bridge) Listen(ctx context.Context) (err error) {
 	cfg := &b.loaded.Load().Config
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.proxy, err = listen(ctx, "listen", cfg.Listen); err != nil {
+	if l.proxy, err = listen(ctx, "listen", cfg.Listen, socketMode(cfg.SocketAccess)); err != nil {
 		return err
 	}
 	tlsConfig, err := b.tls.config(cfg, b.authority)
@@ -56,7 +56,7 @@ func (b *Bridge) Listen(ctx context.Context) (err error) {
 		l.proxy = b.proxy.TLSListener(l.proxy, tlsConfig)
 	}
 	if cfg.AdminListen != "" {
-		if l.admin, err = listen(ctx, "admin_listen", cfg.AdminListen); err != nil {
+		if l.admin, err = listen(ctx, "admin_listen", cfg.AdminListen, ownerOnly); err != nil {
 			return err
 		}
 		tlsConfig, err := b.adminTLS.config(cfg, b.authority)
@@ -74,17 +74,17 @@ func (b *Bridge) Listen(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		if l.socket, err = listenSocket(ctx, path); err != nil {
+		if l.socket, err = listenSocket(ctx, path, ownerOnly); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// listen opens host:port or unix:PATH.
-func listen(ctx context.Context, field, addr string) (net.Listener, error) {
+// listen opens host:port or unix:PATH; mode is for the socket.
+func listen(ctx context.Context, field, addr string, mode fs.FileMode) (net.Listener, error) {
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
-		return listenSocket(ctx, path)
+		return listenSocket(ctx, path, mode)
 	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", addr)
@@ -97,10 +97,26 @@ func listen(ctx context.Context, field, addr string) (net.Listener, error) {
 	return l, nil
 }
 
-// listenSocket opens a unix socket of mode 0600: its permission is its
+// ownerOnly is the mode of a socket that only our own user may connect to.
+const ownerOnly fs.FileMode = 0o600
+
+// socketMode is the mode of a socket by whose it is to be; anything but the
+// words for more is ownerOnly.
+func socketMode(access string) fs.FileMode {
+	switch access {
+	case "group":
+		return 0o660
+	case "all":
+		return 0o666
+	default:
+		return ownerOnly
+	}
+}
+
+// listenSocket opens a unix socket of a mode: its permission is its
 // authorization. A socket that a killed process left behind is replaced; one
 // that answers is not.
-func listenSocket(ctx context.Context, path string) (net.Listener, error) {
+func listenSocket(ctx context.Context, path string, mode fs.FileMode) (net.Listener, error) {
 	if info, err := os.Lstat(path); err == nil {
 		if info.Mode()&fs.ModeSocket == 0 {
 			return nil, fmt.Errorf("%s: exists and is not a socket", path)
@@ -130,7 +146,7 @@ func listenSocket(ctx context.Context, path string) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if err := os.Chmod(path, 0o600); err != nil {
+	if err := os.Chmod(path, mode); err != nil {
 		_ = l.Close()
 		return nil, err
 	}

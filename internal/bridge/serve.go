@@ -208,6 +208,7 @@ func needRestart(was, is *config.Config, named func(kek string) bool) []string {
 	}{
 		{"data_dir", was.DataDir != is.DataDir},
 		{"listen", was.Listen != is.Listen},
+		{"socket_access", was.SocketAccess != is.SocketAccess},
 		{"admin_listen", was.AdminListen != is.AdminListen},
 		// Another certificate from files is taken as it comes.
 		{"tls", otherTLS(was.TLS, is.TLS)},
