@@ -76,6 +76,14 @@ func kindOf(name string) string {
 	}
 }
 
+// provider is the icon of a provider, by its name.
+func (a *assets) provider(name string) string {
+	if icon := "provider-" + name; strings.Contains(string(a.files[a.paths["icons.svg"]].plain), `id="`+icon+`"`) {
+		return icon
+	}
+	return "provider-other"
+}
+
 // url is the path of a file, by name.
 func (a *assets) url(name string) string { return a.paths[name] }
 

@@ -1,8 +1,16 @@
 package portal
 
-import "github.com/weighbridge/weighbridge/admin"
+import (
+	"slices"
+	"strings"
+	"time"
 
-type credentialsData struct{ Credentials []admin.Credential }
+	"github.com/weighbridge/weighbridge/admin"
+	"github.com/weighbridge/weighbridge/auth"
+)
+
+// endsSoon is how long before its end a credential is marked.
+const endsSoon = 14 * 24 * time.Hour
 
 // credentialPages are about the team's credentials.
 func (p *Portal) credentialPages() {
@@ -11,6 +19,94 @@ func (p *Portal) credentialPages() {
 		if err != nil {
 			return err
 		}
-		return v.render("credentials.html", credentialsData{all})
+		schemas, err := v.schemas()
+		if err != nil {
+			return err
+		}
+		return v.render("credentials.html", v.listed(all, schemas))
 	})
+	p.addCredentialPages()
+	p.credentialPage()
+	p.changeCredentialPages()
+	p.endCredentialPages()
+}
+
+type credentialsData struct {
+	Credentials []credentialRow
+	// Attention is how many of them need somebody.
+	Attention int
+	// Query is what was searched for, and All how many there are.
+	Query string
+	All   int
+}
+
+// credentialRow is a credential in the list.
+type credentialRow struct {
+	admin.Credential
+	// Ref is what its page is called, Title its provider's, and Preview a little
+	// of its secret, where that may be shown.
+	Ref, Title, Preview string
+	// Soon says that it ends before long, Attention that somebody should look.
+	Soon, Attention bool
+}
+
+func (v *visit) listed(all []admin.Credential, schemas []auth.Schema) credentialsData {
+	d := credentialsData{All: len(all), Query: strings.TrimSpace(v.r.URL.Query().Get("q"))}
+	for _, c := range all {
+		row := v.row(c, schemaOf(schemas, c.Provider))
+		if row.Attention {
+			d.Attention++
+		}
+		if row.holds(d.Query) {
+			d.Credentials = append(d.Credentials, row)
+		}
+	}
+	return d
+}
+
+func (v *visit) row(c admin.Credential, s auth.Schema) credentialRow {
+	row := credentialRow{Credential: c, Ref: refOf(c), Title: s.Title}
+	for _, f := range s.Fields {
+		if preview := c.Fields[f.Name]; f.Preview && preview != "" && preview != auth.Redacted {
+			row.Preview = preview
+		}
+	}
+	usable := c.Status == string(auth.StatusValid) || c.Status == string(auth.StatusPending)
+	row.Soon = usable && c.ExpiresAt != nil && c.ExpiresAt.Sub(v.p.o.Now()) < endsSoon
+	row.Attention = row.Soon || c.Status != string(auth.StatusValid) && c.Status != string(auth.StatusRevoked) || usable && len(c.Warnings) > 0
+	return row
+}
+
+// holds reports whether the row has the text somewhere, as the search of the
+// page without scripts wants it.
+func (r *credentialRow) holds(text string) bool {
+	all := append([]string{r.Name, r.Title, r.Status}, r.Patterns...)
+	for _, k := range r.Keys {
+		all = append(all, k.Name)
+	}
+	return slices.ContainsFunc(all, func(s string) bool { return strings.Contains(strings.ToLower(s), strings.ToLower(text)) })
+}
+
+// refOf is what a credential's page is called: its name, but where that is the
+// name of another page.
+func refOf(c admin.Credential) string {
+	if c.Name == "new" {
+		return c.ID
+	}
+	return c.Name
+}
+
+// schemas are what providers say of themselves.
+func (v *visit) schemas() ([]auth.Schema, error) {
+	out, err := v.api.ListProviders(v.ctx())
+	return out.Providers, err
+}
+
+// schemaOf is the provider of that name; one that is not known any more has
+// its name alone.
+func schemaOf(all []auth.Schema, name string) auth.Schema {
+	if i := slices.IndexFunc(all, func(s auth.Schema) bool { return s.Name == name }); i >= 0 {
+		return all[i]
+	}
+	return auth.Schema{Name: name, Title: name}
 }
