@@ -111,6 +111,8 @@ type Options struct {
 	Ready func() error
 	// Validator asks upstreams; nil checks fields alone.
 	Validator Validator
+	// Asker asks upstreams for URLs; nil asks nobody.
+	Asker Asker
 	// Cut ends transfers in progress and says how many. It may be nil.
 	Cut func(Cut) int
 	// LastUsed is when, and from which address, a key or a credential was used
@@ -194,6 +196,7 @@ func (a *API) register() {
 	a.cloudProviders()
 	a.links()
 	a.explain()
+	a.probeURL()
 	a.record()
 	a.chains()
 	a.usage()

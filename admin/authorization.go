@@ -72,6 +72,8 @@ var authorizations = map[string]need{
 	"link":    needMember,
 	"unlink":  needMember,
 	"explain": needViewer,
+	// It sends requests with a credential.
+	"probe": needMember,
 
 	"list-events":   needViewer,
 	"follow-events": needViewer,

@@ -173,7 +173,7 @@ var (
 		"create-credential", "preview-credential", "update-credential", "delete-credential", "validate-credential", "rotate-credential", "revoke-credential",
 		"create-key", "update-key", "revoke-key", "regenerate-key", "delete-key",
 		"create-s3-key", "update-s3-key", "revoke-s3-key", "regenerate-s3-key", "delete-s3-key",
-		"link", "unlink", "set-comfy-cloud", "delete-comfy-cloud",
+		"link", "unlink", "probe", "set-comfy-cloud", "delete-comfy-cloud",
 	}
 	owners    = []string{"put-member", "remove-member"}
 	operators = []string{"verify-events", "rotate-root", "get-kek", "rotate-kek", "backup",

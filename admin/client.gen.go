@@ -560,6 +560,14 @@ func (c *Client) PreviewCredential(ctx context.Context, in CredentialDraft) (Cre
 	return out, c.Call(ctx, http.MethodPost, "/api/v1/credentials/preview", in, &out)
 }
 
+// Probe: What a URL gets right now: its first byte is asked for, as with an API key.
+//
+// Takes: the role member in the team, or more.
+func (c *Client) Probe(ctx context.Context, in ProbeRequest) (Probed, error) {
+	var out Probed
+	return out, c.Call(ctx, http.MethodPost, "/api/v1/explain/probe", in, &out)
+}
+
 // PutMemberRequest has no name of its own in the document.
 type PutMemberRequest struct {
 	Role string `json:"role"`

@@ -32,39 +32,49 @@ func (a *API) explain() {
 		Summary: "Which credential a URL would get, and why", Tags: []string{"explain"},
 		Errors: []int{http.StatusNotFound},
 	}, func(ctx context.Context, in *struct{ Body ExplainRequest }) (*struct{ Body Explained }, error) {
-		raw := in.Body.URL
-		if !strings.Contains(raw, "://") {
-			raw = "https://" + raw
-		}
-		target, err := auth.ParseURL(raw)
+		out, _, err := a.explained(ctx, &in.Body)
 		if err != nil {
-			return nil, a.public(err)
-		}
-		k, err := a.o.Store.Key(ctx, team(ctx), in.Body.Key)
-		if err != nil {
-			return nil, a.public(err)
-		}
-		snap, now := a.o.Snapshot(), a.o.Now()
-		// The error of a key that has ended is a decision, and told as one.
-		id, err := snap.IdentifyID(k.ID, now)
-		if err != nil && id.KeyID == "" {
-			return nil, a.public(err)
-		}
-		method := in.Body.Method
-		if method == "" {
-			method = http.MethodGet
-		}
-		unmatched, reverse := a.o.Unmatched()
-		if in.Body.Mode == "reverse" {
-			unmatched = reverse
-		}
-		out := Explained{URL: target.Redacted(), Key: k.Name, Method: method}
-		out.Explanation = snap.Explain(auth.Question{Identity: id, Method: method, Target: target, Unmatched: unmatched, Now: now})
-		if a.o.Passable != nil {
-			a.wayOut(&out.Explanation, target, in.Body.Mode == "reverse")
+			return nil, err
 		}
 		return &struct{ Body Explained }{out}, nil
 	})
+}
+
+// explained is the answer to in, and the question that was decided.
+func (a *API) explained(ctx context.Context, in *ExplainRequest) (out Explained, q auth.Question, err error) {
+	raw := in.URL
+	if !strings.Contains(raw, "://") {
+		raw = "https://" + raw
+	}
+	target, err := auth.ParseURL(raw)
+	if err != nil {
+		return out, q, a.public(err)
+	}
+	k, err := a.o.Store.Key(ctx, team(ctx), in.Key)
+	if err != nil {
+		return out, q, a.public(err)
+	}
+	snap, now := a.o.Snapshot(), a.o.Now()
+	// The error of a key that has ended is a decision, and told as one.
+	id, err := snap.IdentifyID(k.ID, now)
+	if err != nil && id.KeyID == "" {
+		return out, q, a.public(err)
+	}
+	method := in.Method
+	if method == "" {
+		method = http.MethodGet
+	}
+	unmatched, reverse := a.o.Unmatched()
+	if in.Mode == "reverse" {
+		unmatched = reverse
+	}
+	out = Explained{URL: target.Redacted(), Key: k.Name, Method: method}
+	q = auth.Question{Identity: id, Method: method, Target: target, Unmatched: unmatched, Now: now}
+	out.Explanation = snap.Explain(q)
+	if a.o.Passable != nil {
+		a.wayOut(&out.Explanation, target, in.Mode == "reverse")
+	}
+	return out, q, nil
 }
 
 // wayOut adds what the proxy refuses whatever was decided: a port that CONNECT

@@ -1,10 +1,148 @@
 package portal
 
 import (
+	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 
+	"github.com/weighbridge/weighbridge/admin"
 	"github.com/weighbridge/weighbridge/auth"
 )
+
+type testData struct {
+	// URL is what was asked about, without its query, which may be a secret.
+	URL, Key, Mode string
+	// Cut says that there was a query, which is not shown again.
+	Cut  bool
+	Live bool
+	Keys []string
+	// Explained is the decision, and Probed what the upstream answered; nil
+	// where they were not asked for.
+	Explained *admin.Explained
+	Probed    *admin.Probed
+	// Create leads to a new credential for the URL; empty where one is used.
+	Create string
+}
+
+// testPages are about what a URL would get, and gets.
+func (p *Portal) testPages() {
+	p.page("GET", "/test", func(v *visit) error {
+		q := v.r.URL.Query()
+		return v.test(q, q.Get("url") != "" && q.Get("key") != "", false)
+	})
+	p.page("POST", "/test", func(v *visit) error {
+		form, err := v.form()
+		if err != nil {
+			return err
+		}
+		return v.test(form, true, form.Get("live") != "" && v.can("probe"))
+	})
+	p.page("POST", "/test/link", func(v *visit) error {
+		form, err := v.form()
+		if err != nil {
+			return err
+		}
+		if _, err := v.api.Link(v.ctx(), form.Get("credential"), form.Get("key")); err != nil {
+			return err
+		}
+		d := testOf(form)
+		q := url.Values{"url": {d.URL}, "key": {d.Key}, "mode": {d.Mode}, "done": {"test-linked"}}
+		return v.redirect(v.at("test")+"?"+q.Encode(), "")
+	})
+}
+
+// testOf is what a form or a link asks about.
+func testOf(form url.Values) testData {
+	d := testData{Key: form.Get("key"), Mode: "forward", Live: form.Get("live") != ""}
+	d.URL, _, d.Cut = strings.Cut(strings.TrimSpace(form.Get("url")), "?")
+	if _, after, found := strings.Cut(d.URL, "://"); found && strings.Contains(strings.SplitN(after, "/", 2)[0], "@") {
+		d.URL = "" // a password may stand before the @
+	}
+	if form.Get("mode") == "reverse" {
+		d.Mode = "reverse"
+	}
+	return d
+}
+
+// test answers with the form, and with what the API says where that is asked
+// for. What is asked about goes to the API as it was typed, and is shown without
+// its query.
+func (v *visit) test(form url.Values, explain, probe bool) error {
+	d := testOf(form)
+	keys, err := v.api.ListKeys(v.ctx())
+	if err != nil {
+		return err
+	}
+	for i := range keys {
+		d.Keys = append(d.Keys, keys[i].Name)
+	}
+	if v.r.Method == http.MethodGet {
+		d.Live = true
+	}
+	if !explain {
+		return v.render("test.html", d)
+	}
+	raw := strings.TrimSpace(form.Get("url"))
+	out, err := v.api.Explain(v.ctx(), admin.ExplainRequest{URL: raw, Key: d.Key, Mode: d.Mode})
+	if err != nil {
+		return v.refused(err, "test.html", d)
+	}
+	d.Explained = &out
+	if out.Outcome != "allow" && (out.Chosen == nil || out.Code == auth.CodeNoCredentialMatched) {
+		d.Create = v.propose(out.URL, d.Key)
+	}
+	if probe {
+		got, err := v.api.Probe(v.ctx(), admin.ProbeRequest{URL: raw, Key: d.Key, Mode: d.Mode})
+		if err != nil {
+			return v.refused(err, "test.html", d)
+		}
+		d.Probed = &got
+	}
+	return v.render("test.html", d)
+}
+
+// propose leads to the form for a credential that would match a URL.
+func (v *visit) propose(raw, key string) string {
+	t, err := auth.ParseURL(raw)
+	if err != nil {
+		return ""
+	}
+	pattern := t.Authority()
+	if t.Scheme == "http" {
+		pattern = "http://" + pattern
+	}
+	// The first part of the path is an organisation, a bucket or a project
+	// wherever it means something.
+	if first, _, more := strings.Cut(strings.TrimPrefix(t.Path, "/"), "/"); more && first != "" && first != "api" {
+		pattern += "/" + first
+	}
+	q := url.Values{"pattern": {pattern + "/*"}, "key": {key}}
+	if p := v.providerOf(&t); p != "" {
+		q.Set("provider", p)
+	}
+	return v.at("credentials", "new") + "?" + q.Encode()
+}
+
+// providerOf is the provider that a URL is one of by default, where there is one.
+func (v *visit) providerOf(t *auth.Target) string {
+	all, err := v.api.ListProviders(v.ctx())
+	if err != nil {
+		return ""
+	}
+	for i := range all.Providers {
+		p := &all.Providers[i]
+		if slices.Contains(p.Hosts, t.Host) {
+			return p.Name
+		}
+		for _, text := range p.DefaultPatterns {
+			if pattern, err := auth.ParsePattern(text); err == nil && pattern.MatchesHost(t.Host, t.Port) {
+				return p.Name
+			}
+		}
+	}
+	return ""
+}
 
 // testable reports whether an event is the refusal of a URL about which
 // *Test a URL* tells more.
@@ -25,6 +163,3 @@ func (w *view) TestHref(e auth.Event) string {
 	}
 	return w.At("test") + "?" + q.Encode()
 }
-
-// testPages are about what a URL would get.
-func (p *Portal) testPages() {}
