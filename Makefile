@@ -29,6 +29,7 @@ setup:
 	bash testdata/clouds/setup.sh
 	bash testdata/keyservices/setup.sh
 	bash testdata/portal/setup.sh
+	bash testdata/postgres/setup.sh
 	bash testdata/deploy/setup.sh
 
 unit:
@@ -36,7 +37,7 @@ unit:
 
 # Clients wait more than they compute: more at a time than cores.
 clients: setup
-	$(GO) test -tags realclients -count=1 -timeout 30m -parallel 4 ./internal/house/realclients/... ./internal/house/realclouds/... ./internal/house/s3servers/... ./internal/house/realkeys/... ./internal/house/realapi/... ./internal/house/portal/...
+	$(GO) test -tags realclients -count=1 -timeout 30m -parallel 4 ./internal/house/realclients/... ./internal/house/realclouds/... ./internal/house/s3servers/... ./internal/house/realkeys/... ./internal/house/realapi/... ./internal/house/portal/... ./internal/house/realstores/...
 
 # The chart, the manifests, the webhook, the image and the unit.
 manifests:
@@ -49,7 +50,7 @@ format:
 
 vet:
 	$(GO) vet ./...
-	$(GO) vet -tags realclients ./internal/house/realclients/... ./internal/house/realclouds/... ./internal/house/s3servers/... ./internal/house/realkeys/... ./internal/house/realapi/... ./internal/house/portal/...
+	$(GO) vet -tags realclients ./internal/house/realclients/... ./internal/house/realclouds/... ./internal/house/s3servers/... ./internal/house/realkeys/... ./internal/house/realapi/... ./internal/house/portal/... ./internal/house/realstores/...
 	cd bench && $(GO) vet ./...
 	cd testdata/deploy && $(GO) vet ./...
 

@@ -177,7 +177,7 @@ func (r *replies) key(ctx context.Context, st store.Store) ([]byte, error) {
 	if errors.Is(err, store.ErrNotFound) {
 		secret = make([]byte, sha256.Size)
 		_, _ = rand.Read(secret) // never fails since Go 1.24
-		err = st.PutSealed(context.WithoutCancel(ctx), name, secret)
+		secret, err = st.EnsureSealed(context.WithoutCancel(ctx), name, secret)
 	}
 	if err == nil {
 		r.secret = secret

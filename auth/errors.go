@@ -37,6 +37,7 @@ const (
 	CodeUpstreamTLS         Code = "upstream_tls"
 	CodeUpstreamProtocol    Code = "upstream_protocol"
 	CodeAuditUnavailable    Code = "audit_unavailable"
+	CodeStoreUnavailable    Code = "store_unavailable"
 	CodeTooManyAttempts     Code = "too_many_attempts"
 	CodeTooManyRequests     Code = "too_many_requests"
 	CodeTooManyTransfers    Code = "too_many_transfers"
@@ -88,6 +89,7 @@ var codes = func() map[Code]CodeInfo {
 		{CodeUpstreamTLS, 502, "The upstream's certificate could not be verified. Nothing was sent.", "Check the upstream's certificate; add a private root with upstream.ca_file."},
 		{CodeUpstreamProtocol, 502, "The upstream's answer is not valid HTTP/1.1.", "Try again; tell the upstream's operator."},
 		{CodeAuditUnavailable, 503, "The audit record cannot be written, so nothing is served.", "Free disk space or repair the audit directory; service resumes by itself."},
+		{CodeStoreUnavailable, 503, "The database of the store has been out of reach for longer than store.max_outage, so it is not known which keys still stand, and nothing is served.", "Bring the database back, or this weighbridge back to it; service resumes by itself."},
 		{CodeTooManyAttempts, 429, "Too many unknown API keys came from this address.", "Wait as Retry-After says, and correct the key."},
 		{CodeTooManyRequests, 429, "The API key makes more requests in a second than it may.", "Wait as Retry-After says, ask less often, or raise the key's limit: `weighbridge key update KEY --rate N`."},
 		{CodeTooManyTransfers, 429, "The API key has as many transfers under way as it may have.", "Wait as Retry-After says, download fewer files at a time, or raise the key's limit (`weighbridge key update KEY --transfers N`), or that of all keys (limits.transfers_per_key)."},

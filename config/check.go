@@ -24,6 +24,7 @@ func (l *loader) check() {
 	l.checkRoutes()
 	l.checkComfyUI()
 	l.checkFollowers()
+	l.checkStore()
 	l.checkOIDC()
 	l.checkServiceAccounts()
 	l.checkKeys()

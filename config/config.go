@@ -102,7 +102,9 @@ func (c CA) Given() bool { return c.CertFile != "" || c.KeyFile != "" }
 
 // Store says which store is used.
 type Store struct {
-	Driver string `yaml:"driver" env:"DRIVER" default:"bbolt" oneof:"bbolt memory" doc:"bbolt is a file below data_dir. memory forgets everything at the end, so it needs ca.cert_file and ca.key_file; the audit record is in memory too then, the newest 32 MiB of it at least, and written to a follower on the standard output where there is one."`
+	Driver    string        `yaml:"driver" env:"DRIVER" default:"bbolt" oneof:"bbolt postgres memory" doc:"bbolt is a file below data_dir. postgres is a PostgreSQL database that any number of weighbridges share (docs/replicas.md). memory forgets everything at the end, so it needs ca.cert_file and ca.key_file; the audit record is in memory too then, the newest 32 MiB of it at least, and written to a follower on the standard output where there is one."`
+	DSN       Source        `yaml:"dsn" env:"DSN" example:"{file: /run/secrets/weighbridge-dsn}" doc:"The database of driver postgres, a secret: {env: NAME} or {file: PATH} holds a URL, postgres://USER:PASSWORD@HOST:5432/DATABASE, or words such as host=… dbname=…. Its tables lie in the first schema of the search_path. Read at the start."`
+	MaxOutage time.Duration `yaml:"max_outage" env:"MAX_OUTAGE" default:"10m" doc:"How long requests are decided by what was known last while the database is out of reach; then they are refused with store_unavailable until it answers. Keys that are revoked meanwhile, where the database can still be reached, count here for as long. 0 refuses at once."`
 }
 
 // Audit says how long and how much is kept on record.
@@ -216,6 +218,10 @@ type Source struct {
 	// Value is the value itself, allowed only for fields that are not secret.
 	Value string `yaml:"value" env:"VALUE" doc:"The value itself. Refused for secrets."`
 }
+
+// Read reads what s names, now; env looks variables up. The error quotes nothing
+// of the value.
+func (s Source) Read(env func(string) string) (auth.Secret, error) { return value(s, env) }
 
 // IsZero reports whether nothing was said.
 func (s Source) IsZero() bool { return s == Source{} }

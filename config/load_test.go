@@ -23,7 +23,7 @@ func TestDefaults(t *testing.T) {
 			DataDir: "./weighbridge-data", Listen: "127.0.0.1:8080", SocketAccess: "owner", AdminListen: "127.0.0.1:8081",
 			Log: Log{Level: "info", Format: "auto"}, OIDC: OIDC{Team: auth.DefaultTeam}, ServiceAccounts: ServiceAccounts{Audience: "weighbridge"},
 			Unmatched: Unmatched{Forward: auth.UnmatchedPass, Reverse: auth.UnmatchedDeny},
-			KEK:       "file:kek", KEKCache: 5 * time.Minute, Store: Store{Driver: "bbolt"},
+			KEK:       "file:kek", KEKCache: 5 * time.Minute, Store: Store{Driver: "bbolt", MaxOutage: 10 * time.Minute},
 			Audit: Audit{Retention: 90 * 24 * time.Hour, TeamQuota: 64 << 20}, Validation: Validation{Every: 6 * time.Hour}, Drain: 10 * time.Minute,
 			Upstream: Upstream{ConnectPorts: []uint16{443}, IdleTimeout: time.Minute},
 			Limits:   Limits{TransfersPerKey: 4096},
@@ -63,7 +63,7 @@ func TestEveryFieldIsAVariable(t *testing.T) {
 		"SERVICE_ACCOUNTS_ISSUER=https://cluster.example.com", "SERVICE_ACCOUNTS_AUDIENCE=weights", "SERVICE_ACCOUNTS_JWKS_FILE=/jwks.json", "SERVICE_ACCOUNTS_JWKS_URL=", "SERVICE_ACCOUNTS_REVIEW=",
 		"SERVICE_ACCOUNTS_CA_FILE=/ca.crt", "SERVICE_ACCOUNTS_TOKEN_FILE=/token", "KEYS_0_SERVICE_ACCOUNTS=comfy/worker,batch/*",
 		"UNMATCHED_FORWARD=deny", "UNMATCHED_REVERSE=pass", "DEFAULT_KEY=trainer", "CA_CERT_FILE=" + tmp + "/ca.crt", "CA_KEY_FILE=" + tmp + "/ca.key",
-		"KEK=env:X", "KEK_CACHE=90s", "STORE_DRIVER=memory", "AUDIT_RETENTION=30d", "AUDIT_MAX_SIZE=1GiB",
+		"KEK=env:X", "KEK_CACHE=90s", "STORE_DRIVER=postgres", "STORE_DSN_ENV=DSN", "STORE_MAX_OUTAGE=5m", "AUDIT_RETENTION=30d", "AUDIT_MAX_SIZE=1GiB",
 		"AUDIT_FOLLOWERS_0_NAME=siem", "AUDIT_FOLLOWERS_0_TYPE=webhook", "AUDIT_FOLLOWERS_0_URL=https://siem.example.com/in", "AUDIT_FOLLOWERS_0_TOKEN_ENV=SIEM",
 		"AUDIT_FOLLOWERS_0_PATH=x", "AUDIT_FOLLOWERS_0_MAX_SIZE=1MiB", "AUDIT_FOLLOWERS_0_KEEP=2", "AUDIT_FOLLOWERS_0_MAX_LAG=32MiB",
 		"AUDIT_TEAM_QUOTA=1MiB", "DRAIN=5m", "VALIDATION_EVERY=3h",
@@ -83,14 +83,14 @@ func TestEveryFieldIsAVariable(t *testing.T) {
 	for i := range environ {
 		environ[i] = envPrefix + environ[i]
 	}
-	l := mustLoad(t, options(append(environ, "URLKEY="+testURLKey, "SIEM=CANARY")...), "")
+	l := mustLoad(t, options(append(environ, "URLKEY="+testURLKey, "SIEM=CANARY", "DSN=postgres://CANARY@db/wb")...), "")
 	want := Config{
 		DataDir: "/d", Listen: "unix:/s", SocketAccess: "group", TLS: TLS{CertFile: tmp + "/leaf.crt", KeyFile: tmp + "/leaf.key"}, AdminListen: "127.0.0.1:9", AdminTLS: TLS{CertFile: tmp + "/leaf.crt", KeyFile: tmp + "/leaf.key"},
 		OIDC:            OIDC{"https://op.example.com", "wb", Source{File: tmp + "/token"}, "https://w.example.com/api/v1/auth/oidc/callback", []string{"example.com", "example.org"}, "ops", "viewer"},
 		ServiceAccounts: ServiceAccounts{Issuer: "https://cluster.example.com", Audience: "weights", JWKSFile: "/jwks.json", CAFile: "/ca.crt", TokenFile: "/token"},
 		PublicURL:       "https://w.example.com", AllowedHosts: []string{"a.internal", "w.example.com"}, Log: Log{"warn", "json"},
 		Unmatched: Unmatched{"deny", "pass"}, DefaultKey: "trainer", CA: CA{tmp + "/ca.crt", tmp + "/ca.key"}, KEK: "env:X", KEKCache: 90 * time.Second,
-		Store: Store{"memory"}, Audit: Audit{30 * 24 * time.Hour, 1 << 30, []Follower{
+		Store: Store{"postgres", Source{Env: "DSN"}, 5 * time.Minute}, Audit: Audit{30 * 24 * time.Hour, 1 << 30, []Follower{
 			{Name: "siem", Type: "webhook", MaxSize: 1 << 20, Keep: 2, URL: "https://siem.example.com/in", Token: Source{Env: "SIEM"}, Path: "x", MaxLag: 32 << 20},
 		}, 1 << 20}, Validation: Validation{3 * time.Hour}, Drain: 5 * time.Minute,
 		Upstream: Upstream{

@@ -203,6 +203,9 @@ func (p *Proxy) Ready() error {
 		return auth.NewError(auth.CodeDraining, "weighbridge is shutting down", nil)
 	}
 	if err := p.o.Recorder.Err(); err != nil {
+		if e := unrecordable(err); e.Code != auth.CodeAuditUnavailable {
+			return e
+		}
 		return auth.NewError(auth.CodeAuditUnavailable, "the audit record cannot be written", err)
 	}
 	if p.o.Ready != nil {

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/weighbridge/weighbridge/auth"
@@ -73,6 +74,9 @@ func (x *exchange) await(use auth.Ticket) *auth.Error {
 }
 
 func unrecordable(err error) *auth.Error {
+	if e, ok := errors.AsType[*auth.Error](err); ok && e.Code == auth.CodeStoreUnavailable {
+		return e // not the record's
+	}
 	return auth.NewError(auth.CodeAuditUnavailable, "the use cannot be put on record, so the request is not served", err)
 }
 

@@ -171,7 +171,7 @@ func (r *rest) judge(status int, h auth.Header, length, sent int64) *setback {
 // passes reports whether a request that got no answer may get one later.
 func passes(err *auth.Error) bool {
 	switch err.Code {
-	case auth.CodeUpstreamUnreachable, auth.CodeUpstreamTimeout, auth.CodeAuditUnavailable:
+	case auth.CodeUpstreamUnreachable, auth.CodeUpstreamTimeout, auth.CodeAuditUnavailable, auth.CodeStoreUnavailable:
 		return true
 	}
 	return false

@@ -97,7 +97,7 @@ func inFile(path string, err error) error {
 // half-written file behind when the power fails, so it happens under another
 // name: path either does not exist or is a whole store.
 func initBolt(ctx context.Context, path string, kek KEK, at checkpoint) error {
-	rows, err := firstRows(ctx, kek)
+	rows, err := firstRows(ctx, kek, schemaOwn)
 	if err != nil {
 		return err
 	}
@@ -197,7 +197,13 @@ func (d *boltDriver) load(yield func(bucket, key string, value []byte) error) er
 	})
 }
 
-// commit implements driver.
+// begin implements driver. The file's lock keeps others out.
+func (d *boltDriver) begin(context.Context) (turn, error) { return ownTurn{d.commit}, nil }
+
+// exclusive implements driver.
+func (d *boltDriver) exclusive() bool { return true }
+
+// commit makes all of ops durable, or none of them; see turn.
 func (d *boltDriver) commit(ops []op) error {
 	err := d.guard(func() error {
 		return d.db.Update(func(tx *bbolt.Tx) error {
@@ -247,7 +253,7 @@ func (d *boltDriver) landed(ops []op) bool {
 }
 
 // scan implements driver.
-func (d *boltDriver) scan(bucket, from string, limit int) ([]op, error) {
+func (d *boltDriver) scan(_ context.Context, bucket, from string, limit int) ([]op, error) {
 	var rows []op
 	err := d.guard(func() error {
 		return d.db.View(func(tx *bbolt.Tx) error {

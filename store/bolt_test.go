@@ -266,10 +266,10 @@ func TestBoltNewerSchemaIsRefused(t *testing.T) {
 	c, path, _ := newBolt(t, kek)
 	check(t, c.Close())
 	raw(t, path, func(tx *bbolt.Tx) error {
-		return tx.Bucket([]byte(bucketMeta)).Put([]byte(metaSchema), []byte("3"))
+		return tx.Bucket([]byte(bucketMeta)).Put([]byte(metaSchema), []byte("4"))
 	})
 	text := wantOpenError(t, path, kek, ErrNewer)
-	if !strings.Contains(text, "its schema is 3, and this weighbridge knows 2 at most") {
+	if !strings.Contains(text, "its schema is 4, and this weighbridge knows 3 at most") {
 		t.Fatalf("error is %q", text)
 	}
 }

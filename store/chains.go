@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -122,34 +121,6 @@ func (c *core) SignHead(ctx context.Context) error {
 		}
 		return nil
 	})
-}
-
-// anchor is where a record outside the store stood.
-type anchor struct {
-	Writer string `json:"writer"`
-	Seq    uint64 `json:"seq"`
-	MAC    []byte `json:"mac"`
-}
-
-// Anchor implements Store.
-func (c *core) Anchor(ctx context.Context, writer string, at chain.State) error {
-	return c.change(ctx, func(t *tx) error {
-		if was := t.m.head.Anchor; was == nil || was.Writer != writer || was.Seq != at.Seq || !bytes.Equal(was.MAC, at.MAC[:]) {
-			t.anchor = &anchor{writer, at.Seq, at.MAC[:]}
-		}
-		return nil
-	})
-}
-
-// Anchored implements Store.
-func (c *core) Anchored(ctx context.Context) (writer string, at chain.State, err error) {
-	err = c.view(ctx, func(m *model) error {
-		if a := m.head.Anchor; a != nil {
-			writer, at = a.Writer, chainRow{Seq: a.Seq, MAC: a.MAC}.state()
-		}
-		return nil
-	})
-	return writer, at, err
 }
 
 // Lines implements Store.

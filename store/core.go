@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,6 +21,7 @@ type core struct {
 	now      func() time.Time
 	check    func(auth.State) error
 	onChange func(auth.State)
+	onOthers func()
 
 	// writing admits one change at a time, from reading what it rests on to
 	// the return of onChange. Only its holder changes m, so its holder may
@@ -32,6 +34,7 @@ type core struct {
 	tripped error
 	kekRow  kekRow // of the holder of writing
 	schema  int    // what the rows are of; of the holder of writing
+	at      mark   // the commit that m is of; of the holder of writing
 
 	// rotating is held by the one rotation of the KEK that runs.
 	rotating sync.Mutex
@@ -44,6 +47,8 @@ type core struct {
 	kekURI string
 	keks   map[string]KEK
 	closed bool
+
+	contact contact
 }
 
 var _ Store = (*core)(nil)
@@ -52,7 +57,7 @@ var _ Store = (*core)(nil)
 // tag of every row, and that none is missing.
 func open(ctx context.Context, drv driver, o Options) (*core, error) {
 	c := &core{drv: drv, kek: o.KEK, kekURI: o.KEKURI, keks: map[string]KEK{o.KEK.ID(): o.KEK}, openKEK: o.OpenKEK,
-		now: o.Now, check: o.Check, onChange: o.OnChange, m: newModel()}
+		now: o.Now, check: o.Check, onChange: o.OnChange, onOthers: o.OnOthers, m: newModel()}
 	if c.now == nil {
 		c.now = time.Now
 	}
@@ -63,7 +68,7 @@ func open(ctx context.Context, drv driver, o Options) (*core, error) {
 }
 
 // firstRows are the rows of a store in which there is nothing.
-func firstRows(ctx context.Context, kek KEK) ([]op, error) {
+func firstRows(ctx context.Context, kek KEK, schema int) ([]op, error) {
 	codec, kekRow, err := newRowKey(ctx, kek)
 	if err != nil {
 		return nil, err
@@ -73,14 +78,31 @@ func firstRows(ctx context.Context, kek KEK) ([]op, error) {
 		return nil, err
 	}
 	return []op{
-		schemaRow(),
+		schemaRow(schema),
 		{bucketMeta, metaKEK, kekRow},
 		{bucketMeta, metaHead, headRow},
 	}, nil
 }
 
 // schemaRow says of which form the rows are.
-func schemaRow() op { return op{bucketMeta, metaSchema, fmt.Append(nil, schemaVersion)} }
+func schemaRow(n int) op { return op{bucketMeta, metaSchema, fmt.Append(nil, n)} }
+
+// nextSchema is of which form the rows are after the next change.
+func (c *core) nextSchema() int {
+	if c.drv.exclusive() {
+		return max(c.schema, schemaOwn)
+	}
+	return schemaVersion
+}
+
+// headIn is the row of the head among ops.
+func headIn(ops []op) []byte {
+	i := slices.IndexFunc(ops, func(o op) bool { return o.bucket == bucketMeta && o.key == metaHead })
+	if i < 0 {
+		return nil
+	}
+	return ops[i].value
+}
 
 // stamp is the time that rows and ids of the next change get. It never stands
 // still or goes back, whatever the clock does, not even over a restart: "the
@@ -126,6 +148,14 @@ func (c *core) change(ctx context.Context, fn func(t *tx) error) error {
 // try is change with the answers of KEKs that there are. The error is errAsk
 // where there are to be more.
 func (c *core) try(ctx context.Context, asked *answers, fn func(t *tx) error) error {
+	if c.isClosed() {
+		return errClosed()
+	}
+	turn, err := c.drv.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer turn.end()
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	if err := ctx.Err(); err != nil {
@@ -136,6 +166,9 @@ func (c *core) try(ctx context.Context, asked *answers, fn func(t *tx) error) er
 	}
 	if c.tripped != nil {
 		return c.tripped
+	}
+	if err := c.catchUp(ctx, turn); err != nil {
+		return err
 	}
 	cond := conditionOf(ctx)
 	if err := cond.hold(ctx); err != nil {
@@ -162,7 +195,8 @@ func (c *core) try(ctx context.Context, asked *answers, fn func(t *tx) error) er
 			return refused(err)
 		}
 	}
-	if err := c.drv.commit(ops); err != nil {
+	to := markOf(t.b.head.Commits, headIn(ops))
+	if err := turn.commit(ops, to); err != nil {
 		if _, ok := errors.AsType[*uncertainError](err); ok {
 			c.tripped = &Error{Kind: KindUnavailable, What: whatStore,
 				Detail: "a write failed half way, so that the disk may hold more than was acknowledged; no more changes are taken",
@@ -172,7 +206,7 @@ func (c *core) try(ctx context.Context, asked *answers, fn func(t *tx) error) er
 		return err
 	}
 	cond.done()
-	c.ledger, c.schema = rows, schemaVersion
+	c.ledger, c.schema, c.at = rows, c.nextSchema(), to
 	c.mu.Lock()
 	c.m.install(t.b, state)
 	if t.kek != nil {
@@ -209,14 +243,15 @@ func (c *core) State(ctx context.Context) (s auth.State, err error) {
 	return s, err
 }
 
-// Close implements Store. It waits for the change that is being made.
+// Close implements Store. It waits for the change that is being made; one that
+// waits for its turn finds the store closed.
 func (c *core) Close() error {
 	c.writing.Lock()
-	defer c.writing.Unlock()
 	c.mu.Lock()
 	closed := c.closed
 	c.closed = true
 	c.mu.Unlock()
+	c.writing.Unlock()
 	if closed {
 		return nil
 	}
@@ -228,10 +263,11 @@ func errClosed() error {
 }
 
 // checkCounts compares what was read with what the last commit counted.
-func checkCounts(h head, m *model) error {
+func checkCounts(h head, m *model) error { return compareCounts(h, m.counts()) }
+
+func compareCounts(h head, got map[string]int) error {
 	// A store from before there was a table counts nothing of it.
 	none := func(_ string, n int) bool { return n == 0 }
-	got := m.counts()
 	maps.DeleteFunc(got, none)
 	was := maps.Clone(h.Rows)
 	maps.DeleteFunc(was, none)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
 	"strings"
@@ -16,6 +17,8 @@ type faultyDriver struct {
 	err error
 }
 
+func (d *faultyDriver) begin(context.Context) (turn, error) { return ownTurn{d.commit}, nil }
+
 func (d *faultyDriver) commit(ops []op) error {
 	if d.err != nil {
 		return d.err
@@ -26,7 +29,7 @@ func (d *faultyDriver) commit(ops []op) error {
 func newFaulty(t *testing.T) (*core, *faultyDriver, string) {
 	t.Helper()
 	kek := newKEK(t)
-	rows, err := firstRows(t.Context(), kek)
+	rows, err := firstRows(t.Context(), kek, schemaOwn)
 	check(t, err)
 	d := &faultyDriver{memoryDriver: memoryDriver{first: rows}}
 	c, err := open(t.Context(), d, Options{KEK: kek, OnChange: func(auth.State) {

@@ -43,11 +43,11 @@ func (c *core) Events(ctx context.Context, teamID string, since time.Time, yield
 // until yield returns false or an error, which is returned.
 func (c *core) eachEvent(ctx context.Context, from string, yield func(op) (more bool, err error)) error {
 	for {
-		var rows []op
-		err := c.view(ctx, func(*model) (err error) {
-			rows, err = c.drv.scan(bucketEvents, from, eventChunk)
+		// No lock is held: a database may take its time.
+		if err := c.view(ctx, func(*model) error { return nil }); err != nil {
 			return err
-		})
+		}
+		rows, err := c.drv.scan(ctx, bucketEvents, from, eventChunk)
 		if err != nil {
 			return err
 		}

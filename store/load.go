@@ -53,6 +53,7 @@ func (c *core) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.at = markOf(b.head.Commits, headRow)
 	c.m.install(b, c.m.next(b))
 	if err := checkCounts(b.head, c.m); err != nil {
 		return err
@@ -61,7 +62,7 @@ func (c *core) load(ctx context.Context) error {
 	if err := c.ledger.check(c.codec, b.head); err != nil {
 		return err
 	}
-	return c.checkLastEvent()
+	return c.checkLastEvent(ctx)
 }
 
 // decodeTables puts the rows of all tables into b, and returns their entries in
@@ -102,16 +103,17 @@ func (b *batch) decodeTables(ctx context.Context, codec *rowCodec, rows map[stri
 
 // checkLastEvent looks whether the record ends where the last commit left it.
 // The other events are checked when they are read.
-func (c *core) checkLastEvent() error {
+func (c *core) checkLastEvent(ctx context.Context) error {
 	last := c.m.head.LastEvent
 	if last == 0 {
 		return nil
 	}
-	rows, err := c.drv.scan(bucketEvents, eventKey(last), 2)
+	rows, err := c.drv.scan(ctx, bucketEvents, eventKey(last), 2)
 	if err != nil {
 		return err
 	}
-	if len(rows) != 1 || rows[0].key != eventKey(last) {
+	// Others may have gone on meanwhile.
+	if len(rows) == 0 || rows[0].key != eventKey(last) || len(rows) > 1 && c.drv.exclusive() {
 		return damagedRow(bucketEvents, eventKey(last), errors.New("it is missing, or not the last"))
 	}
 	var line chain.Line

@@ -15,7 +15,7 @@ func OpenMemory(o Options) (Store, error) {
 		return nil, errNoKEK()
 	}
 	ctx := context.Background()
-	rows, err := firstRows(ctx, o.KEK)
+	rows, err := firstRows(ctx, o.KEK, schemaOwn)
 	if err != nil {
 		return nil, err
 	}
@@ -44,6 +44,12 @@ func (d *memoryDriver) load(yield func(bucket, key string, value []byte) error) 
 	return nil
 }
 
+// begin implements driver.
+func (d *memoryDriver) begin(context.Context) (turn, error) { return ownTurn{d.commit}, nil }
+
+// exclusive implements driver.
+func (d *memoryDriver) exclusive() bool { return true }
+
 func (d *memoryDriver) commit(ops []op) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -55,7 +61,7 @@ func (d *memoryDriver) commit(ops []op) error {
 	return nil
 }
 
-func (d *memoryDriver) scan(bucket, from string, limit int) ([]op, error) {
+func (d *memoryDriver) scan(_ context.Context, bucket, from string, limit int) ([]op, error) {
 	if bucket != bucketEvents {
 		return nil, invalid("bucket", bucket, "it is not kept in order")
 	}

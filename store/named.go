@@ -55,6 +55,31 @@ func (c *core) PutSealed(ctx context.Context, name string, value []byte) error {
 	})
 }
 
+// EnsureSealed implements Store.
+func (c *core) EnsureSealed(ctx context.Context, name string, value []byte) ([]byte, error) {
+	if err := CheckName(whatNamed, name); err != nil {
+		return nil, err
+	}
+	made := false
+	err := c.change(ctx, func(t *tx) error {
+		if _, ok := t.m.sealed[namedPrefix+name]; ok {
+			made = false
+			return nil
+		}
+		made = true
+		e, err := t.seal(namedOwner(name), map[string][]byte{namedField: value})
+		if err != nil {
+			return err
+		}
+		t.putEnvelope(namedPrefix+name, e)
+		return nil
+	})
+	if err != nil || made {
+		return value, err
+	}
+	return c.Sealed(ctx, name)
+}
+
 // Sealed implements Store.
 func (c *core) Sealed(ctx context.Context, name string) (value []byte, err error) {
 	var e *envelope

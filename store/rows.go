@@ -64,7 +64,13 @@ func late(table string) bool {
 //
 //	1  the first
 //	2  users, members, access tokens and sessions, events that name them; replies
-const schemaVersion = 2
+//	3  anchors of several records: of a store that several weighbridges share,
+//	   and of what was one
+const (
+	schemaVersion = 3
+	// schemaOwn is what a store of one weighbridge is written as.
+	schemaOwn = 2
+)
 
 // kekRow says which KEK a store belongs to, and proves it: the key that tags
 // its rows, wrapped by that KEK. Nothing else of it is authenticated.
@@ -97,6 +103,9 @@ type head struct {
 	Writer string `json:"writer,omitempty"`
 	// Anchor is where the record of use stood; see core.Anchor.
 	Anchor *anchor `json:"anchor,omitempty"`
+	// Anchors are those of the records of several weighbridges, by their
+	// writers.
+	Anchors map[string]anchorOf `json:"anchors,omitempty"`
 	// Digest is that of the ledger of all rows.
 	Digest []byte `json:"digest"`
 	// Rotation is the one of the KEK that is on its way.

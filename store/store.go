@@ -134,8 +134,8 @@ type Store interface {
 	// Anchor notes where the record of use stands, by the chain of its events of
 	// no team, which its heads are in: so that it cannot be cut short unnoticed.
 	Anchor(ctx context.Context, writer string, at chain.State) error
-	// Anchored is what was noted last; an empty writer where nothing was.
-	Anchored(ctx context.Context) (writer string, at chain.State, err error)
+	// Anchored is what was noted last.
+	Anchored(ctx context.Context) (Anchors, error)
 	// Lines yields the events of all teams as lines of their chains, from those
 	// at since on, heads among them, with the number of the line where since is
 	// zero. Nothing is checked: a [chain.Verifier] does that. The bytes are
@@ -152,6 +152,9 @@ type Store interface {
 	// PutSealed seals a named value under a DEK of its own; Sealed opens it
 	// (ErrNotFound where there is none).
 	PutSealed(ctx context.Context, name string, value []byte) error
+	// EnsureSealed puts the value where there is none of that name, and returns
+	// the one that there is then: of several who begin at once, the first's.
+	EnsureSealed(ctx context.Context, name string, value []byte) ([]byte, error)
 	Sealed(ctx context.Context, name string) ([]byte, error)
 
 	// RotateKEK makes to, which uri names, the KEK: everything that is sealed
@@ -171,6 +174,11 @@ type Store interface {
 	// goes on. The copy is sealed as the store is, by the KEK that KEKs names,
 	// and OpenBolt opens it. ErrInvalid where the store is in memory.
 	Snapshot(ctx context.Context) (*Snapshot, error)
+
+	// Contact says since when it is not known whether State is what is stored:
+	// zero where it is known, as it always is where nobody else can change what
+	// is stored.
+	Contact() time.Time
 
 	// Close releases what the store holds. Afterwards every method answers
 	// ErrUnavailable.
@@ -219,6 +227,13 @@ type Options struct {
 	// it, before the changing call returns, in order of revision, one call at
 	// a time. It may read the store and must not change it.
 	OnChange func(auth.State)
+	// OnContact is told by a shared store that its database is out of reach, with
+	// the reason, and, with nil, that it is in reach again. It must be quick.
+	OnContact func(error)
+	// OnOthers is told that what others changed in a shared store was taken over;
+	// OnChange was told before, where that changed the state. It must be quick,
+	// and must not call the store.
+	OnOthers func()
 	// LockTimeout is how long to wait for another process to let go of the
 	// file; zero means DefaultLockTimeout.
 	LockTimeout time.Duration

@@ -24,13 +24,15 @@ type tx struct {
 	answers *answers
 	// sign says that a signed head goes on record.
 	sign bool
-	// anchor is the new one.
-	anchor *anchor
+	// anchor is the new one, anchors, where it is not nil, are the new ones of
+	// several weighbridges.
+	anchor  *anchor
+	anchors map[string]anchorOf
 }
 
 func (t *tx) empty() bool {
 	b := t.b
-	return t.kek == nil && !t.sign && t.anchor == nil && b.accounts.len()+len(b.delTeams)+len(t.events)+len(b.teams)+len(b.creds)+len(b.keys)+len(b.links)+len(b.sealed)+len(b.deks)+
+	return t.kek == nil && !t.sign && t.anchor == nil && t.anchors == nil && b.accounts.len()+len(b.delTeams)+len(t.events)+len(b.teams)+len(b.creds)+len(b.keys)+len(b.links)+len(b.sealed)+len(b.deks)+
 		len(b.delCreds)+len(b.delKeys)+len(b.delLinks)+len(b.delPlace)+len(b.delDEKs) == 0
 }
 
@@ -81,7 +83,11 @@ func (t *tx) ops() ([]op, *ledger, error) {
 		LastEvent: t.m.head.LastEvent,
 		Writer:    t.m.head.Writer,
 		Anchor:    cmp.Or(t.anchor, t.m.head.Anchor),
+		Anchors:   t.m.head.Anchors,
 		Rotation:  t.m.head.Rotation,
+	}
+	if t.anchors != nil {
+		b.head.Anchors = t.anchors
 	}
 	if t.kek != nil {
 		b.head.Rotation = t.kek.rotation
@@ -147,8 +153,8 @@ func (t *tx) ops() ([]op, *ledger, error) {
 		}
 		ops = append(ops, op{bucketMeta, metaKEK, row})
 	}
-	if t.c.schema != schemaVersion {
-		ops = append(ops, schemaRow())
+	if n := t.c.nextSchema(); t.c.schema != n {
+		ops = append(ops, schemaRow(n))
 	}
 	slices.SortFunc(ops, compareOps) // bbolt is fastest in order
 	rows := t.c.ledger.with(ops, codec)

@@ -46,7 +46,7 @@ func (r *keyring) get(ctx context.Context) (*keys, error) {
 	if errors.Is(err, store.ErrNotFound) {
 		seed = make([]byte, seedSize)
 		_, _ = rand.Read(seed) // never fails since Go 1.24
-		err = r.store.PutSealed(ctx, seedName, seed)
+		seed, err = r.store.EnsureSealed(ctx, seedName, seed)
 	}
 	if err != nil {
 		return nil, err

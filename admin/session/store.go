@@ -24,5 +24,6 @@ type Store interface {
 
 	Sealed(ctx context.Context, name string) ([]byte, error)
 	PutSealed(ctx context.Context, name string, value []byte) error
+	EnsureSealed(ctx context.Context, name string, value []byte) ([]byte, error)
 	Record(ctx context.Context, ev auth.Event) error
 }

@@ -224,7 +224,7 @@ func (v *Verifier) chained(n int, raw []byte, l *Line) {
 			v.broken(n, l, BreakChanged, "it is not what was written, or does not follow the event before it")
 			return
 		}
-	case l.Sig == "" || v.knows(l.Writer): // no signed head says what it follows
+	case l.Sig == "" || v.Knows(l.Writer): // no signed head says what it follows
 		v.missing(n, who, 1, l.Seq-1)
 		return
 	default: // a head that says what stood before what is here
@@ -251,8 +251,8 @@ func (v *Verifier) chained(n int, raw []byte, l *Line) {
 	}
 }
 
-// knows reports whether anything of a writer was read.
-func (v *Verifier) knows(writer string) bool {
+// Knows reports whether anything of a writer was read.
+func (v *Verifier) Knows(writer string) bool {
 	for who := range v.chains {
 		if who.writer == writer {
 			return true

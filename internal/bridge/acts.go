@@ -3,6 +3,8 @@ package bridge
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/weighbridge/weighbridge/auth"
@@ -37,17 +39,22 @@ func (b *Bridge) signHead(ctx context.Context) {
 // restored without them. It is said once; from then on the record goes on from
 // what is there.
 func (b *Bridge) compareAnchor(ctx context.Context, f *audit.File) error {
-	was, noted, err := b.store.Anchored(ctx)
-	if err != nil || was == "" {
+	anchors, err := b.store.Anchored(ctx)
+	if err != nil || len(anchors.At) == 0 {
 		return err
 	}
 	writer, at := f.Head()
+	noted, known := anchors.At[writer]
 	what := ""
 	switch {
-	case writer != was:
+	case !known && anchors.Shared:
+		return nil // the first start of another weighbridge
+	case !known:
+		was := slices.Sorted(maps.Keys(anchors.At))[0]
+		noted = anchors.At[was]
 		what = fmt.Sprintf("the record of use of %s, which stood at event %d, is missing; it begins anew as %s", was, noted.Seq, writer)
 	case at.Seq < noted.Seq:
-		what = fmt.Sprintf("the record of use of %s ends at event %d of no team, and had reached %d: its end is missing", was, at.Seq, noted.Seq)
+		what = fmt.Sprintf("the record of use of %s ends at event %d of no team, and had reached %d: its end is missing", writer, at.Seq, noted.Seq)
 	default:
 		return nil
 	}

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -85,8 +86,33 @@ func sealedRoots(ctx context.Context, st store.Store, now func() time.Time) ([]c
 	if err != nil {
 		return nil, err
 	}
-	roots := []ca.Root{root}
-	return roots, st.PutSealed(ctx, rootsName, ca.EncodeRoots(roots))
+	if sealed, err = st.EnsureSealed(ctx, rootsName, ca.EncodeRoots([]ca.Root{root})); err != nil {
+		return nil, err
+	}
+	return ca.DecodeRoots(sealed)
+}
+
+// renew takes over the roots that another weighbridge has rotated. Where it
+// fails the old ones go on signing, which workers trust for as long.
+func (a *authority) renew(ctx context.Context) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.given {
+		return nil
+	}
+	sealed, err := a.st.Sealed(ctx, rootsName)
+	if err != nil || bytes.Equal(sealed, ca.EncodeRoots(a.roots)) {
+		return err
+	}
+	roots, err := ca.DecodeRoots(sealed)
+	if err == nil {
+		err = a.SetRoots(roots)
+	}
+	if err != nil {
+		return err
+	}
+	a.roots = roots
+	return a.exportLocked()
 }
 
 // Roots are the published roots, the signing one first.

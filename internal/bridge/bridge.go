@@ -99,6 +99,8 @@ type Bridge struct {
 	metrics   *metrics
 	used      *lastUsed
 	welcome   *Welcome
+	// others is told when other weighbridges changed a shared store.
+	others chan struct{}
 
 	// roots is what upstream.ca_file held when it was taken.
 	roots rootsSum
@@ -123,7 +125,7 @@ func Open(ctx context.Context, loaded *config.Loaded, o Options) (b *Bridge, err
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	b = &Bridge{o: o, log: o.Logger, started: o.Now().UTC(), providers: signer.Providers(), watchEvery: watchInterval}
+	b = &Bridge{o: o, log: o.Logger, started: o.Now().UTC(), providers: signer.Providers(), watchEvery: watchInterval, others: make(chan struct{}, 1)}
 	b.loaded.Store(loaded)
 	b.openTLS()
 	b.stdout = audit.NewLineWriter(cmp.Or[io.Writer](b.o.Stdout, os.Stdout))
@@ -141,7 +143,7 @@ func Open(ctx context.Context, loaded *config.Loaded, o Options) (b *Bridge, err
 		}
 	}
 	b.live = newLive(b.providers, b.log)
-	if err = b.openStore(cfg); err != nil {
+	if err = b.openStore(ctx, cfg); err != nil {
 		return b, err
 	}
 	b.keks = newKEKs(b)
@@ -149,7 +151,7 @@ func Open(ctx context.Context, loaded *config.Loaded, o Options) (b *Bridge, err
 		return b, err
 	}
 	// Before what is declared, which may name the first key.
-	if b.welcome, err = b.prepareWelcome(ctx, len(cfg.Keys) > 0); err != nil {
+	if b.welcome, err = b.prepareWelcome(ctx, len(cfg.Keys) > 0, cfg.Store.Driver == driverPostgres); err != nil {
 		return b, err
 	}
 	if err = b.declare(ctx, loaded); err != nil {
@@ -188,7 +190,7 @@ func Open(ctx context.Context, loaded *config.Loaded, o Options) (b *Bridge, err
 	return b, nil
 }
 
-func (b *Bridge) openStore(cfg *config.Config) error {
+func (b *Bridge) openStore(ctx context.Context, cfg *config.Config) error {
 	so := store.Options{Now: b.o.Now, Check: b.live.check, OnChange: b.live.update}
 	var err error
 	if b.dir != "" {
@@ -217,12 +219,15 @@ func (b *Bridge) openStore(cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
+	so.KEKURI, so.OpenKEK = cfg.KEK, b.openKEK
+	if cfg.Store.Driver == driverPostgres {
+		return b.openShared(ctx, cfg, so)
+	}
 	path := filepath.Join(b.dir, storeFile)
-	kek, err := b.firstKEK(cfg, path)
+	so.KEK, err = b.firstKEK(cfg, path, func() (bool, error) { return fileExists(path), nil })
 	if err != nil {
 		return err
 	}
-	so.KEK, so.KEKURI, so.OpenKEK = kek, cfg.KEK, b.openKEK
 	b.store, err = store.OpenBolt(path, so)
 	return err
 }
@@ -317,7 +322,7 @@ func (b *Bridge) openProxy(ctx context.Context, cfg *config.Config) error {
 		Refused: b.life.Refused, Seen: b.used.see, Limits: limits.see,
 		Policy: policy, Snapshot: b.live.Snapshot, Front: b.front, Tokens: &b.accounts,
 		Signer:   b.signer,
-		Recorder: b.record, Boxes: boxes, Dialer: b.dialer, Opened: b.servers, RootCAs: roots,
+		Recorder: b.recorder(), Boxes: boxes, Dialer: b.dialer, Opened: b.servers, RootCAs: roots,
 		IdleTimeout: cfg.Upstream.IdleTimeout, MaxConns: cfg.Limits.Connections, Logger: b.log, Metrics: b.metrics, Now: b.o.Now,
 	}
 	if b.authority != nil {
@@ -330,8 +335,7 @@ func (b *Bridge) openProxy(ctx context.Context, cfg *config.Config) error {
 func (b *Bridge) openBoxes(ctx context.Context) (*box.Sealer, error) {
 	key, err := b.store.Sealed(ctx, boxKeyName)
 	if errors.Is(err, store.ErrNotFound) {
-		key = box.NewKey()
-		err = b.store.PutSealed(ctx, boxKeyName, key)
+		key, err = b.store.EnsureSealed(ctx, boxKeyName, box.NewKey())
 	}
 	if err != nil {
 		return nil, err

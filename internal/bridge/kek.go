@@ -45,8 +45,9 @@ func (b *Bridge) openKEK(_ context.Context, uri string) (store.KEK, error) {
 }
 
 // firstKEK opens the KEK of the configuration, and makes its file where there
-// is neither it nor a store yet.
-func (b *Bridge) firstKEK(cfg *config.Config, storePath string) (store.KEK, error) {
+// is neither it nor a store yet. where names the store, and there looks whether
+// there is one.
+func (b *Bridge) firstKEK(cfg *config.Config, where string, there func() (bool, error)) (store.KEK, error) {
 	kek, err := b.openKEK(context.Background(), cfg.KEK)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return kek, err
@@ -55,15 +56,22 @@ func (b *Bridge) firstKEK(cfg *config.Config, storePath string) (store.KEK, erro
 	if !ok {
 		return nil, err
 	}
-	if _, statErr := os.Stat(storePath); statErr == nil {
-		return nil, missingKEK(cfg.KEK, b.dir, storePath)
+	if found, err := there(); err != nil {
+		return nil, err
+	} else if found {
+		return nil, missingKEK(cfg.KEK, b.dir, where)
 	}
 	return store.CreateFileKEK(path)
 }
 
+func fileExists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
 // missingKEK is the error for a store whose KEK file is gone. It is not given
 // a new one: that would hide the loss.
-func missingKEK(uri, dir, storePath string) error {
+func missingKEK(uri, dir, where string) error {
 	path, _ := store.KEKFile(uri, dir)
-	return fmt.Errorf("the key encryption key %s is missing, and the store %s is sealed with it: put the file back from where it was kept", path, storePath)
+	return fmt.Errorf("the key encryption key %s is missing, and the store %s is sealed with it: put the file back from where it was kept", path, where)
 }

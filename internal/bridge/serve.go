@@ -23,7 +23,7 @@ func (b *Bridge) Serve(ctx context.Context) error {
 		return nil
 	}
 	b.stop = stop
-	b.watching.Add(5)
+	b.watching.Add(6)
 	b.ending.Unlock()
 	go func() {
 		defer b.watching.Done()
@@ -44,6 +44,10 @@ func (b *Bridge) Serve(ctx context.Context) error {
 	go func() {
 		defer b.watching.Done()
 		b.comfy.Run(ctx)
+	}()
+	go func() {
+		defer b.watching.Done()
+		b.heedOthers(ctx)
 	}()
 	b.keks.resume()
 	failed := make(chan error, 3)
@@ -72,6 +76,10 @@ func (b *Bridge) Serve(ctx context.Context) error {
 		return err
 	}
 }
+
+// lastSignLimit is how long the end waits for a database to take the last head:
+// the next start signs what was not.
+const lastSignLimit = 5 * time.Second
 
 // Drain takes no new work, lets live transfers finish until ctx ends, and
 // cuts the rest by reset.
@@ -122,7 +130,10 @@ func (b *Bridge) Close() error {
 		}
 	}
 	if b.store != nil {
-		b.signHead(context.Background()) // the record is closed, and its end durable
+		// The record is closed, and its end durable.
+		ctx, stop := context.WithTimeout(context.Background(), lastSignLimit)
+		b.signHead(ctx)
+		stop()
 		errs = append(errs, b.store.Close())
 	}
 	return errors.Join(errs...)
@@ -217,7 +228,7 @@ func needRestart(was, is *config.Config, named func(kek string) bool) []string {
 		{"ca", was.CA != is.CA},
 		{"kek", was.KEK != is.KEK && !named(is.KEK)},
 		{"kek_cache", was.KEKCache != is.KEKCache},
-		{"store", was.Store != is.Store},
+		{"store", was.Store.Driver != is.Store.Driver || was.Store.DSN != is.Store.DSN},
 		{"validation", was.Validation != is.Validation},
 		{"audit", !reflect.DeepEqual(was.Audit, is.Audit)},
 		{"limits.connections", was.Limits.Connections != is.Limits.Connections},

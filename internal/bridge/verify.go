@@ -60,6 +60,9 @@ func VerifyRecord(ctx context.Context, cfg *config.Config, environment []string,
 // runs anew, without what was deleted, and returns how many bytes it had and
 // has. The error is store.ErrInUse where one runs.
 func CompactStore(ctx context.Context, cfg *config.Config, environment []string) (before, after int64, err error) {
+	if cfg.Store.Driver == driverPostgres {
+		return 0, 0, errors.New("the store is in PostgreSQL, which looks after its files itself: VACUUM FULL writes the tables weighbridge_* anew")
+	}
 	found := false
 	err = withStore(ctx, cfg, environment, func(path string, o store.Options) (err error) {
 		found = true
@@ -75,6 +78,9 @@ func CompactStore(ctx context.Context, cfg *config.Config, environment []string)
 // readStore opens the store, where there is one that nobody uses, for fn to
 // read; nil looks whether it opens.
 func readStore(ctx context.Context, cfg *config.Config, environment []string, fn func(store.Store) error) error {
+	if cfg.Store.Driver == driverPostgres {
+		return readShared(ctx, cfg, environment, fn)
+	}
 	return withStore(ctx, cfg, environment, func(path string, o store.Options) error {
 		if fn == nil {
 			return store.VerifyBolt(ctx, path, o)

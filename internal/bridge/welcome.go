@@ -22,9 +22,10 @@ type Welcome struct {
 
 // prepareWelcome makes the first API key, unless its secret was already
 // shown. A first start that was killed before it was shown leaves a key that
-// nobody knows: the next start gives that key a new secret and shows it. A
+// nobody knows: the next start gives that key a new secret and shows it, unless
+// the store is shared, where it may be another weighbridge's to show. A
 // configuration that declares keys of its own needs no first key.
-func (b *Bridge) prepareWelcome(ctx context.Context, declaresKeys bool) (*Welcome, error) {
+func (b *Bridge) prepareWelcome(ctx context.Context, declaresKeys, shared bool) (*Welcome, error) {
 	_, err := b.store.Sealed(ctx, welcomedName)
 	switch {
 	case err == nil:
@@ -44,6 +45,11 @@ func (b *Bridge) prepareWelcome(ctx context.Context, declaresKeys bool) (*Welcom
 		_, err = b.store.CreateKey(ctx, auth.Key{
 			TeamID: b.team.ID, Name: firstKeyName, Scope: auth.ScopeRead, Preview: secret.Preview(), Hash: hash,
 		}, nil, ev)
+		if shared && errors.Is(err, store.ErrExists) {
+			return nil, nil
+		}
+	case err == nil && shared:
+		return nil, nil
 	case err == nil:
 		ev.Action = auth.ActionKeyRegenerate
 		_, err = b.store.UpdateKey(ctx, b.team.ID, firstKeyName, func(k *auth.Key) error {

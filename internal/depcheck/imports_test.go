@@ -101,6 +101,7 @@ func TestImportsRunDownwards(t *testing.T) {
 var confined = map[string][]string{
 	"github.com/valyala/fasthttp":      {"proxy", "proxy/wire"},
 	"go.etcd.io/bbolt":                 {"store"},
+	"github.com/jackc/pgx/v5":          {"store", "internal/house/realstores"},
 	"github.com/danielgtaylor/huma/v2": {"admin"},
 	"github.com/spf13/cobra":           {"cmd/weighbridge"},
 }

@@ -141,7 +141,7 @@ func (f *Front) bucketOf(host string) (bucket string, ok bool) {
 func (f *Front) Refuse(err *auth.Error, resource, requestID string) auth.Reply {
 	e := s3err.As(err)
 	switch err.Code {
-	case auth.CodeTooManyAttempts, auth.CodeTooManyRequests, auth.CodeTooManyTransfers, auth.CodeDraining, auth.CodeOverloaded, auth.CodeAuditUnavailable:
+	case auth.CodeTooManyAttempts, auth.CodeTooManyRequests, auth.CodeTooManyTransfers, auth.CodeDraining, auth.CodeOverloaded, auth.CodeAuditUnavailable, auth.CodeStoreUnavailable:
 		// Whatever it was about: the client is to come back later.
 		e = s3err.As(&auth.Error{Code: err.Code, Status: err.Status, Reason: err.Reason, Next: err.Next})
 	}

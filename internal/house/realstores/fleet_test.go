@@ -1,0 +1,136 @@
+//go:build realclients
+
+package realstores
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/weighbridge/weighbridge/admin"
+	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/config"
+	"github.com/weighbridge/weighbridge/internal/house"
+	"github.com/weighbridge/weighbridge/internal/house/hub"
+	"github.com/weighbridge/weighbridge/internal/house/origin"
+	"github.com/weighbridge/weighbridge/internal/workerenv"
+	"github.com/weighbridge/weighbridge/store"
+)
+
+// fleet is several weighbridges that share a store, each before a Hub of its
+// own, of which all take the first one's token.
+type fleet struct {
+	t      testing.TB
+	dir    string
+	dsn    auth.Secret
+	set    func(*config.Config)
+	token  *house.Canary
+	houses []*house.House
+	files  []hub.File
+}
+
+// newFleet starts n on the database of dsn. set may change what is configured.
+func newFleet(t testing.TB, dsn auth.Secret, n int, set func(*config.Config)) *fleet {
+	t.Helper()
+	f := &fleet{t: t, dir: t.TempDir(), dsn: dsn, set: set}
+	_, err := store.CreateFileKEK(filepath.Join(f.dir, "kek"))
+	check(t, err)
+	check(t, os.WriteFile(filepath.Join(f.dir, "dsn"), []byte(dsn.Reveal()), 0o600))
+	f.files, err = hub.SampleFiles(1)
+	check(t, err)
+	for range n {
+		f.join(house.Options{})
+	}
+	return f
+}
+
+// join starts another one.
+func (f *fleet) join(o house.Options) *house.House {
+	f.t.Helper()
+	o.Configure = func(c *config.Config) {
+		c.KEK = "file:" + filepath.Join(f.dir, "kek")
+		c.Store.Driver, c.Store.DSN = "postgres", config.Source{File: filepath.Join(f.dir, "dsn")}
+		if f.set != nil {
+			f.set(c)
+		}
+	}
+	h := house.New(f.t, o)
+	if f.token == nil {
+		f.token = h.Token
+	}
+	h.Hub.AddToken(hub.SampleToken(f.token.Value()))
+	h.Watch.Add(f.token)
+	h.Watch.Add(house.CanaryOf(dsnPassword(f.dsn)))
+	f.houses = append(f.houses, h)
+	return h
+}
+
+// worker makes a key that is linked to the Hub's credential, on the house at i.
+func (f *fleet) worker(i int, name string) admin.Key {
+	f.t.Helper()
+	h := f.houses[i]
+	h.AddCredential(admin.NewCredential{Name: name, Provider: "huggingface", Fields: map[string]string{"token": f.token.Value()}})
+	return h.AddKey(admin.NewKey{Name: name, Credentials: []string{name}})
+}
+
+// download fetches a gated file through the house at i, and returns the status;
+// 200 only with every byte right.
+func (f *fleet) download(i int, key string) (status int, code string) {
+	f.t.Helper()
+	return f.fetch(f.houses[i].HTTPClient(workerenv.Reverse, key), f.files[0])
+}
+
+func (f *fleet) fetch(client *http.Client, file hub.File) (status int, code string) {
+	f.t.Helper()
+	next := "https://" + hub.Host + "/" + hub.SampleGated + "/resolve/main/" + file.Path
+	var answer *http.Response
+	for range 5 { // each hop by itself, as the client follows none
+		req, err := http.NewRequestWithContext(f.t.Context(), http.MethodGet, next, nil)
+		check(f.t, err)
+		if answer, err = client.Do(req); err != nil {
+			f.t.Logf("a download failed: %v", err)
+			return 0, ""
+		}
+		if answer.StatusCode/100 != 3 {
+			break
+		}
+		_ = answer.Body.Close()
+		to, err := answer.Request.URL.Parse(answer.Header.Get("Location"))
+		check(f.t, err)
+		next = to.String()
+	}
+	defer func() { _ = answer.Body.Close() }()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		f.t.Logf("a download broke off: %v", err)
+		return 0, ""
+	}
+	if answer.StatusCode == http.StatusOK && !same(body, file.Content) {
+		f.t.Logf("a download has %d bytes that are not those of the file", len(body))
+		return 0, ""
+	}
+	return answer.StatusCode, answer.Header.Get("X-Weighbridge-Error")
+}
+
+func same(got []byte, want origin.Content) bool {
+	b := make([]byte, want.Size())
+	_, err := want.ReadAt(b, 0)
+	return (err == nil || errors.Is(err, io.EOF)) && bytes.Equal(got, b)
+}
+
+// verified checks the chains of the acts, and of the use at the house at i.
+func (f *fleet) verified(i int) {
+	f.t.Helper()
+	var out struct {
+		OK    bool
+		Break any
+	}
+	f.houses[i].Call(http.MethodGet, "/api/v1/audit/verify", nil, &out)
+	if !out.OK {
+		f.t.Fatalf("the record does not verify at house %d: %+v", i, out)
+	}
+}
