@@ -203,6 +203,20 @@ func (t *postgresTurn) commit(ops []op, to mark) error {
 }
 
 func (t *postgresTurn) write(ctx context.Context, ops []op, to mark) error {
+	n := int64(to.commit) //nolint:gosec // commits are counted from 0
+	b := putRows(ops, n)
+	b.Queue(`INSERT INTO weighbridge_commits (n, tag) VALUES ($1, $2)`, n, []byte(to.tag))
+	if floor := n - keepCommits; floor > 0 && n%pruneEvery == 0 {
+		b.Queue(`DELETE FROM weighbridge_rows WHERE value IS NULL AND commit <= $1`, floor)
+		b.Queue(`DELETE FROM weighbridge_commits WHERE n < $1`, floor)
+		b.Queue(`UPDATE weighbridge_turn SET floor = greatest(floor, $1)`, floor)
+	}
+	b.Queue(`SELECT pg_notify('`+channel+`', current_schema() || ' ' || $1::bigint)`, n)
+	return t.tx.SendBatch(ctx, b).Close()
+}
+
+// putRows puts ops as part of a commit.
+func putRows(ops []op, commit int64) *pgx.Batch {
 	var buckets []string
 	var keys, values, eventKeys, eventValues [][]byte
 	for _, o := range ops {
@@ -212,22 +226,14 @@ func (t *postgresTurn) write(ctx context.Context, ops []op, to mark) error {
 		}
 		buckets, keys, values = append(buckets, o.bucket), append(keys, []byte(o.key)), append(values, o.value)
 	}
-	n := int64(to.commit) //nolint:gosec // commits are counted from 0
 	b := &pgx.Batch{}
 	b.Queue(`INSERT INTO weighbridge_rows (bucket, key, value, commit)
 		SELECT b, k, v, $4 FROM unnest($1::text[], $2::bytea[], $3::bytea[]) AS new (b, k, v)
-		ON CONFLICT (bucket, key) DO UPDATE SET value = excluded.value, commit = excluded.commit`, buckets, keys, values, n)
+		ON CONFLICT (bucket, key) DO UPDATE SET value = excluded.value, commit = excluded.commit`, buckets, keys, values, commit)
 	if len(eventKeys) > 0 {
 		b.Queue(`INSERT INTO weighbridge_events (key, value) SELECT * FROM unnest($1::bytea[], $2::bytea[])`, eventKeys, eventValues)
 	}
-	b.Queue(`INSERT INTO weighbridge_commits (n, tag) VALUES ($1, $2)`, n, []byte(to.tag))
-	if floor := n - keepCommits; floor > 0 && n%pruneEvery == 0 {
-		b.Queue(`DELETE FROM weighbridge_rows WHERE value IS NULL AND commit <= $1`, floor)
-		b.Queue(`DELETE FROM weighbridge_commits WHERE n < $1`, floor)
-		b.Queue(`UPDATE weighbridge_turn SET floor = $1`, floor)
-	}
-	b.Queue(`SELECT pg_notify('`+channel+`', current_schema() || ' ' || $1::bigint)`, n)
-	return t.tx.SendBatch(ctx, b).Close()
+	return b
 }
 
 // landed finds out whether the commit to is there. Whoever holds the turn knows

@@ -40,13 +40,22 @@ func newFleet(t testing.TB, dsn auth.Secret, n int, set func(*config.Config)) *f
 	_, err := store.CreateFileKEK(filepath.Join(f.dir, "kek"))
 	check(t, err)
 	check(t, os.WriteFile(filepath.Join(f.dir, "dsn"), []byte(dsn.Reveal()), 0o600))
-	f.files, err = hub.SampleFiles(1)
-	check(t, err)
+	f.files = sample(t)
 	for range n {
 		f.join(house.Options{})
 	}
 	return f
 }
+
+// sample is what every Hub has.
+func sample(t testing.TB) []hub.File {
+	t.Helper()
+	files, err := hub.SampleFiles(1)
+	check(t, err)
+	return files
+}
+
+func hubToken(c *house.Canary) hub.Token { return hub.SampleToken(c.Value()) }
 
 // join starts another one.
 func (f *fleet) join(o house.Options) *house.House {
@@ -62,7 +71,7 @@ func (f *fleet) join(o house.Options) *house.House {
 	if f.token == nil {
 		f.token = h.Token
 	}
-	h.Hub.AddToken(hub.SampleToken(f.token.Value()))
+	h.Hub.AddToken(hubToken(f.token))
 	h.Watch.Add(f.token)
 	h.Watch.Add(house.CanaryOf(dsnPassword(f.dsn)))
 	f.houses = append(f.houses, h)
@@ -120,6 +129,14 @@ func same(got []byte, want origin.Content) bool {
 	b := make([]byte, want.Size())
 	_, err := want.ReadAt(b, 0)
 	return (err == nil || errors.Is(err, io.EOF)) && bytes.Equal(got, b)
+}
+
+// pem is the roots that the house at i has written for workers.
+func (f *fleet) pem(i int) []byte {
+	f.t.Helper()
+	b, err := os.ReadFile(filepath.Join(f.houses[i].DataDir, "ca.pem"))
+	check(f.t, err)
+	return b
 }
 
 // verified checks the chains of the acts, and of the use at the house at i.

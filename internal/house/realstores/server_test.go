@@ -223,9 +223,16 @@ func (s *server) exec(t testing.TB, statements ...string) {
 // schema makes an empty place for one store, and names it.
 func (s *server) schema(t testing.TB) auth.Secret {
 	t.Helper()
-	name := fmt.Sprintf("s%d", s.schemas.Add(1))
+	dsn, _ := s.schemaAs(t, "%s")
+	return dsn
+}
+
+// schemaAs is schema with a search_path that begins with it.
+func (s *server) schemaAs(t testing.TB, path string) (dsn auth.Secret, name string) {
+	t.Helper()
+	name = fmt.Sprintf("s%d", s.schemas.Add(1))
 	s.exec(t, "CREATE SCHEMA "+name)
-	return auth.NewSecret(s.dsn(name))
+	return auth.NewSecret(s.dsn(fmt.Sprintf(path, name))), name
 }
 
 func check(t testing.TB, err error) {
