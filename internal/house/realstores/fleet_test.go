@@ -4,11 +4,14 @@ package realstores
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"errors"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/weighbridge/weighbridge/admin"
@@ -95,22 +98,10 @@ func (f *fleet) download(i int, key string) (status int, code string) {
 
 func (f *fleet) fetch(client *http.Client, file hub.File) (status int, code string) {
 	f.t.Helper()
-	next := "https://" + hub.Host + "/" + hub.SampleGated + "/resolve/main/" + file.Path
-	var answer *http.Response
-	for range 5 { // each hop by itself, as the client follows none
-		req, err := http.NewRequestWithContext(f.t.Context(), http.MethodGet, next, nil)
-		check(f.t, err)
-		if answer, err = client.Do(req); err != nil {
-			f.t.Logf("a download failed: %v", err)
-			return 0, ""
-		}
-		if answer.StatusCode/100 != 3 {
-			break
-		}
-		_ = answer.Body.Close()
-		to, err := answer.Request.URL.Parse(answer.Header.Get("Location"))
-		check(f.t, err)
-		next = to.String()
+	answer, err := f.get(client, file)
+	if err != nil {
+		f.t.Logf("a download failed: %v", err)
+		return 0, ""
 	}
 	defer func() { _ = answer.Body.Close() }()
 	body, err := io.ReadAll(answer.Body)
@@ -123,6 +114,43 @@ func (f *fleet) fetch(client *http.Client, file hub.File) (status int, code stri
 		return 0, ""
 	}
 	return answer.StatusCode, answer.Header.Get("X-Weighbridge-Error")
+}
+
+// get asks for a file and follows where it leads to, each hop by itself, as the
+// client follows none.
+func (f *fleet) get(client *http.Client, file hub.File) (*http.Response, error) {
+	next := "https://" + hub.Host + "/" + hub.SampleGated + "/resolve/main/" + file.Path
+	for range 5 {
+		req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, next, nil)
+		if err != nil {
+			return nil, err
+		}
+		answer, err := client.Do(req)
+		if err != nil || answer.StatusCode/100 != 3 {
+			return answer, err
+		}
+		_ = answer.Body.Close()
+		to, err := answer.Request.URL.Parse(answer.Header.Get("Location"))
+		if err != nil {
+			return nil, err
+		}
+		next = to.String()
+	}
+	return nil, errors.New("too many redirects")
+}
+
+// open is get that must succeed.
+func (f *fleet) open(client *http.Client, file hub.File) io.ReadCloser {
+	f.t.Helper()
+	answer, err := f.get(client, file)
+	check(f.t, err)
+	equal(f.t, "status", answer.StatusCode, http.StatusOK)
+	return answer.Body
+}
+
+// largest is the largest of the files.
+func (f *fleet) largest() hub.File {
+	return slices.MaxFunc(f.files, func(a, b hub.File) int { return cmp.Compare(a.Content.Size(), b.Content.Size()) })
 }
 
 func same(got []byte, want origin.Content) bool {
