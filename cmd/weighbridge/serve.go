@@ -119,6 +119,9 @@ func (a *app) serve(ctx context.Context, firstKey string, load func() (*config.L
 
 	// Reading the configuration and compiling what is stored leaves several
 	// times as much garbage as a request makes.
+	if a.env("GOGC") == "" { // else it was set on purpose
+		defer leaveRoom()()
+	}
 	resting := newRest(b.Proxy().Lent)
 	resting.now()
 	ctx, stop := context.WithCancel(ctx)

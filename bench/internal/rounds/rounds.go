@@ -76,6 +76,11 @@ func jobs(scale int64, stretch int) []job {
 // jobLimit bounds one measurement.
 const jobLimit = 90 * time.Second
 
+// settle is how long everybody is left alone before the first work of a round:
+// a start has things to do behind it, and memory at rest is that of who rests.
+// weighbridge validates its credentials then, and gives memory back.
+const settle = 6 * time.Second
+
 // comparison is a run that goes on.
 type comparison struct {
 	o       Options
@@ -166,6 +171,11 @@ func (c *comparison) round(ctx context.Context, n int) error {
 		return err
 	}
 	c.out.Sync = append(c.out.Sync, sync)
+	select {
+	case <-time.After(settle):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	for _, j := range jobs(c.o.Scale, c.o.Stretch) {
 		if !chosen(c.o.Works, string(j.work)) || j.once && n > 1 {
 			continue
