@@ -2,6 +2,7 @@ package portal
 
 import (
 	"cmp"
+	"html/template"
 	"net/url"
 	"slices"
 	"strings"
@@ -176,11 +177,12 @@ func (f *recordFilter) with(name, value string) string {
 	return q.Encode()
 }
 
-// Query is the filter as a query.
-func (f recordFilter) Query() string { return f.with("", "") }
+// Query is the filter as a query, encoded already: a template would encode it
+// once more, with its signs of equality.
+func (f recordFilter) Query() template.URL { return template.URL(f.with("", "")) }
 
 // Live is the filter as a query of a page that follows.
-func (f recordFilter) Live() string { return f.with("live", "1") }
+func (f recordFilter) Live() template.URL { return template.URL(f.with("live", "1")) }
 
 // From and To are the times as their fields hold them.
 func (f recordFilter) From() string { return inForm(f.Since) }
@@ -210,8 +212,9 @@ func (f recordFilter) Outcomes() []string {
 
 // quick is a filter that is asked for often.
 type quick struct {
-	Name, Query string
-	Now         bool
+	Name  string
+	Query template.URL
+	Now   bool
 }
 
 // Quick are those to choose from.
@@ -223,7 +226,7 @@ func (f recordFilter) Quick() []quick {
 		{Name: "acts", Query: "action=credential.*,key.*,link.*,token.*,user.*,team.*,member.*,config.*,kek.*,ca.*"},
 	}
 	for i := range all {
-		q, err := url.ParseQuery(all[i].Query)
+		q, err := url.ParseQuery(string(all[i].Query))
 		all[i].Now = err == nil && filterOf(q) == f
 	}
 	return all

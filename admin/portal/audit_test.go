@@ -48,6 +48,7 @@ func TestTheAuditPage(t *testing.T) {
 	for _, want := range []string{
 		"gpu-1 was refused h119.example/org/m.bin: no credential matches", ">refused</span>",
 		"/t/default/test?key=gpu-1&amp;url=https%3A%2F%2Fh119.example%2Forg%2Fm.bin",
+		`href="/t/default/audit?outcome=denied,failed"`, `href="/t/default/audit?action=denied&amp;live=1"`, `href="/t/default/audit/export?action=denied"`,
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("no %q", want)
