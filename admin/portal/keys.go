@@ -56,6 +56,12 @@ func (p *Portal) keyPages() {
 	})
 	p.page("GET", "/keys/{key}", func(v *visit) error {
 		d, err := v.key()
+		if notFound(err) {
+			// The record names keys of both kinds, and does not say which.
+			if k, err := v.api.GetS3Key(v.ctx(), v.r.PathValue("key")); err == nil {
+				return v.redirect(v.thing("s3-keys", k.Name, k.ID), "")
+			}
+		}
 		if err != nil {
 			return err
 		}

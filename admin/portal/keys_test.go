@@ -255,3 +255,18 @@ func TestHostileNamesOfKeysAreText(t *testing.T) {
 	check("a new secret", b.post("/t/default/s3-keys/"+s3.ID+"/regenerate", url.Values{"once": {"e"}}).body)
 	check("a refused form", b.post("/t/default/keys/new", url.Values{"name": {evil}, "routes": {evil}, "sources": {evil}, "rate": {evil}, "once": {"f"}}).body)
 }
+
+// The record names keys of both kinds: the name of an S3 access key leads to its
+// page from where API keys are.
+func TestTheNameOfAnS3KeyLeadsToIt(t *testing.T) {
+	k := newKit(t, nil)
+	b := k.owner()
+	_, err := k.local.CreateS3Key(t.Context(), admin.NewS3Key{Name: "trainer", Buckets: []string{"models"}})
+	k.must(err)
+	if got := b.get("/t/default/keys/trainer"); got.status != http.StatusSeeOther || got.location != "/t/default/s3-keys/trainer" {
+		t.Errorf("%d %s", got.status, got.location)
+	}
+	if got := b.get("/t/default/keys/nobody"); got.status != http.StatusNotFound {
+		t.Errorf("nobody's key: %d", got.status)
+	}
+}
