@@ -25,10 +25,11 @@ type front struct {
 	// bytes counts what came back: header fields and bodies, as compressed as
 	// they were.
 	bytes atomic.Int64
+	// refused is set while a test asks for what it may not have.
+	refused atomic.Bool
 
 	mu      sync.Mutex
 	trouble []string
-	asked   []string // method and path of every request
 }
 
 func newFront(own string, seen *house.Watch) *front {
@@ -51,9 +52,6 @@ func newFront(own string, seen *house.Watch) *front {
 			w.WriteHeader(http.StatusForbidden)
 			return
 		}
-		f.mu.Lock()
-		f.asked = append(f.asked, r.Method+" "+r.URL.Path)
-		f.mu.Unlock()
 		through.ServeHTTP(w, r)
 	}))
 	f.server.Config.RegisterOnShutdown(to.CloseIdleConnections)
@@ -69,7 +67,7 @@ func (f *front) look(r *http.Response) error {
 		}
 	}
 	r.Body = counted{r.Body, &f.bytes}
-	if dest := r.Request.Header.Get("Sec-Fetch-Dest"); r.StatusCode >= 400 && dest != "document" || r.StatusCode >= 500 {
+	if dest := r.Request.Header.Get("Sec-Fetch-Dest"); r.StatusCode >= 400 && dest != "document" && !f.refused.Load() || r.StatusCode >= 500 {
 		f.note("%s %s (%s): %s", r.Request.Method, r.Request.URL.Path, dest, r.Status)
 	}
 	return nil
@@ -90,12 +88,8 @@ func (f *front) troubles() []string {
 	return out
 }
 
-// requests are the methods and paths so far.
-func (f *front) requests() []string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return append([]string(nil), f.asked...)
-}
+// refusals says whether scripts may be refused from here on.
+func (f *front) refusals(may bool) { f.refused.Store(may) }
 
 // host of a URL.
 func host(rawURL string) string {

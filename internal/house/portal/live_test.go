@@ -5,6 +5,7 @@ package portal
 import (
 	"io"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -61,4 +62,15 @@ func TestTransfersMove(t *testing.T) {
 		t.Error(err)
 	}
 	b.until("it is over", "!"+bar)
+}
+
+// sampleWeights is what the file of weights holds.
+func sampleWeights(t *testing.T) origin.Content {
+	t.Helper()
+	files, err := hub.SampleFiles(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := slices.IndexFunc(files, func(f hub.File) bool { return f.Path == hub.SampleWeights })
+	return files[at].Content
 }

@@ -41,7 +41,7 @@ func TestSessionThatEnded(t *testing.T) {
 		}},
 		{"its time is over", func() { ahead.Store(int64(365 * 24 * time.Hour)) }},
 	} {
-		b.open("/t/default")
+		b.open("/t/default/teams") // which asks for nothing by itself
 		one.end()
 		b.follow("Credentials")
 		if got := b.path(); !strings.HasPrefix(got, "/sign-in?next=") {

@@ -135,7 +135,10 @@ func (b *tab) hear(event any) {
 	case *runtime.EventConsoleAPICalled:
 		if e.Type == runtime.APITypeError || e.Type == runtime.APITypeWarning || e.Type == runtime.APITypeAssert {
 			text, _ := json.Marshal(e.Args)
-			b.trouble = append(b.trouble, "the console: "+string(text))
+			// What a page had asked for as it was left: htmx calls that an error.
+			if !strings.Contains(string(text), `"htmx:sendAbort,`) && !strings.Contains(string(text), `"htmx:afterRequest,`) {
+				b.trouble = append(b.trouble, "the console: "+string(text))
+			}
 		}
 	case *log.EventEntryAdded:
 		// What the network refuses, front notes.
