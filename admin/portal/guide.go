@@ -2,6 +2,7 @@ package portal
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 
@@ -54,7 +55,7 @@ func (p *Portal) guidePages() {
 		}
 		return v.render("guide.html", d)
 	})
-	p.page("POST", "/guide", p.guideKey)
+	p.act("/guide", p.guideKey)
 	p.page("GET", "/live/first-use/{key}", p.liveFirstUse)
 	p.page("GET", "/ca-bundle.pem", func(v *visit) error {
 		body, err := v.api.GetBundle(v.ctx())
@@ -116,11 +117,7 @@ func (v *visit) guide(ref string) (d guideData, sys *admin.System, err error) {
 }
 
 // guideKey makes the key of the guide, and shows it with what to export.
-func (p *Portal) guideKey(v *visit) error {
-	form, err := v.form()
-	if err != nil {
-		return err
-	}
+func (p *Portal) guideKey(v *visit, form url.Values) error {
 	d, sys, err := v.guide("")
 	if err != nil {
 		return err

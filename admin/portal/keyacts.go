@@ -27,11 +27,7 @@ func (p *Portal) keyActs() {
 		}
 		return v.render("regenerate-key.html", d)
 	})
-	p.page("POST", "/keys/{key}/regenerate", func(v *visit) error {
-		form, err := v.form()
-		if err != nil {
-			return err
-		}
+	p.act("/keys/{key}/regenerate", func(v *visit, form url.Values) error {
 		d, sys, err := v.regenerating()
 		if err != nil {
 			return err
@@ -46,11 +42,7 @@ func (p *Portal) keyActs() {
 		}
 		return v.revealKey(&k, d.Reach, sys, false)
 	})
-	p.page("POST", "/keys/{key}/url-key", func(v *visit) error {
-		form, err := v.form()
-		if err != nil {
-			return err
-		}
+	p.act("/keys/{key}/url-key", func(v *visit, form url.Values) error {
 		sys, err := v.api.GetSystem(v.ctx())
 		if err != nil {
 			return err

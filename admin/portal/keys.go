@@ -34,11 +34,7 @@ func (p *Portal) keyPages() {
 		}
 		return v.render("new-key.html", f)
 	})
-	p.page("POST", "/keys/new", func(v *visit) error {
-		form, err := v.form()
-		if err != nil {
-			return err
-		}
+	p.act("/keys/new", func(v *visit, form url.Values) error {
 		f, sys, err := v.newKeyForm()
 		if err != nil {
 			return err
@@ -67,11 +63,7 @@ func (p *Portal) keyPages() {
 		}
 		return v.render("key.html", d)
 	})
-	p.page("POST", "/keys/{key}", func(v *visit) error {
-		form, err := v.form()
-		if err != nil {
-			return err
-		}
+	p.act("/keys/{key}", func(v *visit, form url.Values) error {
 		d, err := v.key()
 		if err != nil {
 			return err
@@ -86,11 +78,7 @@ func (p *Portal) keyPages() {
 		}
 		return v.redirect(v.thing("keys", d.Form.Name, d.Key.ID), "key-changed")
 	})
-	p.page("POST", "/keys/{key}/credentials", func(v *visit) error {
-		form, err := v.form()
-		if err != nil {
-			return err
-		}
+	p.act("/keys/{key}/credentials", func(v *visit, form url.Values) error {
 		d, err := v.key()
 		if err != nil {
 			return err

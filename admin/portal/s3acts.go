@@ -27,11 +27,7 @@ func (p *Portal) s3KeyActs() {
 		}
 		return v.render("regenerate-s3-key.html", d)
 	})
-	p.page("POST", "/s3-keys/{key}/regenerate", func(v *visit) error {
-		form, err := v.form()
-		if err != nil {
-			return err
-		}
+	p.act("/s3-keys/{key}/regenerate", func(v *visit, form url.Values) error {
 		d, err := v.regeneratingS3()
 		if err != nil {
 			return err

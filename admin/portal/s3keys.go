@@ -46,7 +46,7 @@ func (p *Portal) s3KeyPages() {
 		}
 		return v.render("new-s3-key.html", f)
 	})
-	p.page("POST", "/s3-keys/new", p.createS3Key)
+	p.act("/s3-keys/new", p.createS3Key)
 	p.page("GET", "/s3-keys/{key}", func(v *visit) error {
 		d, err := v.s3Key()
 		if err != nil {
@@ -54,12 +54,8 @@ func (p *Portal) s3KeyPages() {
 		}
 		return v.render("s3-key.html", d)
 	})
-	p.page("POST", "/s3-keys/{key}", p.changeS3Key)
-	p.page("POST", "/s3-keys/{key}/credentials", func(v *visit) error {
-		form, err := v.form()
-		if err != nil {
-			return err
-		}
+	p.act("/s3-keys/{key}", p.changeS3Key)
+	p.act("/s3-keys/{key}/credentials", func(v *visit, form url.Values) error {
 		d, err := v.s3Key()
 		if err != nil {
 			return err
@@ -125,11 +121,7 @@ func aliasLines(aliases map[string]string) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-func (p *Portal) createS3Key(v *visit) error {
-	form, err := v.form()
-	if err != nil {
-		return err
-	}
+func (p *Portal) createS3Key(v *visit, form url.Values) error {
 	f, err := v.newS3Form()
 	if err != nil {
 		return err
@@ -172,11 +164,7 @@ func (v *visit) s3Key() (d s3KeyData, err error) {
 	return d, err
 }
 
-func (p *Portal) changeS3Key(v *visit) error {
-	form, err := v.form()
-	if err != nil {
-		return err
-	}
+func (p *Portal) changeS3Key(v *visit, form url.Values) error {
 	d, err := v.s3Key()
 	if err != nil {
 		return err

@@ -34,11 +34,7 @@ func (p *Portal) tokenPages() {
 		}
 		return v.render("new-token.html", v.newTokenForm())
 	})
-	p.page("POST", "/tokens/new", func(v *visit) error {
-		form, err := v.form()
-		if err != nil {
-			return err
-		}
+	p.act("/tokens/new", func(v *visit, form url.Values) error {
 		f := v.newTokenForm()
 		f.Name, f.Scope, f.Route, f.Ending = strings.TrimSpace(form.Get("name")), form.Get("scope"), strings.TrimSpace(form.Get("route")), f.Ending.read(form)
 		in := admin.NewToken{Name: f.Name, Scope: f.Scope, Route: f.Route}
