@@ -103,6 +103,10 @@ type Options struct {
 	// Hosts are names, beside loopback ones, under which a TCP listener on
 	// loopback may be called. It may be nil.
 	Hosts func() []string
+	// URL is by what browsers reach the TCP listener where something stands in
+	// front of it, an origin such as https://weights.example.com; "" where each
+	// request says it. It may be nil.
+	URL func() string
 	// Passable tells what the proxy refuses to connect to, whoever asks: an
 	// *auth.Error, or nil. blind says that it would be a blind tunnel. It looks
 	// up no name, and may be nil.

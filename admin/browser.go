@@ -24,7 +24,7 @@ func (a *API) fromProgram(next http.Handler) http.Handler {
 			// that began, its cookie shows.
 			site = ""
 		}
-		page := !ownOrigin(r) || site != "" && site != "none" && site != "same-origin"
+		page := !a.ownOrigin(r) || site != "" && site != "none" && site != "same-origin"
 		_, served := a.at(r)
 		if served != "" && (page || onLoopback(r) && !a.ownName(r.Host)) {
 			a.denyPlain(w, r, served, &Caller{Address: peer(r.RemoteAddr)}, problem(http.StatusForbidden, string(auth.CodeBrowserForbidden),
@@ -48,9 +48,9 @@ func (a *API) AdmitPage(w http.ResponseWriter, r *http.Request, pattern string) 
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 		link := r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
-		ok = ownOrigin(r) && (site == "" || site == "none" || site == "same-origin" || link)
+		ok = a.ownOrigin(r) && (site == "" || site == "none" || site == "same-origin" || link)
 	default:
-		ok = ownOrigin(r) && (site == "same-origin" || site == "" && origin != "")
+		ok = a.ownOrigin(r) && (site == "same-origin" || site == "" && origin != "")
 	}
 	if ok && (!onLoopback(r) || a.ownName(r.Host)) {
 		return true
@@ -68,18 +68,54 @@ func FromElsewhere(r *http.Request) bool {
 }
 
 // ownOrigin reports whether a page that asks is one of this listener's own
-// (RFC 6454, section 7); programs send no Origin.
-func ownOrigin(r *http.Request) bool {
+// (RFC 6454, section 7): of where the request came, or of what stands in front.
+// Where it came under the front's name, it is of the front alone. Programs send
+// no Origin.
+func (a *API) ownOrigin(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
 	if origin == "" {
 		return true
 	}
 	u, err := url.Parse(origin)
+	if err != nil || u.Host == "" {
+		return false
+	}
 	scheme := "http"
 	if r.TLS != nil {
 		scheme = "https"
 	}
-	return err == nil && u.Scheme == scheme && u.Host != "" && strings.EqualFold(u.Host, r.Host)
+	if front, ok := a.front(); ok {
+		if u.Scheme == front.Scheme && strings.EqualFold(u.Host, front.Authority()) {
+			return true
+		}
+		if strings.EqualFold(r.Host, front.Authority()) {
+			return false
+		}
+	}
+	return u.Scheme == scheme && strings.EqualFold(u.Host, r.Host)
+}
+
+// front is what browsers name instead of the listener; there may be none.
+func (a *API) front() (t auth.Target, ok bool) {
+	if a.o.URL == nil {
+		return t, false
+	}
+	raw := a.o.URL()
+	if raw == "" {
+		return t, false
+	}
+	t, err := auth.ParseURL(raw)
+	return t, err == nil
+}
+
+// OverTLS reports whether what browsers send comes over TLS: to the listener, or
+// to what stands in front of it.
+func (a *API) OverTLS(r *http.Request) bool { return r.TLS != nil || a.frontTLS() }
+
+// frontTLS reports whether what stands in front of the listener ends TLS.
+func (a *API) frontTLS() bool {
+	front, ok := a.front()
+	return ok && front.Scheme == "https"
 }
 
 func onLoopback(r *http.Request) bool {
@@ -88,7 +124,8 @@ func onLoopback(r *http.Request) bool {
 }
 
 // ownName reports whether host, with or without a port, is a loopback name or
-// address, or one that is listed.
+// address, one that is listed, or that of the
+// front.
 func (a *API) ownName(host string) bool {
 	name, _, err := auth.ParseAuthority(host, 80)
 	if err != nil {
@@ -98,6 +135,9 @@ func (a *API) ownName(host string) bool {
 		return ip.IsLoopback()
 	}
 	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
+		return true
+	}
+	if front, ok := a.front(); ok && front.Host == name {
 		return true
 	}
 	return a.o.Hosts != nil && slices.ContainsFunc(a.o.Hosts(), func(h string) bool { return strings.EqualFold(h, name) })

@@ -239,6 +239,7 @@ func (c *Client) send(ctx context.Context, method, path string, in any) (*http.R
 		defer func() { _ = resp.Body.Close() }()
 		p := &Problem{Status: resp.StatusCode, Title: http.StatusText(resp.StatusCode), Code: statusCode(resp.StatusCode), Detail: resp.Status}
 		_ = json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(p)
+		p.RetryAfter, _ = strconv.Atoi(resp.Header.Get("Retry-After")) // a date, which is never ours, is none
 		return nil, p
 	}
 	return resp, nil

@@ -30,6 +30,7 @@ func (a *API) oidc() {
 		Location string      `header:"Location"`
 		Cookie   http.Cookie `header:"Set-Cookie"`
 	}, error) {
+		in.tls = in.tls || a.frontTLS()
 		st, err := a.o.SignIn.StartOIDC(ctx)
 		if err != nil {
 			return nil, a.notGranted(err)
@@ -60,6 +61,7 @@ func (a *API) oidc() {
 		Cookie http.Cookie `header:"Set-Cookie"`
 		Body   Grant
 	}, error) {
+		in.tls = in.tls || a.frontTLS()
 		held := in.Plain
 		if in.tls {
 			held = in.Secure

@@ -24,6 +24,10 @@ type Problem struct {
 	Detail string `json:"detail" doc:"What is wrong, naming the thing and the value at fault."`
 	Next   string `json:"next,omitempty" doc:"What to do about it."`
 	Errors []Flaw `json:"errors,omitempty" doc:"Each mistake in the request."`
+	// RetryAfter is in how many seconds to ask again, where the answer's field of
+	// that name says it (RFC 9110, section 10.2.3). A Client reads it; it is not
+	// in the body.
+	RetryAfter int `json:"-"`
 }
 
 // Flaw is one mistake in a request.

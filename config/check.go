@@ -79,7 +79,7 @@ func (l *loader) checkListeners() {
 	}
 	if c.AdminListen != "" && !local(c.AdminListen) && !c.AdminTLS.Enabled() {
 		l.warn("admin_listen", c.AdminListen+" is reachable from other machines without TLS: passwords and access tokens cross the network in the clear",
-			"set admin_tls.cert_file and admin_tls.key_file, or admin_tls.own_ca: true, unless something in front of it ends TLS")
+			"set admin_tls.cert_file and admin_tls.key_file, or admin_tls.own_ca: true, unless something in front of it ends TLS: then say in admin_url by which URL browsers come")
 	}
 	for i, h := range c.AllowedHosts {
 		if _, _, err := auth.ParseAuthority(h, 1); err != nil {
@@ -89,6 +89,11 @@ func (l *loader) checkListeners() {
 	for i, d := range c.S3.Domains {
 		if host, _, err := auth.ParseAuthority(d, 1); err != nil || host != d || !strings.Contains(d, ".") && d != "localhost" {
 			l.wrong(item("s3.domains", i), fmt.Sprintf("%q is not the name of a domain", show(d)), "write the name alone, in lower case, such as s3.weights.example.com")
+		}
+	}
+	if c.AdminURL != "" {
+		if m := checkOrigin(c.AdminURL); m != nil {
+			l.wrong("admin_url", m.message, m.hint)
 		}
 	}
 	if c.PublicURL != "" {
@@ -188,6 +193,19 @@ func checkBase(raw string) *mistake {
 		return &mistake{fmt.Sprintf("%q is not a URL: %s", show(raw), reason(err)), hint}
 	case t.HasQuery:
 		return &mistake{fmt.Sprintf("%q has a query", show(raw)), hint}
+	}
+	return nil
+}
+
+// checkOrigin checks scheme://host[:port] (RFC 6454, section 6.1).
+func checkOrigin(raw string) *mistake {
+	const hint = "write https://host[:port], and nothing behind it"
+	t, err := auth.ParseURL(raw)
+	switch {
+	case err != nil:
+		return &mistake{fmt.Sprintf("%q is not a URL: %s", show(raw), reason(err)), hint}
+	case t.HasQuery || t.Path != "" && t.Path != "/":
+		return &mistake{fmt.Sprintf("%q has a path or a query", show(raw)), hint}
 	}
 	return nil
 }

@@ -59,7 +59,7 @@ func TestEveryFieldIsAVariable(t *testing.T) {
 		"DATA_DIR=/d", "LISTEN=unix:/s", "SOCKET_ACCESS=group", "TLS_CERT_FILE=" + tmp + "/leaf.crt", "TLS_KEY_FILE=" + tmp + "/leaf.key", "TLS_OWN_CA=false",
 		"ADMIN_LISTEN=127.0.0.1:9", "ADMIN_TLS_CERT_FILE=" + tmp + "/leaf.crt", "ADMIN_TLS_KEY_FILE=" + tmp + "/leaf.key", "ADMIN_TLS_OWN_CA=false", "PUBLIC_URL=https://w.example.com", "ALLOWED_HOSTS=a.internal, w.example.com", "LOG_LEVEL=warn", "LOG_FORMAT=json",
 		"OIDC_ISSUER=https://op.example.com", "OIDC_CLIENT_ID=wb", "OIDC_CLIENT_SECRET_FILE=" + tmp + "/token", "OIDC_REDIRECT_URL=https://w.example.com/api/v1/auth/oidc/callback",
-		"OIDC_EMAIL_DOMAINS=example.com,example.org", "OIDC_TEAM=ops", "OIDC_ROLE=viewer",
+		"ADMIN_URL=https://admin.example.com", "OIDC_EMAIL_DOMAINS=example.com,example.org", "OIDC_TEAM=ops", "OIDC_ROLE=viewer",
 		"SERVICE_ACCOUNTS_ISSUER=https://cluster.example.com", "SERVICE_ACCOUNTS_AUDIENCE=weights", "SERVICE_ACCOUNTS_JWKS_FILE=/jwks.json", "SERVICE_ACCOUNTS_JWKS_URL=", "SERVICE_ACCOUNTS_REVIEW=",
 		"SERVICE_ACCOUNTS_CA_FILE=/ca.crt", "SERVICE_ACCOUNTS_TOKEN_FILE=/token", "KEYS_0_SERVICE_ACCOUNTS=comfy/worker,batch/*",
 		"UNMATCHED_FORWARD=deny", "UNMATCHED_REVERSE=pass", "DEFAULT_KEY=trainer", "CA_CERT_FILE=" + tmp + "/ca.crt", "CA_KEY_FILE=" + tmp + "/ca.key",
@@ -88,7 +88,7 @@ func TestEveryFieldIsAVariable(t *testing.T) {
 		DataDir: "/d", Listen: "unix:/s", SocketAccess: "group", TLS: TLS{CertFile: tmp + "/leaf.crt", KeyFile: tmp + "/leaf.key"}, AdminListen: "127.0.0.1:9", AdminTLS: TLS{CertFile: tmp + "/leaf.crt", KeyFile: tmp + "/leaf.key"},
 		OIDC:            OIDC{"https://op.example.com", "wb", Source{File: tmp + "/token"}, "https://w.example.com/api/v1/auth/oidc/callback", []string{"example.com", "example.org"}, "ops", "viewer"},
 		ServiceAccounts: ServiceAccounts{Issuer: "https://cluster.example.com", Audience: "weights", JWKSFile: "/jwks.json", CAFile: "/ca.crt", TokenFile: "/token"},
-		PublicURL:       "https://w.example.com", AllowedHosts: []string{"a.internal", "w.example.com"}, Log: Log{"warn", "json"},
+		AdminURL:        "https://admin.example.com", PublicURL: "https://w.example.com", AllowedHosts: []string{"a.internal", "w.example.com"}, Log: Log{"warn", "json"},
 		Unmatched: Unmatched{"deny", "pass"}, DefaultKey: "trainer", CA: CA{tmp + "/ca.crt", tmp + "/ca.key"}, KEK: "env:X", KEKCache: 90 * time.Second,
 		Store: Store{"postgres", Source{Env: "DSN"}, 5 * time.Minute}, Audit: Audit{30 * 24 * time.Hour, 1 << 30, []Follower{
 			{Name: "siem", Type: "webhook", MaxSize: 1 << 20, Keep: 2, URL: "https://siem.example.com/in", Token: Source{Env: "SIEM"}, Path: "x", MaxLag: 32 << 20},

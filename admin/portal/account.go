@@ -34,7 +34,7 @@ func (p *Portal) accountPages() {
 			return err
 		}
 		if s.Current {
-			forget(v.w, v.r)
+			p.forget(v.w, v.r)
 			return v.redirect("/sign-in", "signed-out")
 		}
 		return v.redirect(v.at("account"), "session-ended")
@@ -82,7 +82,7 @@ func changePassword(v *visit) error {
 		return v.refused(v.problem(http.StatusUnprocessableEntity, "invalid", "account.password.other", "account.password.other.next"), "account.html", d)
 	}
 	g, err := v.api.ChangePassword(v.ctx(), admin.ChangePasswordRequest{
-		Present: form.Get("present"), Next: form.Get("new"), Device: cookie(v.r, deviceCookie),
+		Present: form.Get("present"), Next: form.Get("new"), Device: v.p.cookie(v.r, deviceCookie),
 	})
 	if err != nil {
 		return v.refused(err, "account.html", d)

@@ -83,7 +83,7 @@ func newKit(t *testing.T, change func(*admin.Options)) *kit {
 		}
 	})
 	api := admin.New(o)
-	server := httptest.NewServer(New(Options{API: api, Placeholder: kitPlaceholder, Log: k.logged, Now: o.Now}))
+	server := httptest.NewServer(New(Options{API: api, Placeholder: kitPlaceholder, Log: k.logged, Now: o.Now, OIDC: func() bool { return o.SignIn != nil }}))
 	t.Cleanup(server.Close)
 	k.url = server.URL
 	r := httptest.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodGet, "/", nil)

@@ -32,7 +32,7 @@ type overviewData struct {
 // somebody looks.
 func (p *Portal) overviewPages() {
 	p.page("GET", "", func(v *visit) error {
-		setCookie(v.w, v.r, teamCookie, v.me.Team.ID, deviceLife)
+		p.setCookie(v.w, v.r, teamCookie, v.me.Team.ID, deviceLife)
 		d, err := v.overview(v.ctx())
 		if err != nil {
 			return err

@@ -41,7 +41,7 @@ type view struct {
 // view is what a page of this visit is made of.
 func (v *visit) view(data any) *view {
 	w := &view{D: data, Me: v.me, Team: v.team, Path: v.r.URL.EscapedPath(), SignedIn: v.me.User != nil, v: v}
-	if c := cookie(v.r, themeCookie); themes[c] {
+	if c := v.p.cookie(v.r, themeCookie); themes[c] {
 		w.Theme = c
 	}
 	if done := v.r.URL.Query().Get("done"); done != "" && v.r.Method == http.MethodGet {

@@ -40,8 +40,8 @@ var errSignedOut = errors.New("nobody is signed in")
 
 // setCookie sets a cookie that scripts cannot read and other sites' pages cannot
 // send. A life of zero removes it.
-func setCookie(w http.ResponseWriter, r *http.Request, name, value string, life time.Duration) {
-	c := &http.Cookie{Name: cookieName(r, name), Value: value, Path: "/", HttpOnly: true, Secure: r.TLS != nil,
+func (p *Portal) setCookie(w http.ResponseWriter, r *http.Request, name, value string, life time.Duration) {
+	c := &http.Cookie{Name: p.cookieName(r, name), Value: value, Path: "/", HttpOnly: true, Secure: p.o.API.OverTLS(r),
 		SameSite: http.SameSiteStrictMode, MaxAge: int(life / time.Second)}
 	if life <= 0 {
 		c.MaxAge = -1
@@ -49,15 +49,15 @@ func setCookie(w http.ResponseWriter, r *http.Request, name, value string, life 
 	http.SetCookie(w, c)
 }
 
-func cookieName(r *http.Request, name string) string {
-	if r.TLS != nil {
+func (p *Portal) cookieName(r *http.Request, name string) string {
+	if p.o.API.OverTLS(r) {
 		return securePrefix + name
 	}
 	return name
 }
 
-func cookie(r *http.Request, name string) string {
-	c, err := r.Cookie(cookieName(r, name))
+func (p *Portal) cookie(r *http.Request, name string) string {
+	c, err := r.Cookie(p.cookieName(r, name))
 	if err != nil {
 		return ""
 	}
@@ -67,24 +67,24 @@ func cookie(r *http.Request, name string) string {
 // keep puts a grant into the browser's cookies.
 func (p *Portal) keep(w http.ResponseWriter, r *http.Request, g *admin.Grant) {
 	life := g.RefreshExpiresAt.Sub(p.o.Now())
-	setCookie(w, r, accessCookie, g.AccessToken, life)
-	setCookie(w, r, refreshCookie, g.RefreshToken, life)
+	p.setCookie(w, r, accessCookie, g.AccessToken, life)
+	p.setCookie(w, r, refreshCookie, g.RefreshToken, life)
 	if g.DeviceToken != "" {
-		setCookie(w, r, deviceCookie, g.DeviceToken, deviceLife)
+		p.setCookie(w, r, deviceCookie, g.DeviceToken, deviceLife)
 	}
 }
 
 // forget removes the session from the browser; the device stays known.
-func forget(w http.ResponseWriter, r *http.Request) {
-	setCookie(w, r, accessCookie, "", 0)
-	setCookie(w, r, refreshCookie, "", 0)
+func (p *Portal) forget(w http.ResponseWriter, r *http.Request) {
+	p.setCookie(w, r, accessCookie, "", 0)
+	p.setCookie(w, r, refreshCookie, "", 0)
 }
 
 // token is the JWT of the visitor's session, a fresh one where it was about to
 // end. The error is errSignedOut where there is no session, or why the API gave
 // no fresh one.
 func (p *Portal) token(w http.ResponseWriter, r *http.Request) (auth.Secret, error) {
-	access, refreshToken := cookie(r, accessCookie), cookie(r, refreshCookie)
+	access, refreshToken := p.cookie(r, accessCookie), p.cookie(r, refreshCookie)
 	if access != "" && p.o.Now().Add(early).Before(endOf(access)) {
 		return auth.NewSecret(access), nil
 	}
@@ -98,7 +98,7 @@ func (p *Portal) token(w http.ResponseWriter, r *http.Request) (auth.Secret, err
 		return &g, err
 	})
 	if prob, ok := asProblem(err); ok && (prob.Status == http.StatusUnauthorized || prob.Status == http.StatusUnprocessableEntity) {
-		forget(w, r)
+		p.forget(w, r)
 		return auth.Secret{}, errSignedOut
 	}
 	if err != nil {

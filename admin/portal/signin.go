@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/weighbridge/weighbridge/admin"
@@ -40,7 +41,7 @@ func (p *Portal) signInPages() {
 		if err != nil {
 			p.log(err) // the browser forgets it in any case
 		}
-		forget(v.w, v.r)
+		p.forget(v.w, v.r)
 		return v.redirect("/sign-in", "signed-out")
 	})
 	p.open("POST /theme", func(v *visit) error {
@@ -49,9 +50,9 @@ func (p *Portal) signInPages() {
 			return err
 		}
 		if theme := form.Get("theme"); themes[theme] {
-			setCookie(v.w, v.r, themeCookie, theme, deviceLife)
+			p.setCookie(v.w, v.r, themeCookie, theme, deviceLife)
 		} else {
-			setCookie(v.w, v.r, themeCookie, "", 0)
+			p.setCookie(v.w, v.r, themeCookie, "", 0)
 		}
 		return v.redirect(local(form.Get("next")), "")
 	})
@@ -67,7 +68,7 @@ func (p *Portal) signIn(v *visit) error {
 		return err
 	}
 	g, err := p.client(v.r, "", auth.Secret{}).SignIn(v.ctx(), admin.SignIn{
-		Email: form.Get("email"), Password: form.Get("password"), Device: cookie(v.r, deviceCookie),
+		Email: form.Get("email"), Password: form.Get("password"), Device: v.p.cookie(v.r, deviceCookie),
 	})
 	if err != nil {
 		data := v.signInData(form)
@@ -85,13 +86,13 @@ func (v *visit) notSignedIn(err error, name string, data any) error {
 		return err
 	}
 	w := v.view(data)
-	w.Problem = prob
+	w.Problem = v.told(prob)
 	return v.p.pages().write(v.w, prob.Status, name, "layout", w)
 }
 
 // home is the overview of the team that was visited last, or of the first.
 func (v *visit) home() string {
-	last := cookie(v.r, teamCookie)
+	last := v.p.cookie(v.r, teamCookie)
 	for _, t := range v.me.Teams {
 		if t.ID == last {
 			return teamPath(t.Name)
@@ -136,6 +137,7 @@ func (p *Portal) finishOIDC(w http.ResponseWriter, r *http.Request) {
 		if json.Unmarshal(held.body, prob) != nil || prob.Status == 0 {
 			prob = &admin.Problem{Status: http.StatusBadGateway, Code: "internal", Detail: p.pages().text.say("problem.internal"), Next: p.pages().text.say("problem.internal.next")}
 		}
+		prob.RetryAfter, _ = strconv.Atoi(held.header.Get("Retry-After"))
 		v.end(v.notSignedIn(prob, "sign-in.html", v.signInData(nil)))
 		return
 	}

@@ -122,7 +122,7 @@ func (v *visit) refused(err error, name string, data any) error {
 		return err
 	}
 	w := v.view(data)
-	w.Problem = prob
+	w.Problem = v.told(prob)
 	return v.p.pages().write(v.w, prob.Status, name, "layout", w)
 }
 
@@ -141,7 +141,7 @@ func (v *visit) end(err error) {
 		prob = &admin.Problem{Status: http.StatusInternalServerError, Code: "internal", Detail: v.say("problem.internal"), Next: v.say("problem.internal.next")}
 	}
 	w := v.view(nil)
-	w.Problem = prob
+	w.Problem = v.told(prob)
 	part := "layout"
 	if v.fragment() {
 		part = "problem"
@@ -165,9 +165,15 @@ func (v *visit) signedOut() {
 		}
 		return
 	}
-	path := "/sign-in"
-	if v.r.Method == http.MethodGet && !v.fragment() && v.r.URL.Path != "/" {
-		path += "?next=" + url.QueryEscape(v.r.URL.RequestURI())
+	path, back := "/sign-in", v.r.URL.RequestURI()
+	if v.fragment() { // the page that it is a part of, as htmx says
+		at, err := url.Parse(v.r.Header.Get("HX-Current-URL"))
+		if back = "/"; err == nil {
+			back = local(at.RequestURI())
+		}
+	}
+	if back != "/" && (v.fragment() || v.r.Method == http.MethodGet) {
+		path += "?next=" + url.QueryEscape(back)
 	}
 	_ = v.redirect(path, "")
 }

@@ -1,12 +1,14 @@
 package bridge
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/weighbridge/weighbridge/admin"
 	"github.com/weighbridge/weighbridge/admin/portal"
@@ -22,7 +24,7 @@ func (b *Bridge) openAPI() {
 		Store:  b.store, TeamID: b.team.ID, Snapshot: b.live.Snapshot, Providers: b.providers,
 		Record: b.record, Transfers: b.transfers, System: b.system, Ready: b.ready,
 		KEK: b.keks, Backup: b.backup, Unmatched: b.unmatched, Metrics: b.metrics.handler(), Now: b.o.Now,
-		Passable: b.passable, Hosts: func() []string { return b.loaded.Load().Config.AllowedHosts },
+		Passable: b.passable, Hosts: func() []string { return b.loaded.Load().Config.AllowedHosts }, URL: b.frontURL,
 		Validator: b.life, Asker: b.signer, Cut: b.cut, LastUsed: b.used.last,
 		Log: func(err error) { b.log.Error().Err(err).Msg("an administrative request failed") },
 		Bundle: func() ([]byte, error) {
@@ -89,7 +91,7 @@ func (b *Bridge) system() admin.System {
 	s := admin.System{
 		Version: b.o.Version, Team: b.team.Name, TeamID: b.team.ID, DataDir: b.dir,
 		Intercept: b.authority != nil, StartedAt: b.started,
-		ProxyURL: b.ProxyURL(), AdminURL: b.AdminURL(), ProxyEverywhere: everywhere(b.listeners.proxyAddr()),
+		ProxyURL: b.ProxyURL(), AdminURL: cmp.Or(b.frontURL(), b.AdminURL()), ProxyEverywhere: everywhere(b.listeners.proxyAddr()),
 	}
 	if b.authority != nil && b.authority.dir != "" {
 		s.CABundle = filepath.Join(b.dir, bundleFile)
@@ -104,6 +106,10 @@ func (b *Bridge) ProxyURL() string {
 	b.listeners.mu.Unlock()
 	return listenerURL(scheme, b.listeners.proxyAddr())
 }
+
+// frontURL is by what browsers reach the admin listener where that is not its
+// own address.
+func (b *Bridge) frontURL() string { return strings.TrimSuffix(b.loaded.Load().Config.AdminURL, "/") }
 
 // AdminURL is the admin listener, empty where there is none beside the socket.
 func (b *Bridge) AdminURL() string {

@@ -47,6 +47,9 @@ func (b *Bridge) oidc() *session.OIDC {
 // sends.
 func (b *Bridge) FirstUserLink(ctx context.Context) (auth.Secret, error) {
 	url := b.AdminURL()
+	if url != "" && b.frontURL() != "" {
+		url = b.frontURL()
+	}
 	if url == "" || strings.HasPrefix(url, "unix:") {
 		return auth.Secret{}, nil
 	}
