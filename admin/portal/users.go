@@ -171,8 +171,8 @@ func createUser(v *visit) error {
 	return v.renderStatus(http.StatusCreated, "new-user-created.html", createdUser{u, in.Password})
 }
 
-// newPassword is a password of 100 random bits, in groups that can be read out.
+// newPassword is a password of 125 random bits, in groups that can be read out.
 func newPassword() string {
 	t := rand.Text() // base32 (RFC 4648, section 6), 5 bits a character
-	return strings.Join([]string{t[:5], t[5:10], t[10:15], t[15:20]}, "-")
+	return strings.Join([]string{t[:5], t[5:10], t[10:15], t[15:20], t[20:25]}, "-")
 }

@@ -16,7 +16,7 @@ func TestANewUsersPasswordIsShownOnce(t *testing.T) {
 	b.page("/t/default/teams/users/new")
 	form := url.Values{"email": {"bob@example.com"}, "name": {"Bob"}, "team": {"default"}, "role": {"member"}, "how": {"generated"}, "once": {"one"}}
 	got := b.post("/t/default/teams/users/new", form)
-	made := regexp.MustCompile(`>([A-Z2-7]{5}(?:-[A-Z2-7]{5}){3})<`).FindStringSubmatch(got.body)
+	made := regexp.MustCompile(`>([A-Z2-7]{5}(?:-[A-Z2-7]{5}){4})<`).FindStringSubmatch(got.body)
 	if got.status != http.StatusCreated || made == nil || got.header.Get("Cache-Control") != "no-store" {
 		t.Fatalf("%d %s", got.status, got.body)
 	}
