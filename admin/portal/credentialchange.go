@@ -82,15 +82,10 @@ func (v *visit) editForm(c admin.Credential, values map[string]string, secret bo
 
 // editCredential changes what was changed in the form.
 func (v *visit) editCredential(c admin.Credential) error {
-	form, err := v.form()
+	form, s, err := v.sent(c.Provider)
 	if err != nil {
 		return err
 	}
-	schemas, err := v.schemas()
-	if err != nil {
-		return err
-	}
-	s := schemaOf(schemas, c.Provider)
 	var in admin.CredentialPatch
 	if name := strings.TrimSpace(form.Get("name")); name != c.Name {
 		in.Name = &name

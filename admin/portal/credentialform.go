@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/url"
@@ -141,6 +142,17 @@ func (f credentialForm) MoreOpen() bool {
 func (f credentialForm) Draft() bool {
 	p := &f.Preview
 	return len(p.Facts) > 0 || len(p.Warnings) > 0 || p.ExpiresAt != nil || len(p.Errors) > 0
+}
+
+// sent is a form about a credential of a provider, the one of that name or the
+// one that the form names.
+func (v *visit) sent(provider string) (url.Values, auth.Schema, error) {
+	form, err := v.form()
+	if err != nil {
+		return nil, auth.Schema{}, err
+	}
+	schemas, err := v.schemas()
+	return form, schemaOf(schemas, cmp.Or(provider, form.Get("provider"))), err
 }
 
 // typedFields are the fields in what was sent: secret ones where they are filled in,

@@ -68,12 +68,8 @@ func (p *Portal) addCredentialPages() {
 // pick offers the providers, those first that the pattern is for.
 func (v *visit) pick(schemas []auth.Schema, q url.Values) (d pickData) {
 	for _, s := range schemas {
-		to := url.Values{"provider": {s.Name}}
-		for _, name := range []string{"pattern", "key", "guide"} {
-			if all := q[name]; len(all) > 0 {
-				to[name] = all
-			}
-		}
+		to := carried(q)
+		to.Set("provider", s.Name)
 		d.Providers = append(d.Providers, providerCard{s, v.at("credentials", "new") + "?" + to.Encode(), isFor(s, q["pattern"])})
 	}
 	slices.SortStableFunc(d.Providers, func(a, b providerCard) int {
@@ -132,17 +128,24 @@ func (v *visit) newForm(s auth.Schema, q url.Values) (newData, error) {
 	return d, err
 }
 
+// again leads back to the choice of the provider.
 func (v *visit) again(q url.Values) string {
+	if to := carried(q); len(to) > 0 {
+		return v.at("credentials", "new") + "?" + to.Encode()
+	}
+	return v.at("credentials", "new")
+}
+
+// carried is what of a query goes on to the next page: what the form is filled
+// in with, whatever the provider.
+func carried(q url.Values) url.Values {
 	to := url.Values{}
 	for _, name := range []string{"pattern", "key", "guide"} {
 		if all := q[name]; len(all) > 0 {
 			to[name] = all
 		}
 	}
-	if len(to) == 0 {
-		return v.at("credentials", "new")
-	}
-	return v.at("credentials", "new") + "?" + to.Encode()
+	return to
 }
 
 func (v *visit) offerKeys(d *newData, ticked func(admin.Key) bool) error {
@@ -175,15 +178,10 @@ func freeName(all []admin.Credential, wanted string) string {
 // addCredential makes the credential of a form that was sent. Sent twice it
 // makes one.
 func (v *visit) addCredential() error {
-	form, err := v.form()
+	form, s, err := v.sent("")
 	if err != nil {
 		return err
 	}
-	schemas, err := v.schemas()
-	if err != nil {
-		return err
-	}
-	s := schemaOf(schemas, form.Get("provider"))
 	in := admin.NewCredential{
 		Name: strings.TrimSpace(form.Get("name")), Provider: s.Name, Fields: filled(s, form), Patterns: linesOf(form.Get("patterns")),
 		Keys: form["keys"], NoValidate: form.Get("no_validate") != "",
@@ -214,15 +212,10 @@ func (v *visit) addCredential() error {
 // previewCredential is the part of a form that says what can be told of what is
 // typed so far, without repeating it.
 func (v *visit) previewCredential() error {
-	form, err := v.form()
+	form, s, err := v.sent("")
 	if err != nil {
 		return err
 	}
-	schemas, err := v.schemas()
-	if err != nil {
-		return err
-	}
-	s := schemaOf(schemas, form.Get("provider"))
 	fields := filled(s, form)
 	d := credentialForm{Schema: s}
 	d.Preview, err = v.api.PreviewCredential(v.ctx(), admin.CredentialDraft{Provider: s.Name, Fields: fields, Patterns: linesOf(form.Get("patterns"))})
