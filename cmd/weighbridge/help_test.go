@@ -16,7 +16,7 @@ import (
 func TestHelp(t *testing.T) {
 	a := &app{stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard, now: time.Now}
 	root := a.command()
-	for code := exitOK; code <= exitDenied; code++ {
+	for code := exitOK; code <= exitLater; code++ {
 		if !strings.Contains(root.Long, strconv.Itoa(code)+" ") {
 			t.Errorf("exit code %d is not in the help", code)
 		}

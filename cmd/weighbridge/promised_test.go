@@ -38,6 +38,7 @@ func TestPromisedCommandLines(t *testing.T) {
 		"ca rotate",
 		"ca install --from F --into F --sha256 P",
 		"ca uninstall --into F",
+		"preflight FILE URL hf://o/n --proxy-url U --key @FILE --parallel 4 --json",
 		"doctor URL URL --proxy-url U --key @FILE --python P --timeout 3s",
 		"audit --since 1h --follow --key K --credential C",
 		"env --no-key --ca-file F --proxy-url U --bundle B --out O --direct H",

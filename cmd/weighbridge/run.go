@@ -131,7 +131,7 @@ func (a *app) command() *cobra.Command {
 		a.serveCommand(), a.checkCommand(), a.credentialCommand(), a.keyCommand(), a.s3KeyCommand(), a.cloudProviderCommand(),
 		a.userCommand(), a.teamCommand(), a.memberCommand(), a.tokenCommand(),
 		a.linkCommand(), a.unlinkCommand(), a.explainCommand(), a.envCommand(), a.caCommand(), a.kekCommand(),
-		a.auditCommand(), a.usageCommand(), a.backupCommand(), a.restoreCommand(), a.storeCommand(), a.transfersCommand(), a.healthcheckCommand(), a.doctorCommand(), a.injectCommand(),
+		a.auditCommand(), a.usageCommand(), a.backupCommand(), a.restoreCommand(), a.storeCommand(), a.transfersCommand(), a.healthcheckCommand(), a.doctorCommand(), a.preflightCommand(), a.injectCommand(),
 		a.demoCommand(), a.versionCommand(),
 	)
 	return root

@@ -129,6 +129,9 @@ func forward(u *url.URL, o Options) []Var {
 		{"http_proxy", proxy, "curl reads lower case only", keyed},
 		{"NO_PROXY", direct, "the worker's own services", false},
 		{"no_proxy", direct, "", false},
+		// Node reads none of these by itself (nodejs.org, "Enterprise network
+		// configuration"); versions before 22.21 do not know this one.
+		{"NODE_USE_ENV_PROXY", "1", "Node.js 22.21, 24 and later: fetch goes through the proxy", false},
 	}
 	if o.Bundle != "" {
 		for _, c := range caVariables {
