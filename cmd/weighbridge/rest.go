@@ -21,8 +21,7 @@ const (
 
 // rest gives memory back to the system when there is nothing to do: the heap
 // of a start, or of an hour of work, stays with the process otherwise, up to
-// twice what is live, and so do the pages of the program that only the start
-// needed.
+// twice what is live.
 type rest struct {
 	// lent is the memory that bodies stream through now.
 	lent func() int64
@@ -42,10 +41,7 @@ func newRest(lent func() int64) *rest {
 			metrics.Read(sample)
 			return sample[0].Value.Uint64()
 		},
-		free: func() {
-			debug.FreeOSMemory()
-			unmapProgram()
-		},
+		free: debug.FreeOSMemory,
 	}
 }
 
