@@ -60,7 +60,7 @@ type static []jose.JSONWebKey
 
 // VerifySignature implements keySet.
 func (s static) VerifySignature(_ context.Context, jwt string) ([]byte, error) {
-	sig, err := jose.ParseSigned(jwt, algorithms)
+	sig, err := jose.ParseSignedCompact(jwt, algorithms)
 	if err != nil || len(sig.Signatures) != 1 {
 		return nil, errSignature
 	}
