@@ -17,6 +17,7 @@ func formats(now func() time.Time, t *text) template.FuncMap {
 		"count": formatCount,
 		"ago":   func(at any) string { return ago(t, now(), at) },
 		"utc":   utc,
+		"words": words,
 		"rfc":   func(at any) string { return timeOf(at).UTC().Format(time.RFC3339) },
 		"span":  span,
 		"join":  strings.Join,
@@ -29,6 +30,25 @@ func formats(now func() time.Time, t *text) template.FuncMap {
 		"moment": func(at time.Time) string { return at.UTC().Format("01-02 15:04:05") },
 		"exact":  func(at time.Time) string { return at.UTC().Format(time.RFC3339Nano) },
 	}
+}
+
+// words writes a sentence of the API with what stands in backticks as code; all
+// of it is text.
+func words(s string) template.HTML {
+	parts := strings.Split(s, "`")
+	if len(parts)%2 == 0 { // one that is not closed is a backtick
+		last := len(parts) - 1
+		parts = append(parts[:last-1], parts[last-1]+"`"+parts[last])
+	}
+	var b strings.Builder
+	for i, part := range parts {
+		part = template.HTMLEscapeString(part)
+		if i%2 == 1 {
+			part = "<code>" + part + "</code>"
+		}
+		b.WriteString(part)
+	}
+	return template.HTML(b.String()) // every part is escaped
 }
 
 // formatBytes writes a number of bytes in binary units (IEC 80000-13).

@@ -73,7 +73,7 @@ func TestTheOverviewOfATeam(t *testing.T) {
 	page := b.page("/t/default")
 	for _, want := range []string{
 		"4.0 GiB</b>", "6</b>", "2</b>", "4</b>", // tiles
-		meaning, "<code>no_credential_matched</code>", strings.ReplaceAll(next, "`", "`"), ">5 ×<", "The upstream has nothing at this URL",
+		meaning, "<code>no_credential_matched</code>", string(words(next)), ">5 ×<", "The upstream has nothing at this URL",
 		"/t/default/test?key=gpu-1&amp;mode=reverse&amp;url=https%3A%2F%2Fhuggingface.co%2Fa%2F%3Cimg",
 		`role="img"`, "2026-11-20: hub, 5.0 GiB", `<rect class="s2"`, `href="/t/default?by=key&amp;days=14&amp;show=bytes#over-time"`,
 	} {

@@ -105,6 +105,14 @@ func sources(t *testing.T) map[string]string {
 }
 
 func TestFormats(t *testing.T) {
+	for s, want := range map[string]string{
+		"": "", "Run `a <b>`, then `c`.": "Run <code>a &lt;b&gt;</code>, then <code>c</code>.", "<img src=x>": "&lt;img src=x&gt;",
+		"one ` alone": "one ` alone", "`a` and ` alone": "<code>a</code> and ` alone",
+	} {
+		if got := string(words(s)); got != want {
+			t.Errorf("%q: %q", s, got)
+		}
+	}
 	for n, want := range map[int64]string{-1: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 250 << 20: "250 MiB", 3 << 40: "3.0 TiB"} {
 		if got := formatBytes(n); got != want {
 			t.Errorf("%d bytes: %q", n, got)
