@@ -89,7 +89,7 @@ func TestEnvironment(t *testing.T) {
 		"endpoint, no host": {map[string]string{"HF_ENDPOINT": h.Bridge.ProxyURL()}, doctor.Fault, "endpoint_malformed", "", "export HF_ENDPOINT='" + h.Bridge.ProxyURL() + "/huggingface.co'"},
 		"endpoint, token":   {map[string]string{"HF_ENDPOINT": h.Bridge.ProxyURL() + "/huggingface.co", "HF_TOKEN": "hf_short"}, doctor.Fault, "key_malformed", "HF_TOKEN", "export HF_TOKEN="},
 		"aria2":             {map[string]string{"COMFYUI_MANAGER_ARIA2_SERVER": "http://127.0.0.1:6800/jsonrpc"}, doctor.Warning, "aria2_daemon", "", "https_proxy="},
-		"node":              {map[string]string{}, doctor.Warning, "node_proxy", "", "export NODE_USE_ENV_PROXY=1"},
+		"node":              {map[string]string{"NODE_USE_ENV_PROXY": ""}, doctor.Warning, "node_proxy", "", "export NODE_USE_ENV_PROXY=1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorker(t, h, key)
