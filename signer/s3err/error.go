@@ -82,7 +82,7 @@ func fromHouse(e *auth.Error) *Error {
 	case auth.CodeTooManyAttempts, auth.CodeTooManyRequests, auth.CodeTooManyTransfers, auth.CodeOverloaded:
 		out.Code = SlowDown
 	case auth.CodeUpstreamUnreachable, auth.CodeUpstreamTimeout, auth.CodeUpstreamTLS, auth.CodeUpstreamProtocol,
-		auth.CodeAuditUnavailable, auth.CodeStoreUnavailable, auth.CodeDraining, auth.CodeCredentialFailed:
+		auth.CodeAuditUnavailable, auth.CodeStoreUnavailable, auth.CodeIdentityUnavailable, auth.CodeDraining, auth.CodeCredentialFailed:
 		out.Code = ServiceUnavailable
 	case auth.CodeInternal:
 		out.Code = InternalError

@@ -23,6 +23,7 @@ var unprovoked = map[auth.Code]string{
 	auth.CodeOverloaded:       "package proxy/wire has a server that is full, and package proxy texts that take all the memory",
 	auth.CodeTransferCut:      "its worker sees a reset and no answer: package proxy has the cuts",
 	auth.CodeTooManyTransfers: "package proxy has transfers that stay: TestR22_AKeyHasNoMoreTransfersThanItMay",
+	auth.CodeStoreUnavailable: "it takes a database that goes away: TestOutageIsBounded, in package realstores",
 	auth.CodeSignatureInvalid: "it is answered in the words of S3: TestS3FrontSignatures, in a house like this one",
 }
 
@@ -277,6 +278,14 @@ func inOtherHouses(t *testing.T) []auth.Code {
 	if r := x.reverse("GET", "", "/"+hub.Host+gatedPath, ""); r.status/100 != 3 && r.status != 200 {
 		t.Errorf("a program beside a listener that implies a key: %s", r)
 	}
+	// A cluster that says of nobody who they are.
+	keys := newClusterKeys(t)
+	if _, err := x.Reload(func(c *config.Config) {
+		c.ServiceAccounts = config.ServiceAccounts{Issuer: clusterIssuer, Audience: "weighbridge", Review: "https://127.0.0.1:1"}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	x.check(auth.CodeIdentityUnavailable, x.reverse("GET", keys.token(x.House, "comfy/worker", "weighbridge", time.Now().Add(time.Hour)), "/"+hub.Host+gatedPath, ""))
 	// A store that is gone.
 	if err := x.Bridge.Store().Close(); err != nil {
 		t.Fatal(err)
@@ -287,5 +296,5 @@ func inOtherHouses(t *testing.T) []auth.Code {
 	if n := x.Server.Record.Total(); n != 0 {
 		t.Errorf("%d requests went out without their credential", n)
 	}
-	return []auth.Code{auth.CodeAuditUnavailable, auth.CodeBrowserForbidden, auth.CodeCredentialFailed}
+	return []auth.Code{auth.CodeAuditUnavailable, auth.CodeBrowserForbidden, auth.CodeIdentityUnavailable, auth.CodeCredentialFailed}
 }

@@ -5,10 +5,12 @@ package portal
 import (
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/weighbridge/weighbridge/admin"
 	"github.com/weighbridge/weighbridge/internal/house"
 	"github.com/weighbridge/weighbridge/internal/house/hub"
 	"github.com/weighbridge/weighbridge/internal/house/origin"
@@ -47,9 +49,16 @@ func TestTransfersMove(t *testing.T) {
 	s := newSite(t, house.Options{})
 	key := s.HubWorker("trainer")
 	s.seen.Add(house.CanaryOf(key.Key))
+	if *update { // something to show
+		for _, name := range []string{"comfyui", "vllm"} {
+			other := s.AddKey(admin.NewKey{Name: name, Credentials: []string{"trainer"}})
+			s.seen.Add(house.CanaryOf(other.Key))
+			s.must(s.download(other.Key))
+		}
+	}
 	atOnce := s.slowly()
 	b := s.firstUser()
-	b.open("/t/default")
+	b.open("/t/default?by=key")
 	got := make(chan error, 1)
 	go func() { got <- s.download(key.Key) }()
 	const bar = `document.querySelector("main progress")`
@@ -57,11 +66,16 @@ func TestTransfersMove(t *testing.T) {
 	was := eval[float64](b, bar+".value")
 	b.sees("trainer")
 	b.until("it moves", bar+" && "+bar+".value > "+number(was))
+	b.forReadme("overview", "light")
 	atOnce()
 	if err := <-got; err != nil {
 		t.Error(err)
 	}
 	b.until("it is over", "!"+bar)
+	if *update {
+		b.open("/t/default/test?key=trainer&url=" + url.QueryEscape(weights))
+		b.forReadme("test-a-url", "dark")
+	}
 }
 
 // sampleWeights is what the file of weights holds.
