@@ -135,8 +135,9 @@ func (b *tab) hear(event any) {
 	case *runtime.EventConsoleAPICalled:
 		if e.Type == runtime.APITypeError || e.Type == runtime.APITypeWarning || e.Type == runtime.APITypeAssert {
 			text, _ := json.Marshal(e.Args)
-			// What a page had asked for as it was left: htmx calls that an error.
-			if !strings.Contains(string(text), `"htmx:sendAbort,`) && !strings.Contains(string(text), `"htmx:afterRequest,`) {
+			// What a page had asked for, or followed, as it was left: htmx calls that
+			// an error. What is answered badly, front notes.
+			if !strings.Contains(string(text), `"[object Event]"`) && !strings.Contains(string(text), `"htmx:sendAbort,`) && !strings.Contains(string(text), `"htmx:afterRequest,`) {
 				b.trouble = append(b.trouble, "the console: "+string(text))
 			}
 		}
