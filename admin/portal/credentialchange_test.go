@@ -164,14 +164,15 @@ func TestEndACredential(t *testing.T) {
 // A credential's page shows what came of it and its past, and asks about a
 // repository by its URL as well.
 func TestThePageOfACredential(t *testing.T) {
+	yesterday := time.Now().UTC().AddDate(0, 0, -1).Format(time.DateOnly)
 	u := &upstream{auth.Report{At: time.Now(), Verdict: auth.VerdictValid, Meaning: "it works"}}
 	var id string
 	k := newKit(t, func(o *admin.Options) {
 		o.Validator = u
 		o.Usage = func(context.Context, time.Time) ([]audit.UsageRow, error) {
 			return []audit.UsageRow{
-				{Day: "2026-11-21", TeamID: o.TeamID, CredentialID: id, KeyID: "k", Requests: 1234, Bytes: 5 << 30},
-				{Day: "2026-11-21", TeamID: o.TeamID, CredentialID: "another", KeyID: "k", Requests: 1, Bytes: 7 << 30},
+				{Day: yesterday, TeamID: o.TeamID, CredentialID: id, KeyID: "k", Requests: 1234, Bytes: 5 << 30},
+				{Day: yesterday, TeamID: o.TeamID, CredentialID: "another", KeyID: "k", Requests: 1, Bytes: 7 << 30},
 			}, nil
 		}
 	})

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weighbridge/weighbridge/admin"
 	"github.com/weighbridge/weighbridge/auth"
@@ -31,6 +32,9 @@ func onceOf(t *testing.T, page string) string {
 	return m[1]
 }
 
+// opened is when a form that is sent again was opened: the same both times.
+func opened() string { return time.Now().UTC().Truncate(time.Hour).Format(time.RFC3339) }
+
 // keySecret finds an API key in a page.
 var keySecret = regexp.MustCompile(`wbk_[A-Za-z0-9]{40,}`)
 
@@ -51,7 +55,7 @@ func TestAKeyIsShownOnce(t *testing.T) {
 	c := k.hub("hub")
 	b := k.owner()
 	form := url.Values{"once": {onceOf(t, b.page("/t/default/keys/new"))}, "name": {"gpu"}, "scope": {"read"}, "credentials": {c.ID}, "url-key": {"true"},
-		"ends": {"30"}, "opened": {"2026-11-22T08:00:00Z"}, "rate": {"2.5"}, "bandwidth": {"0.5"}, "transfers": {"4"}, "sources": {"10.0.0.0/8\n\n127.0.0.1"}, "routes": {"huggingface.co/acme/*"}}
+		"ends": {"30"}, "opened": {opened()}, "rate": {"2.5"}, "bandwidth": {"0.5"}, "transfers": {"4"}, "sources": {"10.0.0.0/8\n\n127.0.0.1"}, "routes": {"huggingface.co/acme/*"}}
 	made := b.post("/t/default/keys/new", form)
 	secret := keySecret.FindString(made.body)
 	if made.status != http.StatusOK || secret == "" || strings.Contains(made.body, "⟦") {

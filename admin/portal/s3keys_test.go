@@ -32,7 +32,7 @@ func TestAnS3KeyFromItsMakingToItsEnd(t *testing.T) {
 	k.must(err)
 	b := k.owner()
 	form := url.Values{"once": {onceOf(t, b.page("/t/default/s3-keys/new"))}, "name": {"trainer"}, "credentials": {c.ID}, "permission": {"read-write"},
-		"buckets": {"acme-models\n"}, "prefixes": {"sd/"}, "aliases": {"models=acme-models/sd/"}, "ends": {"90"}, "rate": {"5"}}
+		"buckets": {"acme-models\n"}, "prefixes": {"sd/"}, "aliases": {"models=acme-models/sd/"}, "ends": {"90"}, "opened": {opened()}, "rate": {"5"}}
 	made := b.post("/t/default/s3-keys/new", form)
 	if made.status != http.StatusOK || strings.Contains(made.body, "⟦") {
 		t.Fatalf("%d %s", made.status, made.body)
