@@ -50,6 +50,8 @@ type Transfer struct {
 	Method     string    `json:"method"`
 	URL        string    `json:"url" doc:"The URL without its query."`
 	Credential string    `json:"credential,omitempty" doc:"The credential that was put on the request."`
+	Signed     bool      `json:"signed,omitempty" doc:"Whether the URL carries a signature of its own, as those do that the Hub redirects to: nothing is put on beside it."`
+	File       string    `json:"file,omitempty" doc:"What the upstream calls the file, where it says so."`
 	Bytes      int64     `json:"bytes" doc:"Bytes sent to the worker so far."`
 	Total      int64     `json:"total" doc:"Bytes of the whole body; -1 where unknown."`
 	Started    time.Time `json:"started"`

@@ -272,6 +272,9 @@ func (x *exchange) pass(h answerHeader, body *wire.Body) *auth.Error {
 		}
 		x.transfer.total.Store(n)
 	}
+	if d := h.Get("Content-Disposition"); d != "" {
+		x.transfer.disposition.Store(&d)
+	}
 	body.Share(x.identity.KeyID)
 	body.Pace(x.pace)
 	x.line.stream(body, x.progress, x.resume(h, n), x.end)

@@ -2,11 +2,16 @@ package proxy
 
 import (
 	"context"
+	"errors"
+	"mime"
 	"net"
 	"sort"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/weighbridge/weighbridge/auth"
 	"github.com/weighbridge/weighbridge/proxy/wire"
@@ -29,6 +34,12 @@ type Transfer struct {
 	// CredentialID and Credential are the id and the name of the one that was
 	// put on, or empty.
 	CredentialID, Credential string
+	// Signed says that the URL carries a complete signature of its own, beside
+	// which nothing is put on.
+	Signed bool
+	// File is what the upstream calls the file (RFC 6266, section 4.3), empty
+	// where it does not say.
+	File string
 	// Bytes went to the worker so far; Total is that of the whole body, -1
 	// where it is not known.
 	Bytes, Total int64
@@ -41,6 +52,9 @@ type transfer struct {
 	target auth.Target
 	bytes  atomic.Int64
 	total  atomic.Int64
+	// disposition is the field Content-Disposition of the answer, nil where
+	// there is none.
+	disposition atomic.Pointer[string]
 	// ctx ends when the transfer is cut.
 	ctx context.Context
 	// cancel is nil where ctx is a request's own.
@@ -87,7 +101,7 @@ func (r *registry) add(ctx context.Context, cancel context.CancelFunc, x *exchan
 	t := &transfer{ctx: ctx, cancel: cancel, target: x.target, worker: x.line.conn(), shown: Transfer{
 		ID: x.id, TeamID: x.identity.TeamID, KeyID: x.identity.KeyID, KeyName: x.identity.KeyName, Worker: x.peer,
 		Mode: x.recordMode(), Method: x.method, Started: x.started,
-		CredentialID: x.decision.CredentialID, Credential: x.decision.CredentialName,
+		CredentialID: x.decision.CredentialID, Credential: x.decision.CredentialName, Signed: x.decision.Signed,
 	}}
 	t.total.Store(-1)
 	r.mu.Lock()
@@ -112,7 +126,7 @@ func (r *registry) enter(x *exchange) {
 	defer r.mu.Unlock()
 	s := &t.shown
 	s.KeyID, s.KeyName = x.identity.KeyID, x.identity.KeyName
-	s.CredentialID, s.Credential = x.decision.CredentialID, x.decision.CredentialName
+	s.CredentialID, s.Credential, s.Signed = x.decision.CredentialID, x.decision.CredentialName, x.decision.Signed
 	if x.picking != nil {
 		t.target = x.target // another upstream may have been picked
 	}
@@ -160,7 +174,28 @@ func (r *registry) len() int {
 func (t *transfer) show() Transfer {
 	s := t.shown
 	s.URL, s.Bytes, s.Total = t.target.Redacted(), t.bytes.Load(), t.total.Load()
+	if d := t.disposition.Load(); d != nil {
+		s.File = fileName(*d)
+	}
 	return s
+}
+
+// maxFileName is the longest name that file systems take, in bytes.
+const maxFileName = 255
+
+// fileName is the name in a Content-Disposition, without any directory; empty
+// where there is none that can be shown.
+func fileName(disposition string) string {
+	_, params, err := mime.ParseMediaType(disposition)
+	if err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) {
+		return ""
+	}
+	name := params["filename"]
+	name = name[strings.LastIndexAny(name, `/\`)+1:]
+	if len(name) > maxFileName || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
+		return ""
+	}
+	return name
 }
 
 // Transfers are the requests in progress, blind tunnels among them, the

@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"cmp"
 	"net/url"
 	"path"
 	"time"
@@ -11,8 +12,9 @@ import (
 // moving is a download in progress as a page shows it.
 type moving struct {
 	admin.Transfer
-	// File is the last part of the path, as people write it.
-	File string
+	// Name is what the upstream calls the file, or else the last part of the
+	// path, as people write it.
+	Name string
 	// Rate is in bytes a second; -1 where it is not known yet.
 	Rate int64
 	// Left is for how long it goes on at that rate; zero where that is unknown.
@@ -31,7 +33,7 @@ func (p *pace) of(now admin.TransfersNow) []moving {
 	out := make([]moving, len(now.Transfers))
 	are := make(map[string]int64, len(now.Transfers))
 	for i, t := range now.Transfers {
-		m := moving{Transfer: t, File: fileOf(t.URL), Rate: -1}
+		m := moving{Transfer: t, Name: cmp.Or(t.File, fileOf(t.URL)), Rate: -1}
 		since, was := now.Time.Sub(t.Started), int64(0)
 		if n, known := p.were[t.ID]; known {
 			since, was = now.Time.Sub(p.at), n

@@ -136,13 +136,13 @@ func TestRates(t *testing.T) {
 	var p pace
 	tr := admin.Transfer{ID: "1", URL: "https://h.example/a/b%20c.bin", Started: at.Add(-10 * time.Second), Bytes: 1000, Total: 3000}
 	got := p.of(admin.TransfersNow{Time: at, Transfers: []admin.Transfer{tr}})
-	if got[0].Rate != 100 || got[0].Left != 20*time.Second || got[0].File != "b c.bin" {
+	if got[0].Rate != 100 || got[0].Left != 20*time.Second || got[0].Name != "b c.bin" {
 		t.Errorf("%+v", got)
 	}
 	tr.Bytes = 2000
 	young := admin.Transfer{ID: "2", URL: "https://h.example/", Started: at.Add(2 * time.Second), Total: -1}
 	got = p.of(admin.TransfersNow{Time: at.Add(2 * time.Second), Transfers: []admin.Transfer{tr, young}})
-	if got[0].Rate != 500 || got[0].Left != 2*time.Second || got[1].Rate != -1 || got[1].File != "h.example" {
+	if got[0].Rate != 500 || got[0].Left != 2*time.Second || got[1].Rate != -1 || got[1].Name != "h.example" {
 		t.Errorf("%+v", got)
 	}
 	got = p.of(admin.TransfersNow{Time: at.Add(2 * time.Second), Transfers: []admin.Transfer{tr}})

@@ -83,7 +83,7 @@ func (b *Bridge) transfers() []admin.Transfer {
 func transfer(t proxy.Transfer) admin.Transfer {
 	return admin.Transfer{
 		TeamID: t.TeamID, ID: t.ID, Key: t.KeyName, Worker: t.Worker, Mode: t.Mode, Method: t.Method, URL: t.URL,
-		Credential: t.Credential, Bytes: t.Bytes, Total: t.Total, Started: t.Started,
+		Credential: t.Credential, Signed: t.Signed, File: t.File, Bytes: t.Bytes, Total: t.Total, Started: t.Started,
 	}
 }
 

@@ -65,6 +65,7 @@ func TestTransfersMove(t *testing.T) {
 	b.until("a transfer", bar)
 	was := eval[float64](b, bar+".value")
 	b.sees("trainer")
+	b.sees(hub.SampleWeights) // and not by what the CDN calls it
 	b.until("it moves", bar+" && "+bar+".value > "+number(was))
 	b.forReadme("overview", "light")
 	atOnce()

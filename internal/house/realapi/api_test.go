@@ -70,7 +70,7 @@ func TestEveryOperationFromTheDocument(t *testing.T) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(dir, "python", "bin", "schemathesis"), "run", h.Bridge.AdminURL()+"/openapi.json",
 		"--header", "Authorization: Bearer "+secret.Value(), "--max-examples", examples, "--seed", "1", "--workers", "2", "--no-color",
-		"--suppress-health-check", "all",
+		"--suppress-health-check", "all", "--request-timeout", "120", // argon2id on a machine that is busy
 		"--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance,ignored_auth,unsupported_method,use_after_free",
 		// Streams without an end, and what changes the house itself.
 		"--exclude-operation-id", "follow-events", "--exclude-operation-id", "follow-transfers", "--exclude-operation-id", "rotate-root",
