@@ -35,8 +35,8 @@ var lists = []string{"credentials", "keys", "s3-keys", "tokens", "members", "use
 func shape(path string) string {
 	at, query, _ := strings.Cut(path, "?")
 	parts := strings.Split(at, "/")
-	if len(parts) < 3 {
-		return path
+	if len(parts) < 3 || parts[1] != "t" {
+		return at
 	}
 	for i := 3; i < len(parts); i++ {
 		if slices.Contains(lists, parts[i-1]) && !plainWord(parts[i]) {

@@ -24,7 +24,7 @@ const (
 )
 
 // patience bounds one step of a browser. It is far beyond what any needs.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 var update = flag.Bool("update", false, "make the screenshots of the README anew")
 
@@ -33,9 +33,10 @@ type suite struct {
 	browser context.Context
 	axe     string // the source of axe-core
 
-	mu   sync.Mutex
-	seen map[string]bool // the structures of pages that were examined in full
-	shot map[string]int  // how many screenshots have a name
+	mu    sync.Mutex
+	seen  map[string]bool // the kinds of elements that were examined
+	shown map[string]bool // the shapes of paths that there is a picture of
+	shot  map[string]int  // how many pictures have a name
 }
 
 var all *suite
@@ -76,7 +77,7 @@ func run(m *testing.M) (int, error) {
 	}
 	options = append(options, chromedp.Flag("force-color-profile", "srgb"), chromedp.Flag("password-store", "basic"),
 		// It would ask its maker what to fill into forms, and for models.
-		chromedp.Flag("disable-features", "AutofillServerCommunication,OptimizationHints,OptimizationGuideModelDownloading,Translate,MediaRouter"))
+		chromedp.Flag("disable-features", "AutofillServerCommunication,SpareRendererForSitePerProcess,PreloadTopChromeWebUI,WebUITabStrip,OptimizationHints,OptimizationGuideModelDownloading,Translate,MediaRouter"))
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...) // in a directory of its own, which it removes
 	defer stop()
 	// A newer browser says more than the library knows, and it tells of that.
@@ -86,6 +87,6 @@ func run(m *testing.M) (int, error) {
 	if err := chromedp.Run(browser); err != nil {
 		return 0, err
 	}
-	all = &suite{browser: browser, axe: string(axe), seen: map[string]bool{}, shot: map[string]int{}}
+	all = &suite{browser: browser, axe: string(axe), seen: map[string]bool{}, shown: map[string]bool{}, shot: map[string]int{}}
 	return m.Run(), nil
 }

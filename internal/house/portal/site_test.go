@@ -41,6 +41,13 @@ func newSite(t *testing.T, o house.Options) *site {
 	return s
 }
 
+// of is the site for a test within the test that it was made for.
+func (s *site) of(t *testing.T) *site {
+	within := *s
+	within.t = t
+	return &within
+}
+
 // secret makes a secret that no page may show.
 func (s *site) secret(prefix string) *house.Canary {
 	c := s.Secret(prefix)
