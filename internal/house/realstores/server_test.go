@@ -122,7 +122,12 @@ func (s *server) yield() error {
 }
 
 func (s *server) command(program string, args ...string) *exec.Cmd {
-	cmd := exec.Command(filepath.Join(programs, program), args...)
+	// Where the link leads: the user that it runs as may not enter the checkout.
+	path, err := filepath.EvalSymlinks(filepath.Join(programs, program))
+	if err != nil {
+		path = program // to fail by its name
+	}
+	cmd := exec.Command(path, args...)
 	cmd.Dir, cmd.Env = s.dir, []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC"}
 	cmd.Stdout, cmd.Stderr = &s.out, &s.out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.who}
