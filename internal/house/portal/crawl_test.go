@@ -57,6 +57,37 @@ func plainWord(part string) bool {
 	return slices.Contains([]string{"new", "members", "users", "all", "end-others", "export", "verify", "live"}, part)
 }
 
+// crawlText is crawl without opening the pages: it returns what each is made of,
+// by its path.
+func (b *tab) crawlText() map[string]string {
+	b.t.Helper()
+	out := map[string]string{}
+	seen := map[string]bool{}
+	for next := b.navigation(); len(next) > 0; {
+		path := next[0]
+		next = next[1:]
+		if kind := shape(path); seen[kind] {
+			continue
+		} else {
+			seen[kind] = true
+		}
+		page := eval[struct {
+			Status int
+			Text   string
+			Links  []string
+		}](b, `fetch(`+quote(path)+`).then(async (r) => {
+  const text = await r.text(), page = new DOMParser().parseFromString(text, "text/html");
+  return {status: r.status, text, links: [...page.querySelectorAll("main a[href]")].filter((a) => a.getAttribute("href").startsWith("/t/") && !a.hasAttribute("download")).map((a) => a.getAttribute("href"))};
+})`)
+		if page.Status != 200 {
+			b.t.Errorf("%s: %d", path, page.Status)
+		}
+		out[path] = page.Text
+		next = append(next, page.Links...)
+	}
+	return out
+}
+
 // crawl opens every page of the navigation and all that those lead to, one of
 // each shape, and calls at for each. It returns the paths.
 func (b *tab) crawl(at func(path string)) []string {

@@ -72,12 +72,6 @@ func (b *tab) hit(what, element string) []chromedp.Action {
 	}
 }
 
-// press clicks a link or a button that leads to no other page.
-func (b *tab) press(name string) {
-	b.t.Helper()
-	b.do("pressing "+name, b.hit(name, find("control", name))...)
-}
-
 // follow clicks a link or a button and waits for the page that it leads to.
 func (b *tab) follow(name string) {
 	b.t.Helper()
@@ -133,22 +127,5 @@ func (b *tab) tick(label string, on bool) {
 	b.until("the box "+label, field)
 	if eval[bool](b, field+".checked") != on {
 		b.do("ticking "+label, b.hit(label, field)...)
-	}
-}
-
-// choose takes an option of a list, by its value.
-func (b *tab) choose(label, value string) {
-	b.t.Helper()
-	field := find("field", label)
-	b.until("the list "+label, field)
-	// Chromium draws an open list outside of the page: no click reaches it.
-	if !eval[bool](b, fmt.Sprintf(`((e, value) => {
-  if (![...e.options].some((o) => o.value === value)) return false;
-  e.value = value;
-  e.dispatchEvent(new Event("input", {bubbles: true}));
-  e.dispatchEvent(new Event("change", {bubbles: true}));
-  return true;
-})(%s, %s)`, field, quote(value))) {
-		b.fatal("%s has no option %s", label, value)
 	}
 }

@@ -3,7 +3,6 @@
 package portal
 
 import (
-	"slices"
 	"strings"
 	"testing"
 
@@ -106,10 +105,4 @@ func (s *site) must(err error) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-}
-
-// events are the actions on record of a kind, oldest first.
-func (s *site) events(kind string) []auth.Event {
-	s.t.Helper()
-	return slices.DeleteFunc(s.AuditEvents(), func(e auth.Event) bool { return string(e.Action) != kind })
 }

@@ -266,12 +266,6 @@ func (b *tab) words(selector string) string {
 	return strings.TrimSpace(eval[string](b, "document.querySelector("+quote(selector)+").textContent"))
 }
 
-// count is how many elements a selector names.
-func (b *tab) count(selector string) int {
-	b.t.Helper()
-	return eval[int](b, "document.querySelectorAll("+quote(selector)+").length")
-}
-
 // sees waits until the page says something.
 func (b *tab) sees(what string) {
 	b.t.Helper()
