@@ -32,11 +32,7 @@ func (p *Portal) allTeamPages() {
 		return v.render("all-teams.html", d)
 	}
 	p.page("GET", "/teams/all", func(v *visit) error { return show(v, allTeamsData{}, nil) })
-	p.page("POST", "/teams/all", func(v *visit) error {
-		form, err := v.form()
-		if err != nil {
-			return err
-		}
+	p.act("/teams/all", func(v *visit, form url.Values) error {
 		in := admin.NewTeam{Name: form.Get("name"), Owner: form.Get("owner")}
 		if _, err := v.api.Once(form.Get("once")).CreateTeam(v.ctx(), in); err != nil {
 			return show(v, allTeamsData{Name: in.Name, Owner: in.Owner}, err)

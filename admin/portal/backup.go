@@ -1,6 +1,10 @@
 package portal
 
-import "github.com/weighbridge/weighbridge/admin"
+import (
+	"net/url"
+
+	"github.com/weighbridge/weighbridge/admin"
+)
 
 // backupPages make a backup, for who runs weighbridge: the page says what is in
 // it and what is not, and its answer is the file.
@@ -11,11 +15,7 @@ func (p *Portal) backupPages() {
 		}
 		return v.render("backup.html", nil)
 	})
-	p.page("POST", "/settings/backup", func(v *visit) error {
-		form, err := v.form()
-		if err != nil {
-			return err
-		}
+	p.act("/settings/backup", func(v *visit, form url.Values) error {
 		body, err := v.api.Backup(v.ctx(), admin.BackupOptions{WithoutAudit: form.Get("audit") != "true"})
 		if err != nil {
 			return v.refused(err, "backup.html", nil)

@@ -30,11 +30,7 @@ func (p *Portal) cloudProviderPages() {
 		}
 		return v.render("cloud-providers.html", d)
 	})
-	p.page("POST", "/cloud-providers", func(v *visit) error {
-		form, err := v.form()
-		if err != nil {
-			return err
-		}
+	p.act("/cloud-providers", func(v *visit, form url.Values) error {
 		in := admin.NewCloudProvider{APIKey: form.Get("api_key"), CloudFallback: form.Get("fallback") == "true"}
 		if _, err := v.api.Once(form.Get("once")).SetComfyCloud(v.ctx(), in); err != nil {
 			return v.cloudRefused(err, in.CloudFallback)
@@ -42,11 +38,7 @@ func (p *Portal) cloudProviderPages() {
 		return v.redirect(v.at("cloud-providers"), "cloud-set")
 	})
 	// The fallback is a field of the credential: it changes without the key.
-	p.page("POST", "/cloud-providers/fallback", func(v *visit) error {
-		form, err := v.form()
-		if err != nil {
-			return err
-		}
+	p.act("/cloud-providers/fallback", func(v *visit, form url.Values) error {
 		on := form.Get("fallback") == "true"
 		in := admin.CredentialPatch{Fields: map[string]string{"cloud_fallback": strconv.FormatBool(on)}}
 		if _, err := v.api.UpdateCredential(v.ctx(), admin.ComfyCloud, in); err != nil {

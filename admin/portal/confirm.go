@@ -41,11 +41,7 @@ func (p *Portal) confirm(path string, ask func(*visit) (confirmation, error), do
 		}
 		return v.render("confirm.html", c)
 	})
-	p.page("POST", path, func(v *visit) error {
-		form, err := v.form()
-		if err != nil {
-			return err
-		}
+	p.act(path, func(v *visit, form url.Values) error {
 		c, err := ask(v)
 		if err != nil {
 			return err

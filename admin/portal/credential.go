@@ -56,12 +56,8 @@ func (p *Portal) credentialPage() {
 		}
 		return v.render("credential.html", d)
 	})
-	p.page("POST", "/credentials/{ref}/validate", func(v *visit) error {
-		form, err := v.form()
-		if err != nil {
-			return err
-		}
-		_, err = v.api.ValidateCredential(v.ctx(), v.r.PathValue("ref"), admin.ValidateCredentialQuery{CheckRepo: repositoryOf(form.Get("repository"))})
+	p.act("/credentials/{ref}/validate", func(v *visit, form url.Values) error {
+		_, err := v.api.ValidateCredential(v.ctx(), v.r.PathValue("ref"), admin.ValidateCredentialQuery{CheckRepo: repositoryOf(form.Get("repository"))})
 		if err == nil {
 			return v.redirect(v.at("credentials", v.r.PathValue("ref")), "credential-validated")
 		}

@@ -2,6 +2,7 @@ package portal
 
 import (
 	"net/http"
+	"net/url"
 
 	"github.com/weighbridge/weighbridge/admin"
 )
@@ -32,11 +33,7 @@ func (p *Portal) kekPages() {
 		}
 		return v.render("kek-rotate.html", kekData{KEK: s})
 	})
-	p.page("POST", "/settings/kek/rotate", func(v *visit) error {
-		form, err := v.form()
-		if err != nil {
-			return err
-		}
+	p.act("/settings/kek/rotate", func(v *visit, form url.Values) error {
 		s, err := v.api.GetKEK(v.ctx())
 		if err != nil {
 			return err

@@ -1,7 +1,6 @@
 package portal
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 
@@ -116,7 +115,7 @@ func (v *visit) regenerating() (d regenerateData, sys *admin.System, err error) 
 // sentBefore says in the words of a form that it was sent before, with
 // something else in it.
 func (v *visit) sentBefore(err error) error {
-	if p, ok := errors.AsType[*admin.Problem](err); ok && p.Code == "idempotency_mismatch" {
+	if p, ok := asProblem(err); ok && p.Code == "idempotency_mismatch" {
 		return v.problem(http.StatusUnprocessableEntity, p.Code, "once.other", "once.other.next")
 	}
 	return err

@@ -31,13 +31,9 @@ func (p *Portal) teamPages() {
 		return v.render("teams.html", d)
 	})
 	// Putting a user into the team and giving a member another role are one act.
-	p.page("POST", "/teams", func(v *visit) error {
-		form, err := v.form()
-		if err != nil {
-			return err
-		}
+	p.act("/teams", func(v *visit, form url.Values) error {
 		email, role := form.Get("email"), form.Get("role")
-		_, err = v.api.PutMember(v.ctx(), email, admin.PutMemberRequest{Role: role})
+		_, err := v.api.PutMember(v.ctx(), email, admin.PutMemberRequest{Role: role})
 		if err != nil {
 			d, failed := v.members()
 			if failed != nil {

@@ -31,18 +31,10 @@ func (p *Portal) testPages() {
 		q := v.r.URL.Query()
 		return v.test(q, q.Get("url") != "" && q.Get("key") != "", false)
 	})
-	p.page("POST", "/test", func(v *visit) error {
-		form, err := v.form()
-		if err != nil {
-			return err
-		}
+	p.act("/test", func(v *visit, form url.Values) error {
 		return v.test(form, true, form.Get("live") != "" && v.can("probe"))
 	})
-	p.page("POST", "/test/link", func(v *visit) error {
-		form, err := v.form()
-		if err != nil {
-			return err
-		}
+	p.act("/test/link", func(v *visit, form url.Values) error {
 		if _, err := v.api.Link(v.ctx(), form.Get("credential"), form.Get("key")); err != nil {
 			return err
 		}

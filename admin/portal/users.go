@@ -68,11 +68,7 @@ func (p *Portal) userPages() {
 		}
 		return v.render("user.html", v.userData(u))
 	})
-	p.page("POST", "/teams/users/{id}", func(v *visit) error {
-		form, err := v.form()
-		if err != nil {
-			return err
-		}
+	p.act("/teams/users/{id}", func(v *visit, form url.Values) error {
 		u, err := v.api.GetUser(v.ctx(), v.r.PathValue("id"))
 		if err != nil {
 			return err
