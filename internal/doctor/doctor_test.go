@@ -291,14 +291,19 @@ func TestUpstream(t *testing.T) {
 	h.Hub.AddToken(hub.Token{Value: h.Secret("hf_").Value(), User: "bob", Role: hub.RoleRead})
 	stranger := h.Secret("hf_")
 	h.Hub.AddToken(hub.Token{Value: stranger.Value(), User: "carol", Role: hub.RoleRead})
-	refused := h.Secret("hf_")
 	add := func(name, token string, patterns ...string) admin.Key {
 		h.AddCredential(admin.NewCredential{Name: name, Provider: "huggingface", Fields: map[string]string{"token": token}, NoValidate: true, Patterns: patterns})
 		return h.AddKey(admin.NewKey{Name: name, Credentials: []string{name}})
 	}
-	unaccepted, bad := add("carol", stranger.Value()), add("bad", refused.Value())
-	h.Hub.AddToken(hub.Token{Value: refused.Value(), User: "dan", Role: hub.RoleRead, Grants: []string{"acme/*"}})
-	h.Hub.RevokeToken(refused.Value())
+	unaccepted := add("carol", stranger.Value())
+	// Each mode tries a credential of its own: the first refusal has weighbridge
+	// ask the Hub itself, and from that answer on the credential is not tried.
+	bad := func(mode workerenv.Mode) admin.Key {
+		refused := h.Secret("hf_")
+		h.Hub.AddToken(hub.Token{Value: refused.Value(), User: "dan", Role: hub.RoleRead, Grants: []string{"acme/*"}})
+		h.Hub.RevokeToken(refused.Value())
+		return add("bad-"+string(mode), refused.Value())
+	}
 	unlinked := h.AddKey(admin.NewKey{Name: "unlinked", Unmatched: "deny"})
 	at := func(repo, file string) string { return "https://" + hub.Host + "/" + repo + "/resolve/main/" + file }
 	for name, c := range map[string]struct {
@@ -310,7 +315,7 @@ func TestUpstream(t *testing.T) {
 		fix    string
 	}{
 		"licence":     {unaccepted, gatedURL, nil, "licence_not_accepted", `"carol"`, "https://huggingface.co/" + hub.SampleGated + " "},
-		"bad token":   {bad, gatedURL, nil, "credential_refused", `"bad"`, "weighbridge credential update bad"},
+		"bad token":   {admin.Key{}, gatedURL, nil, "credential_refused", `"bad-`, "weighbridge credential update bad-"},
 		"no access":   {unaccepted, at(hub.SamplePrivate, hub.SampleWeights), nil, "not_found", "private", "owner"},
 		"no file":     {key, at(hub.SampleGated, "nothing.bin"), nil, "not_found", "no such file", "path"},
 		"no revision": {key, "https://" + hub.Host + "/" + hub.SampleGated + "/resolve/nothing/" + hub.SampleWeights, nil, "not_found", "revision", "branch"},
@@ -322,10 +327,14 @@ func TestUpstream(t *testing.T) {
 	} {
 		for _, mode := range []workerenv.Mode{workerenv.Forward, workerenv.Reverse} {
 			t.Run(name+"/"+string(mode), func(t *testing.T) {
-				w := newWorker(t, h, c.key)
+				key := c.key
+				if key.Key == "" {
+					key = bad(mode)
+				}
+				w := newWorker(t, h, key)
 				if mode == workerenv.Reverse {
 					w.env = map[string]string{}
-					for _, v := range h.WorkerEnv(mode, c.key.Key) {
+					for _, v := range h.WorkerEnv(mode, key.Key) {
 						w.env[v.Name] = v.Value
 					}
 				}
