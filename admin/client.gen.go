@@ -6,9 +6,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"net/url"
-	"strings"
-	"time"
 
 	"github.com/weighbridge/weighbridge/auth"
 	"github.com/weighbridge/weighbridge/auth/chain"
@@ -19,13 +16,6 @@ import (
 // Takes: who runs weighbridge: an owner of the default team, or admin.sock.
 func (c *Client) Backup(ctx context.Context, in BackupOptions) (io.ReadCloser, error) {
 	return c.Open(ctx, http.MethodPost, "/api/v1/backup", in)
-}
-
-// ChangePasswordRequest has no name of its own in the document.
-type ChangePasswordRequest struct {
-	Present string `json:"current_password"`
-	Next    string `json:"new_password"`
-	Device  string `json:"device_token,omitempty"`
 }
 
 // ChangePassword: Change one's own password; every session ends, and a new one begins.
@@ -42,14 +32,6 @@ func (c *Client) ChangePassword(ctx context.Context, in ChangePasswordRequest) (
 func (c *Client) CreateCredential(ctx context.Context, in NewCredential) (Credential, error) {
 	var out Credential
 	return out, c.Call(ctx, http.MethodPost, "/api/v1/credentials", in, &out)
-}
-
-// CreateFirstUserRequest has no name of its own in the document.
-type CreateFirstUserRequest struct {
-	Secret   string `json:"secret"`
-	Email    string `json:"email"`
-	Name     string `json:"name,omitempty"`
-	Password string `json:"password"`
 }
 
 // CreateFirstUser: Make the first user, an owner of the default team, by the secret of the first-run link.
@@ -180,64 +162,11 @@ func (c *Client) Explain(ctx context.Context, in ExplainRequest) (Explained, err
 	return out, c.Call(ctx, http.MethodPost, "/api/v1/explain", in, &out)
 }
 
-// ExportEventsQuery is what ExportEvents may be asked with; what is zero is left out.
-type ExportEventsQuery struct {
-	// Since: From the first event at or after this time.
-	Since time.Time
-	// Until: Up to the first event at or after this time.
-	Until time.Time
-	// All: Of all teams, and of none: for who runs weighbridge.
-	All bool
-}
-
-func (q ExportEventsQuery) encode() string {
-	v := url.Values{}
-	if !q.Since.IsZero() {
-		v.Set("since", q.Since.Format(time.RFC3339Nano))
-	}
-	if !q.Until.IsZero() {
-		v.Set("until", q.Until.Format(time.RFC3339Nano))
-	}
-	if q.All {
-		v.Set("all", "true")
-	}
-	return queryOf(v)
-}
-
 // ExportEvents: The record of a team as lines that still verify: acts first, then use.
 //
 // Takes: the role viewer in the team, or more.
 func (c *Client) ExportEvents(ctx context.Context, q ExportEventsQuery) (io.ReadCloser, error) {
 	return c.Open(ctx, http.MethodGet, "/api/v1/audit/export"+q.encode(), nil)
-}
-
-// FinishOIDCQuery is what FinishOIDC may be asked with; what is zero is left out.
-type FinishOIDCQuery struct {
-	// Code:
-	Code string
-	// State:
-	State string
-	// Iss:
-	Iss string
-	// Error:
-	Error string
-}
-
-func (q FinishOIDCQuery) encode() string {
-	v := url.Values{}
-	if q.Code != "" {
-		v.Set("code", q.Code)
-	}
-	if q.State != "" {
-		v.Set("state", q.State)
-	}
-	if q.Iss != "" {
-		v.Set("iss", q.Iss)
-	}
-	if q.Error != "" {
-		v.Set("error", q.Error)
-	}
-	return queryOf(v)
 }
 
 // FinishOIDC: End a sign-in at the OpenID provider, which sends the browser here.
@@ -246,65 +175,6 @@ func (q FinishOIDCQuery) encode() string {
 func (c *Client) FinishOIDC(ctx context.Context, q FinishOIDCQuery) (Grant, error) {
 	var out Grant
 	return out, c.Call(ctx, http.MethodGet, "/api/v1/auth/oidc/callback"+q.encode(), nil, &out)
-}
-
-// FollowEventsQuery is what FollowEvents may be asked with; what is zero is left out.
-type FollowEventsQuery struct {
-	// Since: Only events at or after this time.
-	Since time.Time
-	// Until: Only events before this time.
-	Until time.Time
-	// Key: Only events of this API key or S3 access key, by id or name.
-	Key string
-	// Credential: Only events of this credential, by id or name.
-	Credential string
-	// User: Only events of this user, by id or e-mail address: what the user did, and what was done about the user.
-	User string
-	// Actor: Only what this actor did, as events name it: cli, user:ada@example.com, token:ci, key:worker.
-	Actor string
-	// Action: Only these actions, separated by commas; key.* is every action whose name begins with key.
-	Action []string
-	// Outcome: Only these outcomes, separated by commas.
-	Outcome []string
-	// Code: Only refusals and failures with these codes, separated by commas.
-	Code []string
-	// Host: Only requests to this host, with or without its port.
-	Host string
-}
-
-func (q FollowEventsQuery) encode() string {
-	v := url.Values{}
-	if !q.Since.IsZero() {
-		v.Set("since", q.Since.Format(time.RFC3339Nano))
-	}
-	if !q.Until.IsZero() {
-		v.Set("until", q.Until.Format(time.RFC3339Nano))
-	}
-	if q.Key != "" {
-		v.Set("key", q.Key)
-	}
-	if q.Credential != "" {
-		v.Set("credential", q.Credential)
-	}
-	if q.User != "" {
-		v.Set("user", q.User)
-	}
-	if q.Actor != "" {
-		v.Set("actor", q.Actor)
-	}
-	if len(q.Action) > 0 {
-		v.Set("action", strings.Join(q.Action, ","))
-	}
-	if len(q.Outcome) > 0 {
-		v.Set("outcome", strings.Join(q.Outcome, ","))
-	}
-	if len(q.Code) > 0 {
-		v.Set("code", strings.Join(q.Code, ","))
-	}
-	if q.Host != "" {
-		v.Set("host", q.Host)
-	}
-	return queryOf(v)
 }
 
 // FollowEvents: The record as it grows: one JSON event a line.
@@ -423,9 +293,6 @@ func (c *Client) ListCredentials(ctx context.Context) ([]Credential, error) {
 	return List[Credential](ctx, c, "/api/v1/credentials", "credentials")
 }
 
-// ListEventsQuery is what ListEvents may be asked with.
-type ListEventsQuery = FollowEventsQuery
-
 // ListEvents: The record of administrative acts and of use.
 //
 // Takes: the role viewer in the team, or more.
@@ -504,35 +371,6 @@ func (c *Client) ListTransfers(ctx context.Context) (Transfers, error) {
 	return out, c.Call(ctx, http.MethodGet, "/api/v1/transfers", nil, &out)
 }
 
-// ListUsageQuery is what ListUsage may be asked with; what is zero is left out.
-type ListUsageQuery struct {
-	// By: What to sum up by, also of each day on its own; nothing gives every row there is.
-	By string
-	// Since: From the day (UTC) of this time on.
-	Since time.Time
-	// Key: Only what came of this API key or S3 access key, by id or name.
-	Key string
-	// Credential: Only what came of this credential, by id or name.
-	Credential string
-}
-
-func (q ListUsageQuery) encode() string {
-	v := url.Values{}
-	if q.By != "" {
-		v.Set("by", q.By)
-	}
-	if !q.Since.IsZero() {
-		v.Set("since", q.Since.Format(time.RFC3339Nano))
-	}
-	if q.Key != "" {
-		v.Set("key", q.Key)
-	}
-	if q.Credential != "" {
-		v.Set("credential", q.Credential)
-	}
-	return queryOf(v)
-}
-
 // ListUsage: Requests, bytes and errors by credential, key, host and day.
 //
 // Takes: the role viewer in the team, or more.
@@ -568,11 +406,6 @@ func (c *Client) Probe(ctx context.Context, in ProbeRequest) (Probed, error) {
 	return out, c.Call(ctx, http.MethodPost, "/api/v1/explain/probe", in, &out)
 }
 
-// PutMemberRequest has no name of its own in the document.
-type PutMemberRequest struct {
-	Role string `json:"role"`
-}
-
 // PutMember: Put a user into the team, or give a member another role.
 //
 // Takes: the role owner in the team.
@@ -581,31 +414,12 @@ func (c *Client) PutMember(ctx context.Context, ref string, in PutMemberRequest)
 	return out, c.Call(ctx, http.MethodPut, "/api/v1/members/"+Segment(ref), in, &out)
 }
 
-// RefreshSessionRequest has no name of its own in the document.
-type RefreshSessionRequest struct {
-	RefreshToken string `json:"refresh_token"`
-}
-
 // RefreshSession: Get the next JWT and refresh token of a session.
 //
 // Takes: no caller.
 func (c *Client) RefreshSession(ctx context.Context, in RefreshSessionRequest) (Grant, error) {
 	var out Grant
 	return out, c.Call(ctx, http.MethodPost, "/api/v1/auth/refresh", in, &out)
-}
-
-// RegenerateKeyQuery is what RegenerateKey may be asked with; what is zero is left out.
-type RegenerateKeyQuery struct {
-	// Overlap: How long the old secret goes on, such as 1h; at most 168h. It ends at once where nothing is given.
-	Overlap string
-}
-
-func (q RegenerateKeyQuery) encode() string {
-	v := url.Values{}
-	if q.Overlap != "" {
-		v.Set("overlap", q.Overlap)
-	}
-	return queryOf(v)
 }
 
 // RegenerateKey: Make a new secret for an API key and end the old one in a single step.
@@ -631,31 +445,12 @@ func (c *Client) RemoveMember(ctx context.Context, ref string) error {
 	return c.Call(ctx, http.MethodDelete, "/api/v1/members/"+Segment(ref), nil, nil)
 }
 
-// ResetPasswordRequest has no name of its own in the document.
-type ResetPasswordRequest struct {
-	Password string `json:"password"`
-}
-
 // ResetPassword: Set a user's password; every session of theirs ends.
 //
 // Takes: admin.sock.
 func (c *Client) ResetPassword(ctx context.Context, ref string, in ResetPasswordRequest) (User, error) {
 	var out User
 	return out, c.Call(ctx, http.MethodPost, "/api/v1/users/"+Segment(ref)+"/password", in, &out)
-}
-
-// RevokeCredentialQuery is what RevokeCredential may be asked with; what is zero is left out.
-type RevokeCredentialQuery struct {
-	// Now: Also cut the transfers in progress.
-	Now bool
-}
-
-func (q RevokeCredentialQuery) encode() string {
-	v := url.Values{}
-	if q.Now {
-		v.Set("now", "true")
-	}
-	return queryOf(v)
 }
 
 // RevokeCredential: Revoke a credential, for good, and destroy its sealed fields.
@@ -666,9 +461,6 @@ func (c *Client) RevokeCredential(ctx context.Context, ref string, q RevokeCrede
 	return out, c.Call(ctx, http.MethodPost, "/api/v1/credentials/"+Segment(ref)+"/revoke"+q.encode(), nil, &out)
 }
 
-// RevokeKeyQuery is what RevokeKey may be asked with.
-type RevokeKeyQuery = RevokeCredentialQuery
-
 // RevokeKey: Revoke an API key, for good.
 //
 // Takes: the role member in the team, or more.
@@ -676,9 +468,6 @@ func (c *Client) RevokeKey(ctx context.Context, ref string, q RevokeKeyQuery) (K
 	var out Key
 	return out, c.Call(ctx, http.MethodPost, "/api/v1/keys/"+Segment(ref)+"/revoke"+q.encode(), nil, &out)
 }
-
-// RevokeS3KeyQuery is what RevokeS3Key may be asked with.
-type RevokeS3KeyQuery = RevokeCredentialQuery
 
 // RevokeS3Key: Revoke an S3 access key, for good.
 //
@@ -774,11 +563,6 @@ func (c *Client) UpdateS3Key(ctx context.Context, ref string, in S3KeyPatch) (S3
 	return out, c.Call(ctx, http.MethodPatch, "/api/v1/s3-keys/"+Segment(ref), in, &out)
 }
 
-// UpdateTeamRequest has no name of its own in the document.
-type UpdateTeamRequest struct {
-	Name string `json:"name"`
-}
-
 // UpdateTeam: Rename a team.
 //
 // Takes: who runs weighbridge: an owner of the default team, or admin.sock.
@@ -795,20 +579,6 @@ func (c *Client) UpdateUser(ctx context.Context, ref string, in UserPatch) (User
 	return out, c.Call(ctx, http.MethodPatch, "/api/v1/users/"+Segment(ref), in, &out)
 }
 
-// ValidateCredentialQuery is what ValidateCredential may be asked with; what is zero is left out.
-type ValidateCredentialQuery struct {
-	// CheckRepo: A repository of the Hub, such as org/model or datasets/org/name, that the credential should reach.
-	CheckRepo string
-}
-
-func (q ValidateCredentialQuery) encode() string {
-	v := url.Values{}
-	if q.CheckRepo != "" {
-		v.Set("check_repo", q.CheckRepo)
-	}
-	return queryOf(v)
-}
-
 // ValidateCredential: Ask the upstream whether a credential works.
 //
 // Takes: the role member in the team, or more.
@@ -823,20 +593,6 @@ func (c *Client) ValidateCredential(ctx context.Context, ref string, q ValidateC
 func (c *Client) VerifyEvents(ctx context.Context) (chain.Verdict, error) {
 	var out chain.Verdict
 	return out, c.Call(ctx, http.MethodGet, "/api/v1/audit/verify", nil, &out)
-}
-
-// VerifyExportQuery is what VerifyExport may be asked with; what is zero is left out.
-type VerifyExportQuery struct {
-	// Name: What the file is called in the answer.
-	Name string
-}
-
-func (q VerifyExportQuery) encode() string {
-	v := url.Values{}
-	if q.Name != "" {
-		v.Set("name", q.Name)
-	}
-	return queryOf(v)
 }
 
 // VerifyExport: Verify an exported record: the body, one JSON event a line.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -18,62 +19,75 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-var update = flag.Bool("update", false, "write client.gen.go anew")
+var update = flag.Bool("update", false, "write the generated files of the client anew")
 
 // The client's methods are made from the document that the API serves, with
 // the types that serve it: what they say is what is served.
 func TestTheClientIsGenerated(t *testing.T) {
 	f := newFixture(t)
-	want, err := generate(f.api.OpenAPI())
+	files, err := generate(f.api.OpenAPI())
 	must(t, err)
-	const file = "client.gen.go"
-	if *update {
-		must(t, os.WriteFile(file, want, 0o600))
-	}
-	have, err := os.ReadFile(file)
-	must(t, err)
-	if !bytes.Equal(have, want) {
-		t.Error(file + " is not what the document says: go test ./admin -run TestTheClientIsGenerated -update")
+	for file, want := range files {
+		if *update {
+			must(t, os.WriteFile(file, want, 0o600))
+		}
+		have, err := os.ReadFile(file)
+		must(t, err)
+		if !bytes.Equal(have, want) {
+			t.Error(file + " is not what the document says: go test ./admin -run TestTheClientIsGenerated -update")
+		}
 	}
 }
 
-// generator writes the methods of operations, and the types that have no name
-// in the code that serves them.
+// generator writes the methods of operations, and beside them the types that
+// have no name in the code that serves them.
 type generator struct {
 	doc     *huma.OpenAPI
-	body    bytes.Buffer
-	imports map[string]bool
+	methods bytes.Buffer
+	types   bytes.Buffer
+	imports map[string]bool // of both
 	named   map[string]bool
 	queries map[string]string // the operation that has a query, by what it takes
 }
 
-func generate(doc *huma.OpenAPI) ([]byte, error) {
+// generate is the text of each file by its name.
+func generate(doc *huma.OpenAPI) (map[string][]byte, error) {
 	g := &generator{doc: doc, imports: map[string]bool{"context": true}, named: map[string]bool{}, queries: map[string]string{}}
 	for _, o := range operationsOf(doc) {
 		if err := g.operation(o); err != nil {
 			return nil, fmt.Errorf("%s: %w", o.OperationID, err)
 		}
 	}
-	var out bytes.Buffer
-	out.WriteString("// Code generated from the document of the API by TestTheClientIsGenerated; DO NOT EDIT.\n\npackage admin\n\nimport (\n")
-	own := func(p string) bool { return strings.HasPrefix(p, "github.com/") }
-	paths := slices.SortedFunc(maps.Keys(g.imports), func(a, b string) int {
-		if own(a) != own(b) {
-			return cmp.Compare(fmt.Sprint(own(a)), fmt.Sprint(own(b)))
+	files := map[string][]byte{}
+	for name, body := range map[string]*bytes.Buffer{"client.gen.go": &g.methods, "clienttypes.gen.go": &g.types} {
+		src, err := g.file(body.Bytes())
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		return cmp.Compare(a, b)
-	})
-	for i, p := range paths {
-		if own(p) && i > 0 && !own(paths[i-1]) {
-			out.WriteString("\n")
-		}
-		fmt.Fprintf(&out, "%q\n", p)
+		files[name] = src
 	}
-	out.WriteString(")\n")
-	out.Write(g.body.Bytes())
-	src, err := format.Source(out.Bytes())
+	return files, nil
+}
+
+var comments = regexp.MustCompile(`(?m)^\s*//.*$`)
+
+// file is body with its head: the imports are those that its code names.
+func (g *generator) file(body []byte) ([]byte, error) {
+	code := comments.ReplaceAll(body, nil)
+	var std, own []string
+	for _, p := range slices.Sorted(maps.Keys(g.imports)) {
+		switch {
+		case !regexp.MustCompile(`\b` + path.Base(p) + `\.`).Match(code):
+		case strings.HasPrefix(p, "github.com/"):
+			own = append(own, fmt.Sprintf("%q\n", p))
+		default:
+			std = append(std, fmt.Sprintf("%q\n", p))
+		}
+	}
+	head := fmt.Sprintf("// Code generated from the document of the API by TestTheClientIsGenerated; DO NOT EDIT.\n\npackage admin\n\nimport (\n%s\n%s)\n", strings.Join(std, ""), strings.Join(own, ""))
+	src, err := format.Source(append([]byte(head), body...))
 	if err != nil {
-		return nil, fmt.Errorf("%w in\n%s", err, out.Bytes())
+		return nil, fmt.Errorf("%w in\n%s", err, body)
 	}
 	return src, nil
 }
@@ -144,25 +158,25 @@ func (g *generator) operation(o servedOperation) error {
 		}
 	}
 	g.imports["net/http"] = true
-	fmt.Fprintf(&g.body, "\n// %s: %s.\n//\n// %s\nfunc (c *Client) %s(%s)", name, strings.TrimSuffix(o.Summary, "."), strings.TrimSuffix(o.Description, ".")+".",
+	fmt.Fprintf(&g.methods, "\n// %s: %s.\n//\n// %s\nfunc (c *Client) %s(%s)", name, strings.TrimSuffix(o.Summary, "."), strings.TrimSuffix(o.Description, ".")+".",
 		name, strings.Join(append([]string{"ctx context.Context"}, args...), ", "))
 	method := "http.Method" + o.method
 	switch {
 	case kind == "":
-		fmt.Fprintf(&g.body, " error {\nreturn c.Call(ctx, %s, %s, %s, nil)\n}\n", method, target, in)
+		fmt.Fprintf(&g.methods, " error {\nreturn c.Call(ctx, %s, %s, %s, nil)\n}\n", method, target, in)
 	case kind != "application/json":
 		g.imports["io"] = true
-		fmt.Fprintf(&g.body, " (io.ReadCloser, error) {\nreturn c.Open(ctx, %s, %s, %s)\n}\n", method, target, in)
+		fmt.Fprintf(&g.methods, " (io.ReadCloser, error) {\nreturn c.Open(ctx, %s, %s, %s)\n}\n", method, target, in)
 	case member != "":
 		if query != "" { // a reader of much asks for a page at a time
-			fmt.Fprintf(&g.body, " ([]%s, error) {\nreturn List[%s](ctx, c, %s, %q)\n}\n", row, row, target, member)
-			fmt.Fprintf(&g.body, "\n// %sPage is one page of %s, and where the next one begins, empty on the last one.\nfunc (c *Client) %sPage(ctx context.Context, q %sQuery, page Page) ([]%s, string, error) {\nreturn listPage[%s](ctx, c, %s, %q, page)\n}\n",
+			fmt.Fprintf(&g.methods, " ([]%s, error) {\nreturn List[%s](ctx, c, %s, %q)\n}\n", row, row, target, member)
+			fmt.Fprintf(&g.methods, "\n// %sPage is one page of %s, and where the next one begins, empty on the last one.\nfunc (c *Client) %sPage(ctx context.Context, q %sQuery, page Page) ([]%s, string, error) {\nreturn listPage[%s](ctx, c, %s, %q, page)\n}\n",
 				name, name, name, name, row, row, target, member)
 			return nil
 		}
-		fmt.Fprintf(&g.body, " ([]%s, error) {\nreturn List[%s](ctx, c, %s, %q)\n}\n", row, row, target, member)
+		fmt.Fprintf(&g.methods, " ([]%s, error) {\nreturn List[%s](ctx, c, %s, %q)\n}\n", row, row, target, member)
 	default:
-		fmt.Fprintf(&g.body, " (%s, error) {\nvar out %s\nreturn out, c.Call(ctx, %s, %s, %s, &out)\n}\n", typ, typ, method, target, in)
+		fmt.Fprintf(&g.methods, " (%s, error) {\nvar out %s\nreturn out, c.Call(ctx, %s, %s, %s, &out)\n}\n", typ, typ, method, target, in)
 	}
 	return nil
 }
@@ -212,13 +226,13 @@ func (g *generator) arguments(o servedOperation, name string) (path []string, qu
 	}
 	takes := strings.Join(fields, "\n")
 	if same := g.queries[takes]; same != "" {
-		fmt.Fprintf(&g.body, "\n// %sQuery is what %s may be asked with.\ntype %sQuery = %sQuery\n", name, name, name, same)
+		fmt.Fprintf(&g.types, "\n// %sQuery is what %s may be asked with.\ntype %sQuery = %sQuery\n", name, name, name, same)
 		return path, "q " + name + "Query", nil
 	}
 	g.queries[takes] = name
 	g.imports["net/url"] = true
-	fmt.Fprintf(&g.body, "\n// %sQuery is what %s may be asked with; what is zero is left out.\ntype %sQuery struct {\n%s\n}\n", name, name, name, takes)
-	fmt.Fprintf(&g.body, "\nfunc (q %sQuery) encode() string {\nv := url.Values{}\n%s\nreturn queryOf(v)\n}\n", name, strings.Join(encode, "\n"))
+	fmt.Fprintf(&g.types, "\n// %sQuery is what %s may be asked with; what is zero is left out.\ntype %sQuery struct {\n%s\n}\n", name, name, name, takes)
+	fmt.Fprintf(&g.types, "\nfunc (q %sQuery) encode() string {\nv := url.Values{}\n%s\nreturn queryOf(v)\n}\n", name, strings.Join(encode, "\n"))
 	return path, "q " + name + "Query", nil
 }
 
@@ -303,6 +317,6 @@ func (g *generator) goType(t reflect.Type, name string) (string, error) {
 		}
 		fields = append(fields, fmt.Sprintf("%s %s `json:%q`", f.Name, typ, f.Tag.Get("json")))
 	}
-	fmt.Fprintf(&g.body, "\n// %s has no name of its own in the document.\ntype %s struct {\n%s\n}\n", name, name, strings.Join(fields, "\n"))
+	fmt.Fprintf(&g.types, "\n// %s has no name of its own in the document.\ntype %s struct {\n%s\n}\n", name, name, strings.Join(fields, "\n"))
 	return name, nil
 }

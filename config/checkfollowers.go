@@ -1,11 +1,6 @@
 package config
 
-import (
-	"net"
-	"net/netip"
-	"net/url"
-	"strings"
-)
+import "strings"
 
 // checkFollowers holds each follower to what its type needs.
 func (l *loader) checkFollowers() {
@@ -44,28 +39,4 @@ func (l *loader) checkFollowers() {
 			}
 		}
 	}
-}
-
-// checkWebhook quotes nothing of the URL, which may hold a secret.
-func checkWebhook(raw string) string {
-	u, err := url.Parse(raw)
-	switch {
-	case raw == "":
-		return "is missing"
-	case err != nil || u.Host == "" || u.Opaque != "":
-		return "is not a URL"
-	case u.User != nil:
-		return "holds a user or password"
-	case u.Scheme == "https", u.Scheme == "http" && onThisMachine(u.Hostname()):
-		return ""
-	default:
-		return "is not https"
-	}
-}
-
-func onThisMachine(host string) bool {
-	if a, err := netip.ParseAddr(host); err == nil {
-		return a.IsLoopback()
-	}
-	return net.ParseIP(host) == nil && strings.EqualFold(host, "localhost")
 }

@@ -17,13 +17,13 @@ func (l *loader) checkOIDC() {
 		}
 		return
 	}
-	if message := checkOIDCURL(c.Issuer); message != "" {
+	if message := checkProviderURL(c.Issuer); message != "" {
 		l.wrong("oidc.issuer", message, "write https://host or https://host/path")
 	}
 	if c.ClientID == "" {
 		l.wrong("oidc.client_id", "is missing", "register weighbridge at the provider")
 	}
-	message := checkOIDCURL(c.RedirectURL)
+	message := checkProviderURL(c.RedirectURL)
 	if u, err := url.Parse(c.RedirectURL); message == "" && (err != nil || !strings.HasSuffix(u.Path, oidcCallback)) {
 		message = "does not end with " + oidcCallback
 	}
@@ -43,23 +43,5 @@ func (l *loader) checkOIDC() {
 	}
 	if c.Role == "owner" {
 		l.warn("oidc.role", "whoever the provider lets in runs the team, and with the default team all of weighbridge", "take member or viewer, and give the role to whom you know")
-	}
-}
-
-// checkOIDCURL wants TLS, but on this machine (OpenID Connect Discovery 1.0,
-// section 4; RFC 9700, section 2.6).
-func checkOIDCURL(raw string) string {
-	u, err := url.Parse(raw)
-	switch {
-	case raw == "":
-		return "is missing"
-	case err != nil || u.Host == "" || u.Opaque != "":
-		return "is not a URL"
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return "holds a user, a query or a fragment"
-	case u.Scheme == "https", u.Scheme == "http" && onThisMachine(u.Hostname()):
-		return ""
-	default:
-		return "is not https"
 	}
 }

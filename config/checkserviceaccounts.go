@@ -23,7 +23,7 @@ func (l *loader) checkServiceAccounts() {
 			continue
 		}
 		sources++
-		if message := checkOIDCURL(one.url); message != "" {
+		if message := checkProviderURL(one.url); message != "" {
 			l.wrong(section+"."+one.name, message, "write https://kubernetes.default.svc")
 		}
 	}
@@ -34,7 +34,7 @@ func (l *loader) checkServiceAccounts() {
 		l.wrong(section, "says twice how tokens are verified", "take one of jwks_file, jwks_url and review")
 	}
 	if c.Issuer != "" && sources == 0 {
-		if message := checkOIDCURL(c.Issuer); message != "" {
+		if message := checkProviderURL(c.Issuer); message != "" {
 			l.wrong(section+".issuer", message+", so it has no document that leads to the keys", "set jwks_file, jwks_url or review")
 		}
 	}

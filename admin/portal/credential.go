@@ -61,16 +61,22 @@ func (p *Portal) credentialPage() {
 		if err == nil {
 			return v.redirect(v.at("credentials", v.r.PathValue("ref")), "credential-validated")
 		}
-		c, missing := v.credential()
-		if missing != nil {
-			return missing
-		}
-		d, broken := v.credentialData(c)
-		if broken != nil {
-			return broken
-		}
-		return v.refused(err, "credential.html", d)
+		return refusedAsItIs(v, err, "credential.html", v.credentialData)
 	})
+}
+
+// refusedAsItIs is v.refused with the page of the credential as it is now,
+// after an act that may have been carried out in part.
+func refusedAsItIs[D any](v *visit, err error, page string, data func(admin.Credential) (D, error)) error {
+	now, missing := v.credential()
+	if missing != nil {
+		return missing
+	}
+	d, broken := data(now)
+	if broken != nil {
+		return broken
+	}
+	return v.refused(err, page, d)
 }
 
 // credential is the one that the path names.

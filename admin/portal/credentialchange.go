@@ -186,16 +186,7 @@ func (v *visit) linkCredential(c admin.Credential) error {
 		func(id string) error { _, err := v.api.Link(v.ctx(), c.ID, id); return err },
 		func(id string) error { _, err := v.api.Unlink(v.ctx(), c.ID, id); return err })
 	if err != nil {
-		// Some may have been changed: the form shows what is linked now.
-		now, missing := v.credential()
-		if missing != nil {
-			return missing
-		}
-		d, broken := v.linksOf(now)
-		if broken != nil {
-			return broken
-		}
-		return v.refused(err, "credential-keys.html", d)
+		return refusedAsItIs(v, err, "credential-keys.html", v.linksOf)
 	}
 	return v.redirect(v.at("credentials", refOf(c)), "credential-linked")
 }

@@ -5,6 +5,8 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
+
+	"github.com/weighbridge/weighbridge/internal/bridge"
 )
 
 const (
@@ -64,15 +66,4 @@ func (r *rest) look() {
 }
 
 // run looks until ctx ends.
-func (r *rest) run(ctx context.Context) {
-	tick := time.NewTicker(restLook)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			r.look()
-		}
-	}
-}
+func (r *rest) run(ctx context.Context) { bridge.Every(ctx, restLook, r.look) }

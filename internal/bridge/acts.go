@@ -17,7 +17,7 @@ const headEvery = time.Minute
 // signActs signs the record of acts until ctx ends. The record of use signs
 // itself.
 func (b *Bridge) signActs(ctx context.Context) {
-	every(ctx, headEvery, func() { b.signHead(ctx) })
+	Every(ctx, headEvery, func() { b.signHead(ctx) })
 }
 
 // signHead signs what there is to sign, and notes where the record of use

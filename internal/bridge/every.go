@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// every calls fn each d until ctx ends, never twice at a time.
-func every(ctx context.Context, d time.Duration, fn func()) {
+// Every calls fn each d until ctx ends, never twice at a time.
+func Every(ctx context.Context, d time.Duration, fn func()) {
 	tick := time.NewTicker(d)
 	defer tick.Stop()
 	for {

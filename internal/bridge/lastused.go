@@ -163,7 +163,7 @@ func (u *lastUsed) write(st *auth.State) {
 
 // run writes once a minute until ctx ends.
 func (u *lastUsed) run(ctx context.Context, state func() (auth.State, error)) {
-	every(ctx, coarse, func() {
+	Every(ctx, coarse, func() {
 		if st, err := state(); err == nil {
 			u.write(&st)
 		}

@@ -36,7 +36,7 @@ func (b *Bridge) beginWatch() {
 // watchFiles takes the files that the configuration names when their content
 // changes, until ctx ends.
 func (b *Bridge) watchFiles(ctx context.Context) {
-	every(ctx, b.watchEvery, func() {
+	Every(ctx, b.watchEvery, func() {
 		for i := range b.watched {
 			b.look(ctx, &b.watched[i])
 		}

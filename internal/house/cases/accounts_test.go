@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -109,7 +110,7 @@ func TestAServiceAccountTokenStandsForAKey(t *testing.T) {
 		} {
 			r := newWorker(t, h, mode, token).ask("GET", model, nil)
 			// In reverse mode a bearer that was not made for us is the worker's own.
-			if r.err == nil && (r.status != 401 && r.status != 429 || !oneOf(r.code(), auth.CodeKeyInvalid, auth.CodeKeyMissing, auth.CodeTooManyAttempts)) {
+			if r.err == nil && (r.status != 401 && r.status != 429 || !slices.Contains([]auth.Code{auth.CodeKeyInvalid, auth.CodeKeyMissing, auth.CodeTooManyAttempts}, r.code())) {
 				t.Errorf("%s, %s: %s", mode, what, r)
 			}
 		}
@@ -175,13 +176,4 @@ func TestAServiceAccountTokenEndsWithinATunnel(t *testing.T) {
 	if r := w.get(model); r.code() != auth.CodeKeyInvalid {
 		t.Errorf("at its end: %s", r)
 	}
-}
-
-func oneOf(c auth.Code, of ...auth.Code) bool {
-	for _, one := range of {
-		if c == one {
-			return true
-		}
-	}
-	return false
 }

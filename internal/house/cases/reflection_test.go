@@ -67,14 +67,14 @@ func TestT51_ReflectedSecretsAreMaskedWhateverTheWay(t *testing.T) {
 					}
 				}
 			}
-			slices(t, w, url+"json")
+			inRanges(t, w, url+"json")
 		}
 	}
 }
 
-// slices reads a masked text in ranges at every step: together they are the
+// inRanges reads a masked text in ranges at every step: together they are the
 // masked whole.
-func slices(t *testing.T, w worker, url string) {
+func inRanges(t *testing.T, w worker, url string) {
 	t.Helper()
 	whole := w.get(url)
 	if whole.status != 200 {
