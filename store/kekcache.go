@@ -34,6 +34,8 @@ type KEKCacheOptions struct {
 	// Now defaults to time.Now. What is kept is wiped by the runtime's clock,
 	// and by this one not used any longer, whichever is first.
 	Now func() time.Time
+	// Meter counts; nil is nobody.
+	Meter *KEKMeter
 }
 
 // NewKEKCache keeps what the KEK of a key service unwrapped, for a while: an
@@ -48,6 +50,9 @@ func NewKEKCache(inner KEK, o KEKCacheOptions) KEK {
 	}
 	if o.Size <= 0 {
 		o.Size = DefaultKEKCacheSize
+	}
+	if o.Meter == nil {
+		o.Meter = &KEKMeter{}
 	}
 	return &kekCache{KEK: inner, o: o, entries: map[cacheKey]*list.Element{}, flights: map[cacheKey]*flight{}}
 }
@@ -96,8 +101,10 @@ func (c *kekCache) Unwrap(ctx context.Context, wrapped, aad []byte) ([]byte, err
 	now := c.o.Now()
 	if dek, ok := c.lookup(key, now); ok {
 		c.mu.Unlock()
+		c.o.Meter.hits.Add(1)
 		return dek, nil
 	}
+	c.o.Meter.misses.Add(1)
 	if c.down != nil {
 		if age := now.Sub(c.downAt); age >= 0 && age < pauseWhenDown {
 			err := c.down
@@ -148,6 +155,7 @@ func (c *kekCache) ask(ctx context.Context, key cacheKey, f *flight, wrapped, aa
 	dek, err := c.KEK.Unwrap(ctx, wrapped, aad)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.o.Meter.answered(err, c.o.Now())
 	f.dek, f.err = dek, err
 	delete(c.flights, key)
 	close(f.done)
@@ -200,6 +208,7 @@ func (c *kekCache) put(key cacheKey, dek []byte) {
 	d := &cachedDEK{key: key, dek: bytes.Clone(dek), at: c.o.Now()}
 	e := c.recent.PushFront(d)
 	c.entries[key] = e
+	c.o.Meter.kept.Add(1)
 	d.wipe = time.AfterFunc(c.o.Keep, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -218,6 +227,7 @@ func (c *kekCache) drop(e *list.Element) {
 	d.wipe.Stop()
 	clear(d.dek)
 	delete(c.entries, d.key)
+	c.o.Meter.kept.Add(-1)
 }
 
 // Close wipes what is kept and keeps nothing more.

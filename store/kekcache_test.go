@@ -140,3 +140,41 @@ func TestKEKCacheAsksOnce(t *testing.T) {
 		equal(t, "times asked", service.asked.Load(), 2)
 	})
 }
+
+// What is asked of a key service, and what is not because it was kept, can be
+// seen from outside, over all caches that there are.
+func TestKEKMeterCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		service := &remoteKEK{KEK: newKEK(t)}
+		meter := &KEKMeter{}
+		cache := NewKEKCache(service, KEKCacheOptions{Keep: time.Minute, Meter: meter}).(*kekCache)
+		other := NewKEKCache(service, KEKCacheOptions{Keep: time.Minute, Meter: meter}).(*kekCache)
+		wrapped, err := cache.Wrap(t.Context(), []byte("dek"), nil)
+		check(t, err)
+		equal(t, "before anything", meter.Stats(), KEKStats{})
+		unwrap := func(c *kekCache, aad string, want bool) {
+			t.Helper()
+			if _, err := c.Unwrap(t.Context(), wrapped, []byte(aad)); (err == nil) != want {
+				t.Fatalf("error is %v", err)
+			}
+		}
+		begun := time.Now().UTC()
+		unwrap(cache, "", true)
+		time.Sleep(time.Second)
+		unwrap(cache, "", true)
+		unwrap(cache, "another", false)
+		service.down.Store(true)
+		unwrap(other, "", false)
+		unwrap(other, "", false) // nobody is asked
+		equal(t, "all of it", meter.Stats(), KEKStats{Hits: 1, Misses: 4, Unwrapped: 1, Refused: 1, Unreachable: 1, Kept: 1, Last: begun})
+		service.down.Store(false)
+		time.Sleep(2 * time.Second)
+		unwrap(other, "", true)
+		equal(t, "kept by both", meter.Stats().Kept, 2)
+		check(t, cache.Close())
+		equal(t, "kept by the other", meter.Stats().Kept, 1)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		equal(t, "kept in the end", meter.Stats().Kept, 0)
+	})
+}

@@ -79,8 +79,10 @@ type Bridge struct {
 	reload sync.Mutex
 	loaded atomic.Pointer[config.Loaded]
 
-	store     store.Store
-	keks      *keks
+	store store.Store
+	keks  *keks
+	// unwraps counts what key services are asked.
+	unwraps   store.KEKMeter
 	team      auth.Team
 	live      *live
 	record    *audit.File
@@ -292,7 +294,7 @@ func (b *Bridge) openProxy(ctx context.Context, cfg *config.Config) error {
 	b.accounts.current.Store(taken)
 	limits := &rateLimits{now: b.o.Now, left: map[limitKey]limit{}}
 	b.metrics = newMetrics(b.o.Version, gauges{
-		limits: limits, audit: b.record.Stats,
+		limits: limits, audit: b.record.Stats, kek: kekCollector{b.unwraps.Stats, b.o.Now},
 		transfers: func() float64 { return float64(len(b.proxy.Transfers())) },
 		tunnels:   func() float64 { return float64(b.proxy.Tunnels()) },
 		lent:      func() float64 { return float64(b.proxy.Lent()) },

@@ -18,7 +18,8 @@ import (
 // is reached through upstream.proxy, where there is one, and verified by the
 // system's roots and upstream.ca_file, and not through the guard of the data
 // plane: the operator alone names it, and it may well be on a private network.
-func openKEK(uri, dir string, cfg *config.Config, env func(string) string, now func() time.Time) (store.KEK, error) {
+// meter counts what the cache of a service does, and may be nil.
+func openKEK(uri, dir string, cfg *config.Config, env func(string) string, now func() time.Time, meter *store.KEKMeter) (store.KEK, error) {
 	if !keyservice.Known(uri) {
 		return store.OpenKEK(uri, dir)
 	}
@@ -36,12 +37,12 @@ func openKEK(uri, dir string, cfg *config.Config, env func(string) string, now f
 	if err != nil {
 		return nil, err
 	}
-	return store.NewKEKCache(k, store.KEKCacheOptions{Keep: cfg.KEKCache, Now: now}), nil
+	return store.NewKEKCache(k, store.KEKCacheOptions{Keep: cfg.KEKCache, Now: now, Meter: meter}), nil
 }
 
 // openKEK opens a KEK by the configuration that stands now.
 func (b *Bridge) openKEK(_ context.Context, uri string) (store.KEK, error) {
-	return openKEK(uri, b.dir, &b.loaded.Load().Config, environ(b.o.Environ), b.o.Now)
+	return openKEK(uri, b.dir, &b.loaded.Load().Config, environ(b.o.Environ), b.o.Now, &b.unwraps)
 }
 
 // firstKEK opens the KEK of the configuration, and makes its file where there

@@ -53,6 +53,8 @@ type gauges struct {
 	auditDown                func() float64
 	// audit is what the record of use says of itself.
 	audit func() audit.Stats
+	// kek is what is asked of a key service.
+	kek kekCollector
 	// limits are what is left of the limits of upstreams.
 	limits prometheus.Collector
 	// credentials are those that there are, and the time; see statuses and ends.
@@ -81,7 +83,7 @@ func newMetrics(version string, g gauges) *metrics {
 	m.validations = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "weighbridge_validations_total", Help: "Validations of credentials by provider and verdict.",
 	}, []string{"provider", "verdict"})
-	m.registry.MustRegister(m.validations, &credentialCollector{g.credentials}, g.limits, auditCollector{g.audit})
+	m.registry.MustRegister(m.validations, &credentialCollector{g.credentials}, g.limits, auditCollector{g.audit}, g.kek)
 	m.registry.MustRegister(m.requests, m.bytes, m.resumed, m.firstByte, m.duration,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	gauge := func(name, help string, f func() float64) {

@@ -10,6 +10,7 @@ import (
 	"github.com/weighbridge/weighbridge/auth"
 	"github.com/weighbridge/weighbridge/auth/audit"
 	"github.com/weighbridge/weighbridge/proxy"
+	"github.com/weighbridge/weighbridge/store"
 )
 
 // What the page, the dashboard and the alerts name is served, and what is served
@@ -21,6 +22,7 @@ func TestMetricsAreThoseOfThePage(t *testing.T) {
 	end := time.Now().Add(time.Hour)
 	m := newMetrics("test", gauges{
 		transfers: zero, tunnels: zero, lent: zero, auditDown: zero, limits: limits, audit: func() audit.Stats { return audit.Stats{} },
+		kek: kekCollector{func() store.KEKStats { return store.KEKStats{Kept: 1, Last: end} }, time.Now},
 		credentials: func() (auth.State, time.Time) {
 			return auth.State{Credentials: []auth.Credential{{Provider: "s3", Status: auth.StatusValid, ExpiresAt: end}}}, time.Now()
 		},

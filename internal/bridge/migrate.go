@@ -40,7 +40,7 @@ func MigrateStore(ctx context.Context, cfg *config.Config, environment []string,
 	if err != nil {
 		return m, fmt.Errorf("--to: %w", err)
 	}
-	kek, err := openKEK(cfg.KEK, dir, cfg, env, nil)
+	kek, err := openKEK(cfg.KEK, dir, cfg, env, nil, nil)
 	if _, file := store.KEKFile(cfg.KEK, dir); file && errors.Is(err, fs.ErrNotExist) {
 		return m, missingKEK(cfg.KEK, dir, from)
 	}
@@ -48,7 +48,7 @@ func MigrateStore(ctx context.Context, cfg *config.Config, environment []string,
 		return m, err
 	}
 	o := store.Options{KEK: kek, KEKURI: cfg.KEK, OpenKEK: func(_ context.Context, uri string) (store.KEK, error) {
-		return openKEK(uri, dir, cfg, env, nil)
+		return openKEK(uri, dir, cfg, env, nil, nil)
 	}}
 	m.Moved, err = store.Move(ctx, a, b, o, func(s store.Store) error {
 		v := chain.NewVerifier(s.AuditKeys())

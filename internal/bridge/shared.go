@@ -126,7 +126,7 @@ func readShared(ctx context.Context, cfg *config.Config, environment []string, f
 	if err != nil {
 		return err
 	}
-	kek, err := openKEK(cfg.KEK, dir, cfg, env, nil)
+	kek, err := openKEK(cfg.KEK, dir, cfg, env, nil, nil)
 	if _, file := store.KEKFile(cfg.KEK, dir); file && errors.Is(err, fs.ErrNotExist) {
 		if empty {
 			return nil

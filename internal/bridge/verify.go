@@ -102,7 +102,7 @@ func withStore(ctx context.Context, cfg *config.Config, environment []string, fn
 	if err != nil && !none {
 		return err
 	}
-	kek, err := openKEK(cfg.KEK, dir, cfg, environ(environment), nil)
+	kek, err := openKEK(cfg.KEK, dir, cfg, environ(environment), nil, nil)
 	if _, file := store.KEKFile(cfg.KEK, dir); file && errors.Is(err, fs.ErrNotExist) {
 		if none {
 			return nil

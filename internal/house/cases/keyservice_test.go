@@ -2,6 +2,7 @@ package cases
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -89,4 +90,16 @@ func TestR08_AKeyServiceGoesAndComes(t *testing.T) {
 		t.Error(err)
 	}
 	served("after the rotation")
+
+	var page []byte
+	h.Call(http.MethodGet, "/metrics", nil, &page)
+	for _, want := range []string{
+		`weighbridge_kek_cache_lookups_total\{result="hit"\} [1-9]`, `weighbridge_kek_cache_lookups_total\{result="miss"\} [1-9]`,
+		`weighbridge_kek_unwraps_total\{result="ok"\} [1-9]`, `weighbridge_kek_unwraps_total\{result="refused"\} 0`, `weighbridge_kek_unwraps_total\{result="unreachable"\} [1-9]`,
+		`weighbridge_kek_cache_keys [1-9]`, `weighbridge_kek_cache_age_seconds \d`,
+	} {
+		if !regexp.MustCompile(`(?m)^` + want).Match(page) {
+			t.Errorf("no %s in\n%s", want, page)
+		}
+	}
 }
