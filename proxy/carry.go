@@ -186,8 +186,13 @@ func (x *exchange) carry(out *outgoing, send sender) (*wire.Body, *scrub.Masker,
 		out.sent = h.Hasten
 	}
 	t := &out.Target
+	x.sent = true
 	body, e := send(ctx, x.p.client, wire.Dest{Team: x.identity.TeamID, Scheme: t.Scheme, Host: t.Host, Port: t.Port, Opened: x.opened()}, out)
-	if !x.more.late {
+	switch {
+	case x.more.late:
+	case e != nil:
+		x.firstByte = 0
+	default:
 		x.firstByte = x.p.o.Now().Sub(x.started)
 	}
 	if use != nil {

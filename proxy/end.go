@@ -85,7 +85,7 @@ func (x *exchange) modeName() string {
 
 func (x *exchange) outcome() string {
 	switch {
-	case x.failure != nil && x.firstByte == 0, x.decision.Outcome == auth.Deny && x.mode != own && x.mode != blind:
+	case x.failure != nil && !x.sent, x.decision.Outcome == auth.Deny && x.mode != own && x.mode != blind:
 		return "refused"
 	case x.decision.Outcome == auth.Inject:
 		return "inject"

@@ -109,6 +109,8 @@ type exchange struct {
 	ended   bool
 	// astray says that the answer holds a URL that cannot be led back.
 	astray bool
+	// sent says that a request went to the upstream, or began to.
+	sent bool
 	// held is the answer where it is in memory.
 	held held
 	// more is about the requests beyond the first that the answer took.

@@ -53,7 +53,7 @@ func (x *exchange) blindTunnel(d auth.ConnectDecision) *auth.Error {
 	}
 	x.mode = blind
 	x.status = 200
-	x.firstByte = p.o.Now().Sub(x.started)
+	x.sent, x.firstByte = true, p.o.Now().Sub(x.started)
 	ctx, cancel := context.WithCancel(context.Background())
 	x.transfer = p.transfers.add(ctx, cancel, x)
 	b := &blindOne{who: x.who, peer: x.peer, cancel: x.transfer.cancel}

@@ -430,6 +430,24 @@ func TestMetricsAreToldOfEveryRequestOnce(t *testing.T) {
 	}
 }
 
+// The time to the first byte is that of answers: where there was none, it is
+// none either, in metrics and log, and what was allowed stays allowed.
+func TestWhereNoAnswerCameThereIsNoFirstByte(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	r.must(err)
+	r.must(gone.Close())
+	r.dialer.resolve(hubHost+":443", gone.Addr().String())
+	r.expect(r.reverse("/"+hubHost+"/a"), 502, auth.CodeUpstreamUnreachable)
+	r.eventually("a sample", func() bool { return len(r.metrics.all()) > 0 })
+	if s := r.metrics.all()[0]; s.FirstByte != 0 || s.Outcome != "inject" || s.Code != auth.CodeUpstreamUnreachable || s.Status != 502 {
+		t.Errorf("%+v", s)
+	}
+	if strings.Contains(r.log.String(), "first_byte") {
+		t.Errorf("the log tells of a first byte: %s", r.log)
+	}
+}
+
 func TestTheBodyDecidesAndTravels(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	hub := r.hub(ok)
