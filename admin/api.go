@@ -147,6 +147,8 @@ type API struct {
 	// things are what has an ETag, by the path of one.
 	things  map[string]showing
 	replies replies
+	// followers are the streams that each caller follows.
+	followers places
 }
 
 // New makes the API.
@@ -186,7 +188,7 @@ func (a *API) register() {
 	cfg.CreateHooks = nil // no $schema links in answers
 	cfg.Transformers = append(cfg.Transformers, linkNext, tag)
 	a.doc = humago.New(a.mux, cfg)
-	a.doc.UseMiddleware(a.admit, a.once, a.conditional)
+	a.doc.UseMiddleware(a.admit, a.following, a.once, a.conditional)
 	a.me()
 	a.signIn()
 	a.oidc()
@@ -224,6 +226,12 @@ func (a *API) at(r *http.Request) (h http.Handler, pattern string) {
 	return a.everything().Handler(r)
 }
 
+// Serves reports whether there is anything for r, whoever asks.
+func (a *API) Serves(r *http.Request) bool {
+	_, pattern := a.at(r)
+	return pattern != ""
+}
+
 // System tells what is running here.
 func (a *API) System() System { return a.o.System() }
 
@@ -237,6 +245,7 @@ func (a *API) OpenAPI() *huma.OpenAPI {
 // authorization: every operation, no login.
 func (a *API) Local() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		Arrive(w, r)
 		a.served().ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), localKey{}, true)))
 	})
 }
@@ -297,7 +306,8 @@ func (s *statusOnly) Header() http.Header         { return s.header }
 func (s *statusOnly) WriteHeader(status int)      { s.status = status }
 func (s *statusOnly) Write(b []byte) (int, error) { return len(b), nil }
 
-// secured sets what every answer of the TCP listener carries.
+// secured sets what every answer of the TCP listener carries, and bounds what it
+// waits for.
 func secured(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -305,6 +315,7 @@ func secured(next http.Handler) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-store")
+		Arrive(w, r)
 		next.ServeHTTP(w, r)
 	})
 }

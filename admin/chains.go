@@ -30,7 +30,7 @@ type verifyFileInput struct {
 
 // Resolve keeps the body apart from what huma reads.
 func (in *verifyFileInput) Resolve(hc huma.Context) []error {
-	in.body = hc.BodyReader()
+	in.body = Steady(hc.BodyReader(), hc.SetReadDeadline)
 	return nil
 }
 

@@ -39,6 +39,7 @@ func Codes() []CodeDoc {
 		{"token_invalid", "401", "The access token is not known, has expired, or its user is disabled or has left the team."},
 		{"too_large", "413", "The body is longer than the operation takes."},
 		{"too_many_requests", "429", "Something is asked for too often."},
+		{codeTooManyStreams, "429", "The caller follows as many streams as it may at a time."},
 		{"unauthenticated", "401", "The request does not say who calls."},
 		{"unavailable", "503", "The store, or what is asked, is out of reach now. Nothing was changed."},
 		{"unsupported_media_type", "415", "The body is not of a type that the operation takes."},

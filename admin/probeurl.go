@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -17,8 +18,10 @@ const (
 	maxHops = 6
 	// probeTime bounds a probe as a whole.
 	probeTime = 45 * time.Second
-	// probesAtOnce bounds those that run: they are for people.
-	probesAtOnce = 4
+	// probesAtOnce bounds those that run, and probesOfTeam those of one team, which
+	// would else keep all others waiting for upstreams that do not answer: they are
+	// for people.
+	probesAtOnce, probesOfTeam = 8, 2
 )
 
 // Asker asks upstreams for the first byte of a URL as was decided. *signer.Set
@@ -57,6 +60,7 @@ type Probed struct {
 
 func (a *API) probeURL() {
 	running := make(chan struct{}, probesAtOnce)
+	var ofTeams sync.Map // of chan struct{}, by team
 	huma.Register(a.doc, huma.Operation{
 		OperationID: "probe", Method: http.MethodPost, Path: "/api/v1/explain/probe",
 		Summary: "What a URL gets right now: its first byte is asked for, as with an API key", Tags: []string{"explain"},
@@ -67,11 +71,14 @@ func (a *API) probeURL() {
 		}
 		ctx, stop := context.WithTimeout(ctx, probeTime)
 		defer stop()
-		select {
-		case running <- struct{}{}:
-			defer func() { <-running }()
-		case <-ctx.Done():
-			return nil, problem(http.StatusServiceUnavailable, "unavailable", "too many URLs are tested at a time", "Try again.")
+		ours, _ := ofTeams.LoadOrStore(team(ctx), make(chan struct{}, probesOfTeam))
+		for _, turns := range []chan struct{}{ours.(chan struct{}), running} {
+			select {
+			case turns <- struct{}{}:
+				defer func() { <-turns }()
+			case <-ctx.Done():
+				return nil, problem(http.StatusServiceUnavailable, "unavailable", "too many URLs are tested at a time", "Try again.")
+			}
 		}
 		out, err := a.probe(ctx, &in.Body)
 		if err != nil {

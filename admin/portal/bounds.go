@@ -120,7 +120,7 @@ func (v *visit) limits(b bounds) (admin.Limits, error) {
 			return 0
 		}
 		f, perr := strconv.ParseFloat(s, 64)
-		if perr != nil || f < 0 || f > 1<<53 { // beyond it not every integer is one
+		if perr != nil || !(f >= 0 && f <= 1<<40) { // neither what is no number, nor what overflows in bytes
 			err = v.problem(http.StatusUnprocessableEntity, "invalid", "bounds.number", "bounds.number.next")
 			return 0
 		}

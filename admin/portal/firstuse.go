@@ -2,7 +2,6 @@ package portal
 
 import (
 	"encoding/json"
-	"io"
 	"net/http"
 
 	"github.com/weighbridge/weighbridge/admin"
@@ -72,11 +71,4 @@ func (p *Portal) liveFirstUse(v *visit) error {
 		}
 		return err
 	})
-}
-
-// hand answers with what the API gives, as it is.
-func (v *visit) hand(kind string, body io.Reader) error {
-	v.w.Header().Set("Content-Type", kind)
-	_, err := io.Copy(v.w, body)
-	return err
 }

@@ -62,9 +62,7 @@ func (p *Portal) guidePages() {
 		if err != nil {
 			return err
 		}
-		defer func() { _ = body.Close() }()
-		v.w.Header().Set("Content-Disposition", `attachment; filename="weighbridge-ca.pem"`)
-		return v.hand("application/x-pem-file", body)
+		return v.download("weighbridge-ca.pem", "application/x-pem-file", body)
 	})
 }
 

@@ -42,6 +42,7 @@ type kit struct {
 	store  store.Store
 	record *audit.Memory
 	local  *admin.Client // over what stands for admin.sock
+	portal *Portal
 	url    string
 
 	mu  sync.Mutex
@@ -83,7 +84,8 @@ func newKit(t *testing.T, change func(*admin.Options)) *kit {
 		}
 	})
 	api := admin.New(o)
-	server := httptest.NewServer(New(Options{API: api, Placeholder: kitPlaceholder, Log: k.logged, Now: o.Now, OIDC: func() bool { return o.SignIn != nil }}))
+	k.portal = New(Options{API: api, Placeholder: kitPlaceholder, Log: k.logged, Now: o.Now, OIDC: func() bool { return o.SignIn != nil }})
+	server := httptest.NewServer(k.portal)
 	t.Cleanup(server.Close)
 	k.url = server.URL
 	r := httptest.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodGet, "/", nil)

@@ -3,7 +3,9 @@ package portal
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -74,15 +76,35 @@ func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_, pattern := p.mux.Handler(r)
-	if pattern == "" {
+	switch {
+	case pattern == "" && r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" && !p.o.API.Serves(r):
+		p.nowhere(w, r)
+		return
+	case pattern == "":
 		p.rest.ServeHTTP(w, r)
 		return
 	}
 	secure(w.Header())
+	admin.Arrive(w, r)
 	if !p.o.API.AdmitPage(w, r, pattern) {
 		return
 	}
+	defer p.recovered(w, r)
 	p.mux.ServeHTTP(w, r)
+}
+
+// recovered answers for a page that panicked. Where its answer has begun, it is
+// broken off, and does not end as if it were whole.
+func (p *Portal) recovered(w http.ResponseWriter, r *http.Request) {
+	found := recover()
+	if found == nil {
+		return
+	}
+	if found == http.ErrAbortHandler || w.Header().Get("Content-Type") != "" {
+		panic(found)
+	}
+	v := &visit{p: p, w: w, r: r}
+	v.end(fmt.Errorf("a page panicked: %v\n%s", found, debug.Stack()))
 }
 
 // policy lets a page load what is served here, send forms here, and nothing
@@ -122,11 +144,22 @@ func (p *Portal) page(method, path string, page func(*visit) error) {
 	})
 }
 
+// nowhere tells a person of a path at which there is nothing at all; a program
+// hears it from the API.
+func (p *Portal) nowhere(w http.ResponseWriter, r *http.Request) {
+	secure(w.Header())
+	v := &visit{p: p, w: w, r: r}
+	v.end(v.noPage())
+}
+
+// noPage says that there is no page of this path.
+func (v *visit) noPage() error {
+	return v.problem(http.StatusNotFound, "not_found", "problem.no-page", "problem.no-page.next")
+}
+
 // noPage answers for what a team has no page for.
 func (p *Portal) noPage() {
-	p.page("GET", "/{rest...}", func(v *visit) error {
-		return &admin.Problem{Status: http.StatusNotFound, Code: "not_found", Detail: v.say("problem.no-page"), Next: v.say("problem.no-page.next")}
-	})
+	p.page("GET", "/{rest...}", (*visit).noPage)
 	p.open("GET /no-team", func(v *visit) error { return v.render("no-team.html", nil) })
 }
 

@@ -49,6 +49,7 @@ const maxFileName = 512
 // verifyFile verifies an export that is sent, while it comes: none of it is
 // kept.
 func (p *Portal) verifyFile(v *visit) error {
+	v.r.Body = io.NopCloser(admin.Steady(v.r.Body, http.NewResponseController(v.w).SetReadDeadline))
 	parts, err := v.r.MultipartReader()
 	if err != nil {
 		return v.refused(v.noFile(), "verify.html", verifyData{})

@@ -35,8 +35,13 @@ const (
 	deviceLife = 180 * 24 * time.Hour
 )
 
-// errSignedOut is for a visit without a session.
-var errSignedOut = errors.New("nobody is signed in")
+var (
+	// errSignedOut is for a visit without a session.
+	errSignedOut = errors.New("nobody is signed in")
+	// errRefreshed is for one whose refresh token another weighbridge, over the
+	// same store, exchanged this moment: the browser has what came of it soon.
+	errRefreshed = errors.New("another answer has the next session tokens")
+)
 
 // setCookie sets a cookie that scripts cannot read and other sites' pages cannot
 // send. A life of zero removes it.
@@ -81,8 +86,8 @@ func (p *Portal) forget(w http.ResponseWriter, r *http.Request) {
 }
 
 // token is the JWT of the visitor's session, a fresh one where it was about to
-// end. The error is errSignedOut where there is no session, or why the API gave
-// no fresh one.
+// end. The error is errSignedOut where there is no session, errRefreshed, or why
+// the API gave no fresh one.
 func (p *Portal) token(w http.ResponseWriter, r *http.Request) (auth.Secret, error) {
 	access, refreshToken := p.cookie(r, accessCookie), p.cookie(r, refreshCookie)
 	if access != "" && p.o.Now().Add(early).Before(endOf(access)) {
@@ -97,11 +102,16 @@ func (p *Portal) token(w http.ResponseWriter, r *http.Request) (auth.Secret, err
 		g, err := p.client(r, "", auth.Secret{}).RefreshSession(ctx, admin.RefreshSessionRequest{RefreshToken: refreshToken})
 		return &g, err
 	})
-	if prob, ok := asProblem(err); ok && (prob.Status == http.StatusUnauthorized || prob.Status == http.StatusUnprocessableEntity) {
+	prob, refused := asProblem(err)
+	switch {
+	case refused && (prob.Status == http.StatusUnauthorized || prob.Status == http.StatusUnprocessableEntity):
 		p.forget(w, r)
 		return auth.Secret{}, errSignedOut
-	}
-	if err != nil {
+	case err != nil && access != "" && p.o.Now().Before(endOf(access)):
+		return auth.NewSecret(access), nil // it is good for a little while yet
+	case refused && prob.Status == http.StatusConflict:
+		return auth.Secret{}, errRefreshed
+	case err != nil:
 		return auth.Secret{}, err
 	}
 	p.keep(w, r, g)

@@ -65,8 +65,8 @@ func (p *Portal) settingsPages() {
 			Title: v.say("settings.rotate.title"), Action: v.say("settings.rotate"), Back: v.at("settings"), Name: v.say("settings.rotate.name"), Needs: "rotate-root",
 			Happens: []string{v.say("settings.rotate.now"), v.say("settings.rotate.both"), v.say("settings.rotate.workers")},
 		}, nil
-	}, func(v *visit, _ url.Values) error {
-		if _, err := v.api.RotateRoot(v.ctx()); err != nil {
+	}, func(v *visit, form url.Values) error {
+		if _, err := v.api.Once(form.Get("once")).RotateRoot(v.ctx()); err != nil {
 			return err
 		}
 		return v.redirect(v.at("settings"), "root-rotated")

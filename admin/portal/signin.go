@@ -143,7 +143,7 @@ func (p *Portal) finishOIDC(w http.ResponseWriter, r *http.Request) {
 	}
 	p.keep(w, r, &g)
 	// Not a redirect: one that another site began carries no cookie of ours.
-	v.end(p.pages().write(w, http.StatusOK, "again.html", "page", "/"))
+	v.end(p.pages().write(w, http.StatusOK, "again.html", "page", comeBack{URL: "/"}))
 }
 
 // kept holds a short answer.

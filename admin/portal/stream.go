@@ -11,8 +11,13 @@ import (
 	"time"
 )
 
-// maxEvent bounds one event of a stream of the API.
-const maxEvent = 8 << 20
+const (
+	// maxEvent bounds one event of a stream of the API.
+	maxEvent = 8 << 20
+	// takesFor is for how long a browser may take nothing of what is sent before
+	// its stream ends.
+	takesFor = 30 * time.Second
+)
 
 // stream sends server-sent events to a page (HTML, section 9.2): parts of pages,
 // made here.
@@ -38,9 +43,7 @@ func newStream(w http.ResponseWriter) *stream {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // nginx would hold it back
 	s := &stream{w: w, flusher: http.NewResponseController(w)}
-	_ = s.flusher.SetWriteDeadline(time.Time{}) // it is as long as somebody looks
-	_, _ = io.WriteString(w, "retry: 2000\n\n")
-	_ = s.flusher.Flush()
+	_ = s.send([]byte("retry: 2000\n\n"))
 	return s
 }
 
@@ -56,10 +59,18 @@ func (s *stream) event(name string, data []byte) error {
 		b.WriteByte('\n')
 	}
 	b.WriteByte('\n')
-	_, err := s.w.Write(b.Bytes())
+	return s.send(b.Bytes())
+}
+
+// send has its time for what it sends alone: a stream is as long as somebody
+// looks. Its error is errLeft.
+func (s *stream) send(b []byte) error {
+	_ = s.flusher.SetWriteDeadline(time.Now().Add(takesFor))
+	_, err := s.w.Write(b)
 	if err == nil {
 		err = s.flusher.Flush()
 	}
+	_ = s.flusher.SetWriteDeadline(time.Time{})
 	if err != nil {
 		return fmt.Errorf("%w: %w", errLeft, err)
 	}
@@ -70,12 +81,7 @@ func (s *stream) event(name string, data []byte) error {
 func (s *stream) id(at string) { _, _ = io.WriteString(s.w, "id: "+at+"\n") }
 
 // alive sends what no page sees.
-func (s *stream) alive() error {
-	if _, err := io.WriteString(s.w, ":\n\n"); err != nil {
-		return fmt.Errorf("%w: %w", errLeft, err)
-	}
-	return s.flusher.Flush()
-}
+func (s *stream) alive() error { return s.send([]byte(":\n\n")) }
 
 // send sends a part of a page about data.
 func (v *visit) send(s *stream, event, name, part string, data any) error {

@@ -48,7 +48,7 @@ func (p *Portal) testPages() {
 func testOf(form url.Values) testData {
 	d := testData{Key: form.Get("key"), Mode: "forward", Live: form.Get("live") != ""}
 	d.URL, _, d.Cut = strings.Cut(strings.TrimSpace(form.Get("url")), "?")
-	if _, after, found := strings.Cut(d.URL, "://"); found && strings.Contains(strings.SplitN(after, "/", 2)[0], "@") {
+	if _, err := auth.ParseURL(implied(d.URL)); err != nil && strings.Contains(d.URL, "@") {
 		d.URL = "" // a password may stand before the @
 	}
 	if form.Get("mode") == "reverse" {
@@ -57,17 +57,22 @@ func testOf(form url.Values) testData {
 	return d
 }
 
+// implied is a URL with the scheme that the API takes it to have.
+func implied(raw string) string {
+	if strings.Contains(raw, "://") {
+		return raw
+	}
+	return "https://" + raw
+}
+
 // test answers with the form, and with what the API says where that is asked
 // for. What is asked about goes to the API as it was typed, and is shown without
 // its query.
 func (v *visit) test(form url.Values, explain, probe bool) error {
 	d := testOf(form)
-	keys, err := v.api.ListKeys(v.ctx())
-	if err != nil {
+	var err error
+	if d.Keys, _, err = v.names(); err != nil {
 		return err
-	}
-	for i := range keys {
-		d.Keys = append(d.Keys, keys[i].Name)
 	}
 	if v.r.Method == http.MethodGet {
 		d.Live = true

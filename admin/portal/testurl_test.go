@@ -70,7 +70,7 @@ func TestTestAURL(t *testing.T) {
 			t.Errorf("%s: no %s in %s", raw, want, got.body)
 		}
 	}
-	for _, raw := range []string{"https://user:password-canary@a.example.com/x", `"><script>alert(1)</script>`} {
+	for _, raw := range []string{"https://user:password-canary@a.example.com/x", "user:password-canary@a.example.com/x", "https:/user:password-canary@a.example.com/x", "https://a.example.com/x y@password-canary", `"><script>alert(1)</script>`} {
 		if got := b.post("/t/default/test", url.Values{"url": {raw}, "key": {"gpu-1"}}); got.status == 200 || strings.Contains(got.body, "password-canary") || strings.Contains(got.body, "<script>alert") {
 			t.Errorf("%s: %d %s", raw, got.status, got.body)
 		}

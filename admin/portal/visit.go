@@ -39,7 +39,9 @@ func (v *visit) enter() error {
 	}
 	v.team, v.token = v.r.PathValue("team"), token // "" at the start
 	v.api = v.p.client(v.r, v.team, token)
-	v.me, err = v.api.GetCaller(v.ctx())
+	if v.me, err = v.api.GetCaller(v.ctx()); notFound(err) {
+		return v.problem(http.StatusNotFound, "not_found", "problem.no-team", "problem.no-team.next")
+	}
 	return err
 }
 
@@ -136,6 +138,12 @@ func (v *visit) end(err error) {
 	case errors.Is(err, errSignedOut), ok && prob.Status == http.StatusUnauthorized:
 		v.signedOut()
 		return
+	case errors.Is(err, errRefreshed) && v.r.Method == http.MethodGet && !v.fragment():
+		v.comeAgain(1)
+		return
+	case errors.Is(err, errRefreshed):
+		prob = v.problem(http.StatusServiceUnavailable, "refresh_raced", "problem.refreshed", "problem.refreshed.next")
+		prob.RetryAfter = 1
 	case !ok:
 		v.p.log(err)
 		prob = &admin.Problem{Status: http.StatusInternalServerError, Code: "internal", Detail: v.say("problem.internal"), Next: v.say("problem.internal.next")}
@@ -151,6 +159,20 @@ func (v *visit) end(err error) {
 	}
 }
 
+// comeBack is where a browser is asked to come by itself, and in how many
+// seconds.
+type comeBack struct {
+	URL  string
+	Wait int
+}
+
+// comeAgain asks the browser for the same page once more.
+func (v *visit) comeAgain(wait int) {
+	if err := v.p.pages().write(v.w, http.StatusOK, "again.html", "page", comeBack{v.r.URL.RequestURI(), wait}); err != nil {
+		v.p.log(err)
+	}
+}
+
 // signedOut leads to the sign-in, and from there back. A browser that follows a
 // link of another site does not send its cookies the first time: it is asked to
 // come again, from here.
@@ -160,9 +182,7 @@ func (v *visit) signedOut() {
 		return
 	}
 	if admin.FromElsewhere(v.r) && v.r.Method == http.MethodGet {
-		if err := v.p.pages().write(v.w, http.StatusOK, "again.html", "page", v.r.URL.RequestURI()); err != nil {
-			v.p.log(err)
-		}
+		v.comeAgain(0)
 		return
 	}
 	path, back := "/sign-in", v.r.URL.RequestURI()
