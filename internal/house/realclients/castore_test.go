@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/weighbridge/weighbridge/internal/house/origin"
+	"github.com/weighbridge/weighbridge/internal/house/walk"
 )
 
 // The system's own program takes our root in and out. The store's places are
@@ -30,25 +31,25 @@ cp /etc/ssl/certs/ca-certificates.crt without.pem
 
 func TestInstalledIntoTheSystemsStore(t *testing.T) {
 	t.Parallel()
-	n := newcomer{t: t, dir: shortDir(t)}
-	n.build()
+	dir := t.TempDir()
+	walk.Build(t, dir)
 	root, err := origin.NewAuthority(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(n.dir, "root.pem"), root.RootPEM(), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "root.pem"), root.RootPEM(), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	command := []string{"unshare", "--mount"}
 	if os.Geteuid() != 0 {
 		command = append(command, "--map-root-user")
 	}
-	out, err := run(t, n.dir, []string{"WB=" + filepath.Join(n.dir, "bin", "weighbridge")}, append(command, "sh", "-c", inANamespace))
+	out, err := run(t, dir, []string{"WB=" + filepath.Join(dir, "bin", "weighbridge")}, append(command, "sh", "-c", inANamespace))
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	read := func(name string) string {
-		text, err := os.ReadFile(filepath.Join(n.dir, name))
+		text, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -20,6 +20,7 @@ import (
 	"github.com/weighbridge/weighbridge/auth"
 	"github.com/weighbridge/weighbridge/internal/house/hub"
 	"github.com/weighbridge/weighbridge/internal/house/origin"
+	"github.com/weighbridge/weighbridge/internal/house/walk"
 	"github.com/weighbridge/weighbridge/proxy/ca"
 )
 
@@ -141,7 +142,7 @@ func (b *syncBuffer) String() string {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, dir: shortDir(t), pod: exec.Command("unshare", "-n", "sleep", "600")}
+	w := &world{t: t, dir: walk.ShortDir(t), pod: exec.Command("unshare", "-n", "sleep", "600")}
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -167,8 +168,7 @@ func newWorld(t *testing.T) *world {
 	must(w.hub.AddSample())
 	w.hub.AddToken(hub.Token{Value: directToken, User: "alice", Grants: []string{hub.SampleGated}})
 	w.relay()
-	n := newcomer{t: t, dir: w.dir}
-	n.build()
+	walk.Build(t, w.dir)
 	w.files()
 	return w
 }
