@@ -79,10 +79,23 @@ func (p azureBlob) places(q *auth.Inquiry) []place {
 			to = strings.TrimSuffix(to, absent) + absent + "/" + absent
 		} else if !container && !exact {
 			continue
+		} else if exact && azureContainer(pattern.Path()) {
+			to += azureListing
 		}
 		list.add(place{url: to, name: strings.TrimPrefix(strings.TrimPrefix(pattern.String(), "https://"), "http://"), exact: exact})
 	}
 	return list.out
+}
+
+// azureListing asks for the shortest listing of a container ("List Blobs").
+const azureListing = "?restype=container&comp=list&maxresults=1"
+
+// azureContainer reports whether path is a container's rather than that of a blob
+// in $root: 3 to 63 lower-case letters, digits and hyphens ("Naming and
+// referencing containers, blobs, and metadata").
+func azureContainer(path string) bool {
+	name := strings.TrimPrefix(path, "/")
+	return len(name) >= 3 && len(name) <= 63 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }
 
 func (p azureBlob) probe(ctx context.Context, c *probing) auth.Report {
@@ -154,8 +167,15 @@ func azureFinding(c *probing, a *answer, at *place) finding {
 	without := func(why, next string) finding {
 		return finding{verdict: auth.VerdictValid, meaning: "Azure takes " + what + ", but does not let it read " + at.name, warning: why, next: next}
 	}
+	lists := strings.HasSuffix(at.url, azureListing)
+	if lists {
+		valid.fact = at.name + ": may be listed"
+	}
 	switch {
 	case a.status == http.StatusOK, a.status == http.StatusPartialContent, code == "InvalidRange":
+		return valid
+	case lists && code == "AuthorizationPermissionMismatch":
+		valid.fact = at.name + ": may not be listed, which a download does not need"
 		return valid
 	case code == "BlobNotFound" && !at.exact:
 		return valid

@@ -249,6 +249,21 @@ func TestProbe_Azure(t *testing.T) {
 			t.Error(r.Asked)
 		}
 	}
+	for _, c := range []struct {
+		status     int
+		code, says string
+	}{
+		{200, "", "models: may be listed"},
+		{403, "AuthorizationPermissionMismatch", "models: may not be listed, which a download does not need"},
+		{404, "ContainerNotFound", "there is no container"},
+	} {
+		status, code = c.status, c.code
+		r := u.probe("azure_blob", sas, []string{host + "/models"}, "")
+		wantReport(t, "the container itself, "+c.code, r, auth.VerdictValid, c.says)
+		if last := u.requests()[len(u.requests())-1]; !strings.Contains(last.URL.RawQuery, "restype=container&comp=list&maxresults=1") {
+			t.Error(last.URL.RawQuery)
+		}
+	}
 	n := len(u.requests())
 	wantReport(t, "a SAS for no container that is known", u.probe("azure_blob", sas, []string{host + "/*"}, ""), auth.VerdictUnasked, "name yours")
 	wantReport(t, "nor an account", u.probe("azure_blob", sas, nil, ""), auth.VerdictUnasked, "name yours")
