@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weighbridge/weighbridge/config"
+	"github.com/weighbridge/weighbridge/internal/importer"
 	"github.com/weighbridge/weighbridge/internal/inject"
 	"github.com/weighbridge/weighbridge/signer"
 )
@@ -29,15 +30,18 @@ const (
 )
 
 func (a *app) injectCommand() *cobra.Command {
-	var listen, certFile, keyFile string
+	var listen, certFile, keyFile, podFile string
 	var o inject.Options
 	c := &cobra.Command{
-		Use: "inject --image IMAGE --tls-cert FILE --tls-key FILE", Short: "Serve the admission webhook that gives pods their own weighbridge", Args: noArgs,
+		Use: "inject --image IMAGE --tls-cert FILE --tls-key FILE | --pod FILE", Short: "Serve the admission webhook that gives pods their own weighbridge", Args: noArgs,
 		Long: "Answers AdmissionReviews on /mutate: a pod with the label " + inject.Label + ": \"true\" gets\n" +
 			"a native sidecar, an init step that writes the CA bundle, and the variables that its\n" +
 			"containers need (docs/kubernetes.md). The certificate is read again for each handshake.\n" +
 			"The names of the ConfigMap and the Secrets are those in the pod's own namespace; a pod's\n" +
-			"annotations weighbridge.dev/config, weighbridge.dev/credentials and weighbridge.dev/ca say others.",
+			"annotations weighbridge.dev/config, weighbridge.dev/credentials and weighbridge.dev/ca say others.\n\n" +
+			"With --pod nothing is served: the pods of a manifest, and those that its workloads make, are\n" +
+			"written with what the webhook would add, for clusters without it.",
+		Example: "  weighbridge inject --image registry.example.com/weighbridge:0.1.0 --pod comfyui.yaml > comfyui-with-sidecar.yaml",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if tag := o.Image[strings.LastIndexByte(o.Image, '/')+1:]; !strings.ContainsAny(tag, ":@") || strings.HasSuffix(tag, ":latest") {
 				return usage("--image: name a version or a digest, so that every pod gets the same program")
@@ -46,6 +50,9 @@ func (a *app) injectCommand() *cobra.Command {
 			i, err := inject.New(o)
 			if err != nil {
 				return err
+			}
+			if podFile != "" {
+				return a.injectFile(i, podFile)
 			}
 			pair := &servingPair{certFile: certFile, keyFile: keyFile}
 			if _, err := pair.get(nil); err != nil {
@@ -59,18 +66,41 @@ func (a *app) injectCommand() *cobra.Command {
 	c.Flags().StringVar(&listen, "listen", ":8443", "address of the webhook: host:port")
 	c.Flags().StringVar(&certFile, "tls-cert", "", "certificate chain (PEM) of the webhook's service name")
 	c.Flags().StringVar(&keyFile, "tls-key", "", "its private key (PEM)")
+	c.Flags().StringVar(&podFile, "pod", "", "manifest (YAML; - is standard input) whose pods are written with a sidecar, instead of serving")
 	c.Flags().StringVar(&o.Image, "image", "", "image of the sidecar, by version or digest")
 	c.Flags().StringVar(&o.ConfigMap, "config-map", "", "ConfigMap with weighbridge.yaml (default weighbridge)")
 	c.Flags().StringVar(&o.Credentials, "credentials", "", "Secret with the files that the configuration names (default weighbridge-credentials)")
 	c.Flags().StringVar(&o.CA, "ca", "", "Secret with tls.crt and tls.key of the root (default weighbridge-ca)")
 	c.Flags().StringVar(&o.MemoryLimit, "memory-limit", "", "memory limit of a sidecar (default 256Mi)")
 	c.Flags().StringVar(&o.CPULimit, "cpu-limit", "", "CPU limit of a sidecar (default 2)")
-	for _, name := range []string{"image", "tls-cert", "tls-key"} {
-		must(c.MarkFlagRequired(name))
-	}
+	must(c.MarkFlagRequired("image"))
+	c.MarkFlagsOneRequired("tls-cert", "pod")
+	c.MarkFlagsRequiredTogether("tls-cert", "tls-key")
+	c.MarkFlagsMutuallyExclusive("tls-cert", "pod")
+	must(c.MarkFlagFilename("pod"))
 	must(c.MarkFlagFilename("tls-cert"))
 	must(c.MarkFlagFilename("tls-key"))
 	return c
+}
+
+// injectFile writes the manifest of a file as it is with the sidecar.
+func (a *app) injectFile(i *inject.Injector, file string) error {
+	in, err := a.importFile(file)
+	if err != nil {
+		return usage("--pod: %w", err)
+	}
+	if len(in) > importer.MaxText {
+		return usage("--pod: the manifest is longer than %s", size(importer.MaxText))
+	}
+	out, warnings, err := i.Manifest(in)
+	if err != nil {
+		return fmt.Errorf("--pod: %w", err)
+	}
+	for _, one := range warnings {
+		_, _ = fmt.Fprintln(a.stderr, "weighbridge: "+one)
+	}
+	_, err = a.stdout.Write(out)
+	return err
 }
 
 // serveInject serves until a signal or ctx ends it.

@@ -17,10 +17,7 @@ import (
 
 func ask(t *testing.T, contentType, body string) (int, *response) {
 	t.Helper()
-	i, err := New(Options{Image: "weighbridge:1", Placeholder: "hf_placeholder"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	i := injector(t)
 	r := httptest.NewRequest(http.MethodPost, "/mutate", strings.NewReader(body))
 	r.Header.Set("Content-Type", contentType)
 	w := httptest.NewRecorder()

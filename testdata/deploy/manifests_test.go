@@ -56,6 +56,14 @@ func TestPodsWithASidecarAreWhatTheWebhookMakes(t *testing.T) {
 		if want := read(t, path); !bytes.Equal(got, want) {
 			t.Errorf("%s is not what the webhook makes: go test -update", path)
 		}
+		// The same by a command, without a cluster.
+		out, err := exec.Command(program(t), "inject", "--image", image, "--pod", filepath.Join(manifestDir, "injected", name)).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if written := manifest(t, decode(t, "inject --pod", out)[0].(*corev1.Pod)); !bytes.Equal(written, got) {
+			t.Errorf("inject --pod makes of %s:\n%s", name, written)
+		}
 	}
 }
 
