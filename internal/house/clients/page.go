@@ -76,7 +76,7 @@ const pageFoot = `
 ## Azure and registries
 
 Run by ` + "`make test`" + ` against Azurite, Azure's own emulator, by SAS token, account key and Entra, and against a container registry that
-wants tokens (` + "`internal/house/realclouds`" + `). The worker names no key, no SAS and no token:
+wants tokens (` + "`internal/house/realclouds`" + `). The worker names no key, no SAS and no token ([azure.md](azure.md) goes through it):
 
 | client | forward mode | reverse mode |
 |---|---|---|
@@ -92,7 +92,8 @@ A pattern for one container, ` + "`ACCOUNT.blob.core.windows.net/CONTAINER/*`" +
 
 Any S3 client takes weighbridge for its S3. The worker gets an S3 access key of weighbridge's own, and no way out is needed but
 weighbridge. Path style works with any name of the listener; virtual-host style with one below ` + "`s3.domains`" + `. Any region will do.
-Run by ` + "`make test`" + ` against versitygw with these settings (` + "`internal/house/s3servers`" + `):
+Run by ` + "`make test`" + ` against versitygw with these settings (` + "`internal/house/s3servers`" + `); [s3.md](s3.md) goes through it, and through forward mode, where
+S3 clients send no signature (` + "`aws --no-sign-request`" + `) or one by any keys:
 
     weighbridge s3-key create --name trainer --credential models --bucket acme-models --prefix sd/
     export AWS_ACCESS_KEY_ID=WBAK… AWS_SECRET_ACCESS_KEY=… AWS_ENDPOINT_URL=http://PROXY:8080 AWS_DEFAULT_REGION=us-east-1

@@ -40,16 +40,22 @@ func jwt() string {
 }
 
 // azure is a house before an Azurite that plays an account of Azure.
-func azure(t *testing.T) (h *house.House, accountKey, secret string) {
+type azure struct {
+	*house.House
+	t *testing.T
+	// addr is where Azurite listens.
+	addr string
+	// accountKey is the account's, clientSecret that of its Entra application.
+	accountKey, clientSecret string
+}
+
+func newAzure(t *testing.T) *azure {
 	t.Helper()
-	key := make([]byte, 64)
-	for i := range key {
-		key[i] = byte(rand.Uint32())
-	}
+	key := random(64)
 	accountKey, access := base64.StdEncoding.EncodeToString(key), jwt()
 	addr := "127.0.0.1:" + freePort(t)
 	var want *house.Canary
-	h = house.New(t, house.Options{Empty: true, Mount: func(s *origin.Server) {
+	h := house.New(t, house.Options{Empty: true, Mount: func(s *origin.Server) {
 		leaf, err := s.Authority().Leaf(blobHost, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -73,58 +79,82 @@ func azure(t *testing.T) (h *house.House, accountKey, secret string) {
 	want = h.Secret("s~8")
 	h.Watch.Add(house.CanaryOf(accountKey))
 	h.Watch.Add(house.CanaryOf(access))
-	return h, accountKey, want.Value()
+	return &azure{h, t, addr, accountKey, want.Value()}
 }
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(rand.Uint32())
+	}
+	return b
+}
+
+// put makes a blob, or a container, by a worker's key.
+func (a *azure) put(key, rawURL string, body []byte) {
+	a.t.Helper()
+	r, err := http.NewRequestWithContext(a.t.Context(), http.MethodPut, rawURL, bytes.NewReader(body))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	r.Header.Set("x-ms-blob-type", "BlockBlob")
+	answer, err := a.HTTPClient(workerenv.Forward, key).Do(r)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != http.StatusCreated {
+		a.t.Fatalf("%s: %s, %s", rawURL, answer.Status, answer.Header.Get("x-ms-error-code"))
+	}
+}
+
+// writer is the key of a worker that may write by an Entra application, whose
+// fields they are.
+func (a *azure) writer() (key string, fields map[string]string) {
+	a.t.Helper()
+	fields = map[string]string{"tenantId": "acme.onmicrosoft.com", "clientId": "00000000-1111-2222-3333-444444444444", "clientSecret": a.clientSecret}
+	a.AddCredential(admin.NewCredential{Name: "entra", Provider: "azure_blob", Fields: fields, Patterns: []string{blobHost + "/*"}})
+	return a.AddKey(admin.NewKey{Name: "writer", Scope: "write", Credentials: []string{"entra"}}).Key, fields
+}
+
+// sas is a SAS of the container models, to read and list.
+func (a *azure) sas() string {
+	a.t.Helper()
+	out, err := run(a.t, nil, python(), filepath.Join(scriptDir, "blob.py"), "sas", account, a.accountKey, "models")
+	if err != nil {
+		a.t.Fatal(out)
+	}
+	out = strings.TrimSpace(out)
+	values, err := url.ParseQuery(out)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	a.Watch.Add(house.CanaryOf(values.Get("sig")))
+	return out
+}
+
+func python() string { return filepath.Join(cloudDir, "python", "bin", "python") }
 
 // TestAzureClientsDownloadWithoutASecret: every way of giving the credential,
 // every client, both modes: the bytes are those that were put there, and what
 // the client printed holds no secret.
 func TestAzureClientsDownloadWithoutASecret(t *testing.T) {
-	h, accountKey, clientSecret := azure(t)
-	entra := map[string]string{"tenantId": "acme.onmicrosoft.com", "clientId": "00000000-1111-2222-3333-444444444444", "clientSecret": clientSecret}
+	h := newAzure(t)
+	accountKey := h.accountKey
 
 	// Put there by a worker whose key may write, by Entra and by account key.
-	h.AddCredential(admin.NewCredential{Name: "entra", Provider: "azure_blob", Fields: entra, Patterns: []string{blobHost + "/*"}})
-	writer := h.AddKey(admin.NewKey{Name: "writer", Scope: "write", Credentials: []string{"entra"}}).Key
+	writer, entra := h.writer()
 	h.AddCredential(admin.NewCredential{Name: "account", Provider: "azure_blob", Fields: map[string]string{"accountName": account, "accountKey": accountKey}})
 	keyWriter := h.AddKey(admin.NewKey{Name: "keyWriter", Scope: "write", Credentials: []string{"account"}}).Key
-	weights := make([]byte, 1_500_000)
-	for i := range weights {
-		weights[i] = byte(rand.Uint32())
-	}
-	put := func(key, rawURL string, body []byte) {
-		t.Helper()
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, rawURL, bytes.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("x-ms-blob-type", "BlockBlob")
-		answer, err := h.HTTPClient(workerenv.Forward, key).Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = answer.Body.Close() }()
-		if answer.StatusCode != http.StatusCreated {
-			t.Fatalf("%s: %s, %s", rawURL, answer.Status, answer.Header.Get("x-ms-error-code"))
-		}
-	}
-	put(writer, "https://"+blobHost+"/models?restype=container", nil)
-	put(keyWriter, "https://"+blobHost+blobPath, weights)
-	put(writer, "https://"+blobHost+"/models/second.bin", []byte("second"))
+	weights := random(1_500_000)
+	h.put(writer, "https://"+blobHost+"/models?restype=container", nil)
+	h.put(keyWriter, "https://"+blobHost+blobPath, weights)
+	h.put(writer, "https://"+blobHost+"/models/second.bin", []byte("second"))
 
-	python := filepath.Join(cloudDir, "python", "bin", "python")
-	sas, err := run(t, nil, python, filepath.Join(scriptDir, "blob.py"), "sas", account, accountKey, "models")
-	if err != nil {
-		t.Fatal(sas)
-	}
-	values, err := url.ParseQuery(strings.TrimSpace(sas))
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.Watch.Add(house.CanaryOf(values.Get("sig")))
+	sas := h.sas()
 	h.AddCredential(admin.NewCredential{Name: "sas", Provider: "azure_blob", Fields: map[string]string{"sasToken": "?" + sas}})
 
-	probeAzure(t, h, accountKey, sas, entra)
+	probeAzure(t, h.House, accountKey, sas, entra)
 
 	for _, credential := range []string{"sas", "account", "entra"} {
 		key := h.AddKey(admin.NewKey{Name: "w-" + credential, URLKey: true, Credentials: []string{credential}})
@@ -133,10 +163,10 @@ func TestAzureClientsDownloadWithoutASecret(t *testing.T) {
 			command    []string
 		}{
 			{"curl", "curl.bin", []string{"curl", "-sS", "--fail-with-body", "-o", "FILE", "URL"}},
-			{"azure-storage-blob", "python.bin", []string{python, filepath.Join(scriptDir, "blob.py"), "get", "URL", "FILE"}},
+			{"azure-storage-blob", "python.bin", []string{python(), filepath.Join(scriptDir, "blob.py"), "get", "URL", "FILE"}},
 			{"@azure/storage-blob", "node.bin", []string{"node", filepath.Join(scriptDir, "blob.cjs"), "URL", "FILE"}},
-			{"azure-storage-blob lists", "", []string{python, filepath.Join(scriptDir, "blob.py"), "list", "CONTAINER"}},
-			{"azure-storage-blob lists containers", "", []string{python, filepath.Join(scriptDir, "blob.py"), "containers", "ACCOUNT"}},
+			{"azure-storage-blob lists", "", []string{python(), filepath.Join(scriptDir, "blob.py"), "list", "CONTAINER"}},
+			{"azure-storage-blob lists containers", "", []string{python(), filepath.Join(scriptDir, "blob.py"), "containers", "ACCOUNT"}},
 		} {
 			if credential == "sas" && strings.Contains(c.name, "containers") {
 				continue // it is for one container
@@ -148,7 +178,7 @@ func TestAzureClientsDownloadWithoutASecret(t *testing.T) {
 					if mode == workerenv.Reverse {
 						base = strings.TrimSuffix(h.URLKeyURL(key.URLKey, base+"/"), "/")
 					} else {
-						env = environ(h, mode, key.Key)
+						env = environ(h.House, mode, key.Key)
 					}
 					file := filepath.Join(t.TempDir(), "out.bin")
 					command := make([]string, len(c.command))

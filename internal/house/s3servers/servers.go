@@ -106,11 +106,25 @@ func newServer() *Server {
 }
 
 // Versity starts versitygw for one region, on files.
-func Versity(t testing.TB, region string) *Server { return versity(t, region) }
+func Versity(t testing.TB, region string) *Server {
+	t.Helper()
+	s := newServer()
+	s.versity(t, region, []string{"posix", "--nometa", t.TempDir()})
+	return s
+}
 
 // VersityTLS starts it with a certificate and the host names of S3.
 func VersityTLS(t testing.TB, region, domain, cert, key string) *Server {
-	s := versity(t, region, "--cert", cert, "--key", key, "--virtual-domain", domain)
+	t.Helper()
+	s := newServer()
+	s.versityTLS(t, region, domain, cert, key)
+	return s
+}
+
+// versityTLS is VersityTLS with the keys of s.
+func (s *Server) versityTLS(t testing.TB, region, domain, cert, key string) {
+	t.Helper()
+	s.versity(t, region, s.whole(t), "--cert", cert, "--key", key, "--virtual-domain", domain)
 	s.scheme = "https"
 	pem, err := os.ReadFile(cert)
 	if err != nil {
@@ -119,22 +133,22 @@ func VersityTLS(t testing.TB, region, domain, cert, key string) *Server {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(pem)
 	s.client.Transport.(*http.Transport).TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, ServerName: domain}
-	return s
-}
-
-func versity(t testing.TB, region string, more ...string) *Server {
-	t.Helper()
-	return versityOn(t, region, []string{"posix", "--nometa", t.TempDir()}, more...)
 }
 
 // VersityWhole is Versity with what it keeps of objects beside their content:
 // types, checksums, uploads in parts.
 func VersityWhole(t testing.TB, region string) *Server {
 	t.Helper()
-	root, beside := t.TempDir(), t.TempDir()
-	s := versityOn(t, region, []string{"posix", "--sidecar", beside, root})
-	s.roots = []string{root, beside}
+	s := newServer()
+	s.versity(t, region, s.whole(t))
 	return s
+}
+
+// whole is a storage for everything.
+func (s *Server) whole(t testing.TB) []string {
+	t.Helper()
+	s.roots = []string{t.TempDir(), t.TempDir()}
+	return []string{"posix", "--sidecar", s.roots[1], s.roots[0]}
 }
 
 // Wipe removes every bucket of a VersityWhole.
@@ -153,9 +167,9 @@ func (s *Server) Wipe(t testing.TB) {
 	}
 }
 
-func versityOn(t testing.TB, region string, storage []string, more ...string) *Server {
+// versity starts it with the keys of s, and waits until it listens.
+func (s *Server) versity(t testing.TB, region string, storage []string, more ...string) {
 	t.Helper()
-	s := newServer()
 	s.Region = region
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -170,7 +184,7 @@ func versityOn(t testing.TB, region string, storage []string, more ...string) *S
 		c, err := net.Dial("tcp", s.Addr)
 		if err == nil {
 			_ = c.Close()
-			return s
+			return
 		}
 		if time.Now().After(end) {
 			t.Fatal("versitygw does not come up")
