@@ -90,8 +90,10 @@ type Options struct {
 	Providers []auth.Provider
 	Record    Record
 	// Usage is what came of each credential, key and host by day, from the day
-	// of since on. Where it is nil nothing is counted.
-	Usage     func(ctx context.Context, since time.Time) ([]audit.UsageRow, error)
+	// of since on, and UsageHours the same by the hour and not by host. Where one
+	// is nil nothing is counted.
+	Usage, UsageHours func(ctx context.Context, since time.Time) ([]audit.UsageRow, error)
+
 	Transfers func() []Transfer
 	Authority Authority
 	KEK       KEK

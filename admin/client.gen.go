@@ -371,7 +371,7 @@ func (c *Client) ListTransfers(ctx context.Context) (Transfers, error) {
 	return out, c.Call(ctx, http.MethodGet, "/api/v1/transfers", nil, &out)
 }
 
-// ListUsage: Requests, bytes and errors by credential, key, host and day.
+// ListUsage: Requests, bytes and errors by credential, key, host, day and hour.
 //
 // Takes: the role viewer in the team, or more.
 func (c *Client) ListUsage(ctx context.Context, q ListUsageQuery) ([]Usage, error) {

@@ -140,9 +140,9 @@ type ListEventsQuery = FollowEventsQuery
 
 // ListUsageQuery is what ListUsage may be asked with; what is zero is left out.
 type ListUsageQuery struct {
-	// By: What to sum up by, also of each day on its own; nothing gives every row there is.
+	// By: What to sum up by, also of each day or hour on its own; nothing gives every row there is. What came of a download counts when it ends. Hours are kept of today and the day before.
 	By string
-	// Since: From the day (UTC) of this time on.
+	// Since: From the day (UTC) of this time on, or from its hour where by ends in hour.
 	Since time.Time
 	// Key: Only what came of this API key or S3 access key, by id or name.
 	Key string

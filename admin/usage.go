@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -14,7 +15,8 @@ import (
 
 // Usage is what came of one credential, key or host.
 type Usage struct {
-	Day            string `json:"day,omitempty" doc:"The day (UTC), where by ends in day or is nothing."`
+	Day            string `json:"day,omitempty" doc:"The day (UTC), where by ends in day or hour, or is nothing."`
+	Hour           string `json:"hour,omitempty" format:"date-time" doc:"When the hour began (UTC), where by ends in hour."`
 	CredentialID   string `json:"credential_id,omitempty"`
 	CredentialName string `json:"credential_name,omitempty" doc:"Its last name; empty for requests that nothing was put on."`
 	KeyID          string `json:"key_id,omitempty"`
@@ -27,8 +29,8 @@ type Usage struct {
 }
 
 type usageInput struct {
-	By         string    `query:"by" enum:"credential,key,host,day,credential-day,key-day" doc:"What to sum up by, also of each day on its own; nothing gives every row there is."`
-	Since      time.Time `query:"since" doc:"From the day (UTC) of this time on."`
+	By         string    `query:"by" enum:"credential,key,host,day,credential-day,key-day,hour,credential-hour,key-hour" doc:"What to sum up by, also of each day or hour on its own; nothing gives every row there is. What came of a download counts when it ends. Hours are kept of today and the day before."`
+	Since      time.Time `query:"since" doc:"From the day (UTC) of this time on, or from its hour where by ends in hour."`
 	Key        string    `query:"key" doc:"Only what came of this API key or S3 access key, by id or name."`
 	Credential string    `query:"credential" doc:"Only what came of this credential, by id or name."`
 	PageInput
@@ -44,14 +46,18 @@ type usageOutput struct {
 func (a *API) usage() {
 	huma.Register(a.doc, huma.Operation{
 		OperationID: "list-usage", Method: http.MethodGet, Path: "/api/v1/usage",
-		Summary: "Requests, bytes and errors by credential, key, host and day", Tags: []string{"audit"},
+		Summary: "Requests, bytes and errors by credential, key, host, day and hour", Tags: []string{"audit"},
 	}, func(ctx context.Context, in *usageInput) (*usageOutput, error) {
 		out := &usageOutput{}
 		out.Body.Usage = []Usage{}
-		if a.o.Usage == nil {
+		read := a.o.Usage
+		if strings.HasSuffix(in.By, "hour") {
+			read = a.o.UsageHours
+		}
+		if read == nil {
 			return out, nil
 		}
-		rows, err := a.o.Usage(ctx, in.Since)
+		rows, err := read(ctx, in.Since)
 		if err != nil {
 			return nil, a.public(err)
 		}
@@ -80,17 +86,19 @@ func sumUp(rows []audit.UsageRow, by string) []Usage {
 		case "key":
 			key.KeyID = r.KeyID
 			row = Usage{KeyID: r.KeyID, KeyName: r.KeyName}
-		case "credential-day":
-			key.Day, key.CredentialID = r.Day, r.CredentialID
-			row = Usage{Day: r.Day, CredentialID: r.CredentialID, CredentialName: r.CredentialName}
-		case "key-day":
-			key.Day, key.KeyID = r.Day, r.KeyID
-			row = Usage{Day: r.Day, KeyID: r.KeyID, KeyName: r.KeyName}
+		case "credential-day", "credential-hour":
+			key = Usage{Day: r.Day, Hour: r.Hour, CredentialID: r.CredentialID}
+			row = key
+			row.CredentialName = r.CredentialName
+		case "key-day", "key-hour":
+			key = Usage{Day: r.Day, Hour: r.Hour, KeyID: r.KeyID}
+			row = key
+			row.KeyName = r.KeyName
 		case "host":
 			key.Host = r.Host
 			row = key
-		case "day":
-			key.Day = r.Day
+		case "day", "hour":
+			key = Usage{Day: r.Day, Hour: r.Hour}
 			row = key
 		default:
 			key = Usage{Day: r.Day, CredentialID: r.CredentialID, KeyID: r.KeyID, Host: r.Host}
@@ -115,7 +123,7 @@ func sumUp(rows []audit.UsageRow, by string) []Usage {
 	return out
 }
 
-// placeOfUsage is the place of a sum: by day, the most bytes first.
+// placeOfUsage is the place of a sum: by day and hour, the most bytes first.
 func placeOfUsage(u Usage) []string {
-	return []string{u.Day, sortable(u.Bytes, true), sortable(u.Requests, true), u.CredentialID, u.KeyID, u.Host}
+	return []string{u.Day, u.Hour, sortable(u.Bytes, true), sortable(u.Requests, true), u.CredentialID, u.KeyID, u.Host}
 }

@@ -20,11 +20,15 @@ const (
 	chartSeries = 5 // told apart; the rest is one more
 )
 
-// wanted is what the visitor wants to see in the chart.
+// wanted is what the visitor wants to see in the chart. One day is one by the
+// hour.
 type wanted struct {
 	by, show string
 	days     int
 }
+
+// chartDays are how many days back the chart may go.
+var chartDays = [...]int{1, 14, 30, 90}
 
 func wantedOf(q url.Values) wanted {
 	w := wanted{by: "credential", show: "bytes", days: 14}
@@ -34,7 +38,7 @@ func wantedOf(q url.Values) wanted {
 	if q.Get("show") == "requests" {
 		w.show = "requests"
 	}
-	if n, err := strconv.Atoi(q.Get("days")); err == nil && (n == 30 || n == 90) {
+	if n, err := strconv.Atoi(q.Get("days")); err == nil && slices.Contains(chartDays[:], n) {
 		w.days = n
 	}
 	return w
@@ -58,8 +62,12 @@ func (w wanted) toggles(v *visit) []toggle {
 	}
 	with := func(change func(*wanted)) wanted { to := w; change(&to); return to }
 	days := toggle{Label: v.say("chart.range")}
-	for _, n := range []int{14, 30, 90} {
-		days.Links = append(days.Links, link(v.say("chart.days", n), with(func(to *wanted) { to.days = n })))
+	for _, n := range chartDays {
+		text := v.say("chart.days", n)
+		if n == 1 {
+			text = v.say("chart.hours", hoursBack)
+		}
+		days.Links = append(days.Links, link(text, with(func(to *wanted) { to.days = n })))
 	}
 	return []toggle{
 		{v.say("chart.what"), []switchLink{
@@ -72,18 +80,19 @@ func (w wanted) toggles(v *visit) []toggle {
 	}
 }
 
-// chart is bars over days, each of parts, and the same as a table.
+// chart is bars over days or hours, each of parts, and the same as a table.
 type chart struct {
-	Title string
-	Bars  []bar
-	Rules []tick
-	Days  []tick
+	// Title says what is drawn, and When what each bar is of.
+	Title, When string
+	Bars        []bar
+	Rules       []tick
+	Marks       []tick
 	// Legend are the parts, the largest first.
 	Legend []part
 	Rows   []row
 }
 
-// bar is one part of one day: X and W in percent, Y and H in pixels.
+// bar is one part of one slot: X and W in percent, Y and H in pixels.
 type bar struct {
 	Class, Tip string
 	X, W, Y, H string
@@ -103,18 +112,22 @@ type part struct {
 }
 
 type row struct {
-	Day   string
+	When  string
 	Cells []string
 }
 
-// chart draws rows of usage, by day, up to today.
-func (w wanted) chart(v *visit, today time.Time, rows []admin.Usage) chart {
+// chart draws rows of usage, by day or by hour, up to now.
+func (w wanted) chart(v *visit, now time.Time, rows []admin.Usage) chart {
 	format := formatBytes
 	if w.show == "requests" {
 		format = formatCount
 	}
 	parts, values := w.parts(v, rows)
-	c := chart{Title: v.say("chart.title."+w.show, v.say("chart.by."+w.by), w.days)}
+	slots := w.slots(now)
+	c := chart{Title: v.say("chart.title."+w.show+".day."+w.by, w.days), When: v.say("chart.day")}
+	if w.hourly() {
+		c.Title, c.When = v.say("chart.title."+w.show+".hour."+w.by, hoursBack), v.say("chart.hour")
+	}
 	if len(parts) == 0 {
 		return c
 	}
@@ -122,13 +135,11 @@ func (w wanted) chart(v *visit, today time.Time, rows []admin.Usage) chart {
 		parts[i].Class, parts[i].Total = "s"+strconv.Itoa(i+1), format(parts[i].sum)
 	}
 	c.Legend = parts
-	days := make([]string, w.days)
 	highest := int64(1)
-	for i := range days {
-		days[i] = today.AddDate(0, 0, i+1-w.days).Format(time.DateOnly)
+	for i := range slots {
 		sum := int64(0)
 		for j := range parts {
-			sum += values[days[i]][parts[j].id]
+			sum += values[slots[i].id][parts[j].id]
 		}
 		highest = max(highest, sum)
 	}
@@ -137,37 +148,37 @@ func (w wanted) chart(v *visit, today time.Time, rows []admin.Usage) chart {
 	for _, n := range slices.Compact([]int64{0, top / 2, top}) {
 		c.Rules = append(c.Rules, tick{At: pixels(chartBottom - height(n)), Text: format(n)})
 	}
-	slot := 100 / float64(w.days)
-	for i, day := range days {
+	width := 100 / float64(len(slots))
+	for i, s := range slots {
 		base := float64(chartBottom)
 		cells := make([]string, len(parts))
 		for j := range parts {
-			n := values[day][parts[j].id]
+			n := values[s.id][parts[j].id]
 			if cells[j] = format(n); n == 0 {
 				continue
 			}
 			h := max(height(n), 1)
 			base -= h
 			c.Bars = append(c.Bars, bar{
-				Class: parts[j].Class, Tip: v.say("chart.tip", day, parts[j].Name, format(n)),
-				X: percent((float64(i) + 0.12) * slot), W: percent(0.76 * slot), Y: pixels(base), H: pixels(h),
+				Class: parts[j].Class, Tip: v.say("chart.tip", s.label, parts[j].Name, format(n)),
+				X: percent((float64(i) + 0.12) * width), W: percent(0.76 * width), Y: pixels(base), H: pixels(h),
 			})
 		}
-		c.Rows = append(c.Rows, row{day, cells})
+		c.Rows = append(c.Rows, row{s.label, cells})
 		switch i {
 		case 0:
-			c.Days = append(c.Days, tick{"0%", day[5:], "first"})
-		case w.days / 2:
-			c.Days = append(c.Days, tick{percent((float64(i) + 0.5) * slot), day[5:], "middle"})
-		case w.days - 1:
-			c.Days = append(c.Days, tick{"100%", day[5:], "last"})
+			c.Marks = append(c.Marks, tick{"0%", s.mark, "first"})
+		case len(slots) / 2:
+			c.Marks = append(c.Marks, tick{percent((float64(i) + 0.5) * width), s.mark, "middle"})
+		case len(slots) - 1:
+			c.Marks = append(c.Marks, tick{"100%", s.mark, "last"})
 		}
 	}
 	slices.Reverse(c.Rows) // the newest first
 	return c
 }
 
-// parts are what bars are made of, and how much of each there was on each day:
+// parts are what bars are made of, and how much of each there was in each slot:
 // the largest ones, and the rest as one.
 func (w wanted) parts(v *visit, rows []admin.Usage) ([]part, map[string]map[string]int64) {
 	const rest = "\x00rest"
@@ -186,10 +197,14 @@ func (w wanted) parts(v *visit, rows []admin.Usage) ([]part, map[string]map[stri
 			sums[id] = &part{id: id}
 		}
 		sums[id].Name, sums[id].sum = name, sums[id].sum+n
-		if values[r.Day] == nil {
-			values[r.Day] = map[string]int64{}
+		slot := r.Day
+		if w.hourly() {
+			slot = r.Hour
 		}
-		values[r.Day][id] += n
+		if values[slot] == nil {
+			values[slot] = map[string]int64{}
+		}
+		values[slot][id] += n
 	}
 	out := make([]part, 0, len(sums))
 	for _, p := range sums {
@@ -202,8 +217,8 @@ func (w wanted) parts(v *visit, rows []admin.Usage) ([]part, map[string]map[stri
 	other := part{id: rest, Name: v.say("chart.others", len(out)-chartSeries)}
 	for _, p := range out[chartSeries:] {
 		other.sum += p.sum
-		for _, day := range values {
-			day[rest] += day[p.id]
+		for _, slot := range values {
+			slot[rest] += slot[p.id]
 		}
 	}
 	return append(out[:chartSeries], other), values

@@ -37,6 +37,11 @@ func (p *Portal) changeCredentialPages() {
 		if err != nil {
 			return err
 		}
+		for _, proposed := range v.r.URL.Query()["pattern"] {
+			if !slices.Contains(c.Patterns, proposed) {
+				d.Patterns += "\n" + proposed
+			}
+		}
 		return v.render("credential-edit.html", d)
 	})
 	p.onCredential("POST", "/edit", "update-credential", (*visit).editCredential)

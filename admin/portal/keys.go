@@ -13,6 +13,11 @@ type keyData struct {
 	Form  keyForm
 	Links []choice
 	Use   usage
+	// Export is what to set on a worker, with a stand-in for the key; nil where
+	// the key counts no more.
+	Export *revealed
+	// Asked says that somebody wants to see it.
+	Asked bool
 }
 
 // keyPages are about API keys: the identities of workers.
@@ -52,6 +57,12 @@ func (p *Portal) keyPages() {
 	})
 	p.page("GET", "/keys/{key}", func(v *visit) error {
 		d, err := v.key()
+		if err == nil {
+			err = v.export(&d)
+		}
+		if _, said := asProblem(err); said && d.Asked {
+			return v.refused(err, "key.html", d)
+		}
 		if notFound(err) {
 			// The record names keys of both kinds, and does not say which.
 			if k, err := v.api.GetS3Key(v.ctx(), v.r.PathValue("key")); err == nil {

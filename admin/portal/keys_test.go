@@ -274,3 +274,35 @@ func TestTheNameOfAnS3KeyLeadsToIt(t *testing.T) {
 		t.Errorf("nobody's key: %d", got.status)
 	}
 }
+
+// The page of a key has what to set on a worker, with a stand-in for the key,
+// and says where only a worker on the same machine gets through.
+func TestLinesOfAKeyThatThereIs(t *testing.T) {
+	k := newKit(t, nil)
+	b := k.owner()
+	made, err := k.local.CreateKey(t.Context(), admin.NewKey{Name: "gpu-1"})
+	k.must(err)
+	page := b.page("/t/default/keys/gpu-1")
+	for _, want := range []string{"http://weighbridge:wbk_KEY@127.0.0.1:8080", "A worker on this machine is all"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("no %q", want)
+		}
+	}
+	if strings.Contains(page, made.Key[len("wbk_"):]) || strings.Contains(page, "0000000000") {
+		t.Errorf("%s", page)
+	}
+	page = b.page("/t/default/keys/gpu-1?proxy=http%3A%2F%2Fgpu.example.com%3A8080")
+	if !strings.Contains(page, "http://weighbridge:wbk_KEY@gpu.example.com:8080") || strings.Contains(page, "A worker on this machine is all") {
+		t.Errorf("%s", page)
+	}
+	for _, bad := range []string{"", "ftp%3A%2F%2Fx", "http%3A%2F%2Fa%0Ab"} {
+		if got := b.get("/t/default/keys/gpu-1?proxy=" + bad); got.status == 500 || bad != "" && (got.status != 422 || !strings.Contains(got.body, "scheme://host:port")) {
+			t.Errorf("%s: %d %s", bad, got.status, got.body)
+		}
+	}
+	_, err = k.local.RevokeKey(t.Context(), "gpu-1", admin.RevokeKeyQuery{})
+	k.must(err)
+	if page := b.page("/t/default/keys/gpu-1"); strings.Contains(page, "wbk_KEY") {
+		t.Errorf("a key that was revoked: %s", page)
+	}
+}

@@ -71,13 +71,19 @@ func (v *visit) overview(ctx context.Context) (d overviewData, err error) {
 	d.Transfers = (&pace{}).of(admin.TransfersNow{Time: now, Transfers: transfers.Transfers})
 	d.Attention = v.attention(credentials)
 	wanted := wantedOf(v.r.URL.Query())
-	rows, err := v.api.ListUsage(ctx, admin.ListUsageQuery{By: wanted.by + "-day", Since: day.AddDate(0, 0, 1-wanted.days)})
+	drawn, err := v.api.ListUsage(ctx, wanted.query(now))
 	if err != nil {
 		return d, err
 	}
+	rows := drawn
+	if wanted.hourly() { // of which there may be fewer than there were requests today
+		if rows, err = v.api.ListUsage(ctx, admin.ListUsageQuery{By: "day", Since: day}); err != nil {
+			return d, err
+		}
+	}
 	d.Hint = firstRun(credentials, keys, rows)
 	d.Today, d.Toggles = todayOf(day, rows), wanted.toggles(v)
-	d.Chart = wanted.chart(v, day, rows)
+	d.Chart = wanted.chart(v, now, drawn)
 	// Reading a day of the record takes time where there was much: it is not
 	// read where usage says that nothing went wrong.
 	if d.Today.Errors+d.Today.Denied > 0 || len(rows) == 0 && !d.New {

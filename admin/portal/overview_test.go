@@ -57,6 +57,12 @@ func TestTheOverviewOfATeam(t *testing.T) {
 			}
 			return []audit.UsageRow{row("2026-11-20", "hub", "gpu-1", 5<<30), row("2026-11-22", "hub", "gpu-1", 3<<30), row("2026-11-22", hostile, "gpu-2", 1<<30)}, nil
 		}
+		o.UsageHours = func(_ context.Context, since time.Time) ([]audit.UsageRow, error) {
+			if want := time.Date(2026, 11, 21, 16, 0, 0, 0, time.UTC); !since.Equal(want) {
+				t.Errorf("hours since %s", since)
+			}
+			return []audit.UsageRow{{Day: "2026-11-22", Hour: "2026-11-22T15:00:00Z", TeamID: team, KeyID: "idgpu-1", KeyName: "gpu-1", Requests: 2, Bytes: 7 << 30}}, nil
+		}
 		o.Now = func() time.Time { return now }
 	})
 	b := k.owner()
@@ -90,6 +96,12 @@ func TestTheOverviewOfATeam(t *testing.T) {
 	for _, want := range []string{"2026-11-20: gpu-1, 3", "by API key, the last 30 days", `aria-current="true">Requests`} {
 		if !strings.Contains(page, want) {
 			t.Errorf("by key: no %q", want)
+		}
+	}
+	page = b.page("/t/default?by=key&days=1")
+	for _, want := range []string{"2026-11-22 15:00: gpu-1, 7.0 GiB", "an hour by API key, the last 24 hours", `aria-current="true">24 hours`, `<th scope="row">2026-11-21 16:00</th>`, "4.0 GiB</b>"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("by the hour: no %q", want)
 		}
 	}
 	if part := b.page("/t/default/live/today"); !strings.Contains(part, "4.0 GiB</b>") || strings.Contains(part, "<html") {

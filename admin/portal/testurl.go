@@ -22,8 +22,13 @@ type testData struct {
 	Explained *admin.Explained
 	Probed    *admin.Probed
 	// Create leads to a new credential for the URL; empty where one is used.
+	// Extend lead to those that could have it as one pattern more.
 	Create string
+	Extend []extension
 }
+
+// extension leads to a credential's form, with a pattern more.
+type extension struct{ Name, Href string }
 
 // testPages are about what a URL would get, and gets.
 func (p *Portal) testPages() {
@@ -87,7 +92,9 @@ func (v *visit) test(form url.Values, explain, probe bool) error {
 	}
 	d.Explained = &out
 	if out.Outcome != "allow" && (out.Chosen == nil || out.Code == auth.CodeNoCredentialMatched) {
-		d.Create = v.propose(out.URL, d.Key)
+		if err := v.propose(&d, out.URL); err != nil {
+			return err
+		}
 	}
 	if probe {
 		got, err := v.api.Probe(v.ctx(), admin.ProbeRequest{URL: raw, Key: d.Key, Mode: d.Mode})
@@ -99,11 +106,12 @@ func (v *visit) test(form url.Values, explain, probe bool) error {
 	return v.render("test.html", d)
 }
 
-// propose leads to the form for a credential that would match a URL.
-func (v *visit) propose(raw, key string) string {
+// propose leads to what would match a URL: a new credential, or a pattern more
+// of one that is for the same upstream.
+func (v *visit) propose(d *testData, raw string) error {
 	t, err := auth.ParseURL(raw)
 	if err != nil {
-		return ""
+		return nil // of which no pattern can be made
 	}
 	pattern := t.Authority()
 	if t.Scheme == "http" {
@@ -114,11 +122,30 @@ func (v *visit) propose(raw, key string) string {
 	if first, _, more := strings.Cut(strings.TrimPrefix(t.Path, "/"), "/"); more && first != "" && first != "api" {
 		pattern += "/" + first
 	}
-	q := url.Values{"pattern": {pattern + "/*"}, "key": {key}}
-	if p := v.providerOf(&t); p != "" {
-		q.Set("provider", p)
+	q := url.Values{"pattern": {pattern + "/*"}, "key": {d.Key}}
+	provider := v.providerOf(&t)
+	if provider != "" {
+		q.Set("provider", provider)
 	}
-	return v.at("credentials", "new") + "?" + q.Encode()
+	d.Create = v.at("credentials", "new") + "?" + q.Encode()
+	all, err := v.api.ListCredentials(v.ctx())
+	for i := range all {
+		c := &all[i]
+		if c.Declarative || auth.Status(c.Status) == auth.StatusRevoked || c.Provider != provider && !onHost(c.Patterns, &t) {
+			continue
+		}
+		href := v.at("credentials", refOf(*c), "edit") + "?" + url.Values{"pattern": {pattern + "/*"}}.Encode()
+		d.Extend = append(d.Extend, extension{c.Name, href})
+	}
+	return err
+}
+
+// onHost reports whether one of the patterns is for the host of a URL.
+func onHost(patterns []string, t *auth.Target) bool {
+	return slices.ContainsFunc(patterns, func(text string) bool {
+		pattern, err := auth.ParsePattern(text)
+		return err == nil && pattern.MatchesHost(t.Host, t.Port)
+	})
 }
 
 // providerOf is the provider that a URL is one of by default, where there is one.
@@ -129,13 +156,8 @@ func (v *visit) providerOf(t *auth.Target) string {
 	}
 	for i := range all.Providers {
 		p := &all.Providers[i]
-		if slices.Contains(p.Hosts, t.Host) {
+		if slices.Contains(p.Hosts, t.Host) || onHost(p.DefaultPatterns, t) {
 			return p.Name
-		}
-		for _, text := range p.DefaultPatterns {
-			if pattern, err := auth.ParsePattern(text); err == nil && pattern.MatchesHost(t.Host, t.Port) {
-				return p.Name
-			}
 		}
 	}
 	return ""

@@ -85,3 +85,35 @@ func TestTestAURL(t *testing.T) {
 		t.Errorf("a viewer links: %d", got.status)
 	}
 }
+
+// What nothing matches may be one pattern more of a credential for the same
+// upstream; without a key there is nothing to test yet.
+func TestAPatternMore(t *testing.T) {
+	k := newKit(t, nil)
+	b := k.owner()
+	if page := b.page("/t/default/test"); strings.Contains(page, `name="url"`) || !strings.Contains(page, `href="/t/default/keys/new"`) {
+		t.Errorf("without a key: %s", page)
+	}
+	_, err := k.local.CreateKey(t.Context(), admin.NewKey{Name: "gpu-1"})
+	k.must(err)
+	for name, patterns := range map[string][]string{"files": {"files.example.com/org/*"}, "elsewhere": {"other.example.com/*"}} {
+		_, err := k.local.CreateCredential(t.Context(), admin.NewCredential{Name: name, Provider: "http_bearer", Fields: map[string]string{"token": "tok-" + name + "-123456"}, Patterns: patterns})
+		k.must(err)
+	}
+	form := url.Values{"url": {"https://files.example.com/team/m.bin"}, "key": {"gpu-1"}, "mode": {"reverse"}}
+	const edit = "/t/default/credentials/files/edit?pattern=files.example.com%2Fteam%2F%2A"
+	page := b.post("/t/default/test", form).body
+	if !strings.Contains(page, `href="`+edit+`"`) || strings.Contains(page, "credentials/elsewhere/edit") {
+		t.Errorf("%s", page)
+	}
+	if page := b.page(edit); !strings.Contains(page, "files.example.com/org/*\nfiles.example.com/team/*</textarea>") {
+		t.Errorf("%s", page)
+	}
+	if page := b.page("/t/default/credentials/files/edit?pattern=files.example.com%2Forg%2F%2A"); strings.Count(page, "files.example.com/org/*") != 1 {
+		t.Errorf("%s", page)
+	}
+	viewer := k.user("eve@example.com", auth.DefaultTeam, auth.RoleViewer)
+	if page := viewer.post("/t/default/test", form).body; strings.Contains(page, "/edit?") {
+		t.Errorf("a viewer is offered it: %s", page)
+	}
+}

@@ -24,11 +24,19 @@ type reach struct {
 	// Here is the bundle of a worker on weighbridge's own machine; it is told to
 	// who runs weighbridge.
 	Here string
+	// Everywhere says that the proxy listens on every address.
+	Everywhere bool
+}
+
+// Near reports whether only a worker on weighbridge's own machine gets there.
+func (r reach) Near() bool {
+	u, err := url.Parse(r.Proxy)
+	return err == nil && loopback(u.Hostname())
 }
 
 // reachOf is how a worker probably reaches weighbridge.
 func (v *visit) reachOf(sys *admin.System) reach {
-	r := reach{Proxy: sys.ProxyURL, Bundle: remoteBundle, Here: sys.CABundle}
+	r := reach{Proxy: sys.ProxyURL, Bundle: remoteBundle, Here: sys.CABundle, Everywhere: sys.ProxyEverywhere}
 	u, err := url.Parse(sys.ProxyURL)
 	if err != nil || u.Host == "" {
 		r.Proxy = "" // a unix socket, which no client takes: it has to be said
@@ -40,7 +48,7 @@ func (v *visit) reachOf(sys *admin.System) reach {
 		u.Host = net.JoinHostPort(name, u.Port())
 		r.Proxy = u.String()
 	}
-	if loopback(u.Hostname()) && sys.CABundle != "" {
+	if r.Near() && sys.CABundle != "" {
 		r.Bundle = sys.CABundle
 	}
 	return r

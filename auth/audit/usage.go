@@ -34,9 +34,12 @@ const (
 	Other = "other"
 )
 
-// UsageRow is what came of one credential, key and host on one day (UTC).
+// UsageRow is what came of one credential, key and host on one day (UTC), or of
+// one credential and key in one hour of it.
 type UsageRow struct {
-	Day            string `json:"day"`
+	Day string `json:"day"`
+	// Hour is when the hour began (RFC 3339, UTC); empty in a row of a whole day.
+	Hour           string `json:"hour,omitempty"`
 	TeamID         string `json:"team_id,omitempty"`
 	CredentialID   string `json:"credential_id,omitempty"`
 	CredentialName string `json:"credential_name,omitempty"`
@@ -52,15 +55,22 @@ type UsageRow struct {
 	Denied   int64 `json:"denied"`
 }
 
-// usageID is what rows are told apart by.
-type usageID struct{ team, credential, key, host string }
+// usageID is what rows are told apart by: those of days have no hour, and those
+// of hours no host.
+type usageID struct{ hour, team, credential, key, host string }
 
-// usageDay is one file: the rows of a day, and up to where the record is
-// counted in them. Both are written at once, so that nothing counts twice.
+func (r *UsageRow) id() usageID {
+	return usageID{r.Hour, r.TeamID, r.CredentialID, r.KeyID, r.Host}
+}
+
+// usageDay is one file: the rows of a day, also by the hour as long as those are
+// kept, and up to where the record is counted in them. All are written at once,
+// so that nothing counts twice.
 type usageDay struct {
 	Day    string     `json:"day"`
 	Cursor Cursor     `json:"cursor"`
 	Rows   []UsageRow `json:"rows"`
+	Hours  []UsageRow `json:"hours,omitempty"`
 }
 
 // Usage counts what the record tells, by day, in small files that outlive it.
@@ -78,6 +88,7 @@ type Usage struct {
 	day    string
 	cursor Cursor
 	rows   map[usageID]*UsageRow
+	hours  map[usageID]*UsageRow
 	hosts  map[string]bool
 	dirty  bool
 }
@@ -103,8 +114,12 @@ func OpenUsage(record *File, dir string, report func(error)) (*Usage, error) {
 		u.cursor = record.within(d.Cursor)
 		for i := range d.Rows {
 			r := d.Rows[i]
-			u.rows[usageID{r.TeamID, r.CredentialID, r.KeyID, r.Host}] = &r
+			u.rows[r.id()] = &r
 			u.hosts[r.Host] = true
+		}
+		for i := range d.Hours {
+			r := d.Hours[i]
+			u.hours[r.id()] = &r
 		}
 	}
 	ctx, stop := context.WithCancel(context.Background())
@@ -114,7 +129,7 @@ func OpenUsage(record *File, dir string, report func(error)) (*Usage, error) {
 }
 
 func (u *Usage) begin(day string) {
-	u.day, u.rows, u.hosts = day, map[usageID]*UsageRow{}, map[string]bool{}
+	u.day, u.rows, u.hours, u.hosts = day, map[usageID]*UsageRow{}, map[usageID]*UsageRow{}, map[string]bool{}
 }
 
 func (u *Usage) run(ctx context.Context) {
@@ -155,7 +170,7 @@ func (u *Usage) catchUp(ctx context.Context, write bool) error {
 	if err = errors.Join(err, failed); err != nil || !write || !u.dirty || u.day == "" {
 		return err
 	}
-	return u.write()
+	return u.write(u.today())
 }
 
 var counted = [][]byte{
@@ -176,13 +191,27 @@ func (u *Usage) count(line []byte) error {
 	// An event that is late counts for the day on which it was written.
 	if day := e.Time.UTC().Format(time.DateOnly); day > u.day {
 		if u.day != "" {
-			if err := u.write(); err != nil {
+			if err := u.write(u.today()); err != nil {
 				return err
 			}
+			u.thin()
 		}
 		u.begin(day)
 	}
-	r := u.row(&e)
+	u.row(&e).add(&e)
+	u.hour(&e).add(&e)
+	return nil
+}
+
+// add counts an event. Names are the last ones: of what a stop broke off only
+// ids are on record.
+func (r *UsageRow) add(e *auth.Event) {
+	if r.CredentialID == e.CredentialID {
+		r.CredentialName = cmp.Or(e.CredentialName, r.CredentialName)
+	}
+	if r.KeyID == e.KeyID {
+		r.KeyName = cmp.Or(e.KeyName, r.KeyName)
+	}
 	r.Bytes += e.Bytes
 	n := max(e.Count, 1)
 	switch {
@@ -194,7 +223,6 @@ func (u *Usage) count(line []byte) error {
 	default:
 		r.Requests += n
 	}
-	return nil
 }
 
 func (u *Usage) row(e *auth.Event) *UsageRow {
@@ -202,23 +230,31 @@ func (u *Usage) row(e *auth.Event) *UsageRow {
 	if !u.hosts[row.Host] && len(u.hosts) >= maxUsageHosts {
 		row.Host = Other
 	}
-	id := usageID{row.TeamID, row.CredentialID, row.KeyID, row.Host}
-	if u.rows[id] == nil && len(u.rows) >= maxUsageRows {
-		id = usageID{credential: Other, key: Other, host: Other}
-		row = UsageRow{Day: u.day, CredentialID: Other, CredentialName: Other, KeyID: Other, KeyName: Other, Host: Other}
+	r := within(u.rows, row, UsageRow{Day: u.day, CredentialID: Other, CredentialName: Other, KeyID: Other, KeyName: Other, Host: Other})
+	u.hosts[r.Host] = true
+	return r
+}
+
+// within is the row of rows that is told apart as row is; where there are too
+// many it is other.
+func within(rows map[usageID]*UsageRow, row, other UsageRow) *UsageRow {
+	if rows[row.id()] == nil && len(rows) >= maxUsageRows {
+		row = other
 	}
-	r := u.rows[id]
+	r := rows[row.id()]
 	if r == nil {
 		r = &row
-		u.rows[id] = r
-		u.hosts[row.Host] = true
+		rows[row.id()] = r
 	}
 	return r
 }
 
-// write replaces the day's file whole; u.mu is held.
-func (u *Usage) write() error {
-	b, err := json.Marshal(usageDay{u.day, u.cursor, u.sorted()})
+// today is the day that is counted; u.mu is held.
+func (u *Usage) today() usageDay { return usageDay{u.day, u.cursor, sorted(u.rows), sorted(u.hours)} }
+
+// write replaces a day's file whole; u.mu is held.
+func (u *Usage) write(d usageDay) error {
+	b, err := json.Marshal(d)
 	if err != nil {
 		return err
 	}
@@ -231,20 +267,22 @@ func (u *Usage) write() error {
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(f.Name(), u.path(u.day)); err != nil {
+	if err := os.Rename(f.Name(), u.path(d.Day)); err != nil {
 		return err
 	}
-	u.dirty = false
+	if d.Day == u.day {
+		u.dirty = false
+	}
 	return syncDir(u.dir)
 }
 
-func (u *Usage) sorted() []UsageRow {
-	rows := make([]UsageRow, 0, len(u.rows))
-	for _, r := range u.rows {
+func sorted(of map[usageID]*UsageRow) []UsageRow {
+	rows := make([]UsageRow, 0, len(of))
+	for _, r := range of {
 		rows = append(rows, *r)
 	}
 	slices.SortFunc(rows, func(a, b UsageRow) int {
-		return cmp.Or(cmp.Compare(a.TeamID, b.TeamID), cmp.Compare(a.CredentialID, b.CredentialID), cmp.Compare(a.KeyID, b.KeyID), cmp.Compare(a.Host, b.Host))
+		return cmp.Or(cmp.Compare(a.Hour, b.Hour), cmp.Compare(a.TeamID, b.TeamID), cmp.Compare(a.CredentialID, b.CredentialID), cmp.Compare(a.KeyID, b.KeyID), cmp.Compare(a.Host, b.Host))
 	})
 	return rows
 }
@@ -279,11 +317,16 @@ func (u *Usage) read(day string) (d usageDay, err error) {
 
 // Rows are those of the days from since's on, up to now.
 func (u *Usage) Rows(ctx context.Context, since time.Time) ([]UsageRow, error) {
+	return u.gather(ctx, since, func(d usageDay) []UsageRow { return d.Rows })
+}
+
+// gather takes rows from each of the days from since's on, up to now.
+func (u *Usage) gather(ctx context.Context, since time.Time, of func(usageDay) []UsageRow) ([]UsageRow, error) {
 	if err := u.catchUp(ctx, false); err != nil {
 		return nil, err
 	}
 	u.mu.Lock()
-	today, rows := u.day, u.sorted()
+	today := u.today()
 	u.mu.Unlock()
 	first := since.UTC().Format(time.DateOnly)
 	days, err := u.days()
@@ -292,7 +335,7 @@ func (u *Usage) Rows(ctx context.Context, since time.Time) ([]UsageRow, error) {
 	}
 	out := []UsageRow{}
 	for _, day := range days {
-		if day < first || day >= today {
+		if day < first || day >= today.Day {
 			continue
 		}
 		d, err := u.read(day)
@@ -302,10 +345,10 @@ func (u *Usage) Rows(ctx context.Context, since time.Time) ([]UsageRow, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, d.Rows...)
+		out = append(out, of(d)...)
 	}
-	if today >= first {
-		out = append(out, rows...)
+	if today.Day >= first {
+		out = append(out, of(today)...)
 	}
 	return out, nil
 }

@@ -96,6 +96,85 @@ func TestUsageCountsOnceAndOutlivesTheRecord(t *testing.T) {
 	}
 }
 
+// By the hour, too, everything counts once; hours are kept for a day, and days
+// for good.
+func TestUsageByTheHour(t *testing.T) {
+	at := time.Date(2026, 9, 30, 22, 59, 0, 0, time.UTC)
+	clock := newClock(at)
+	dir, usage := t.TempDir(), filepath.Join(t.TempDir(), "usage")
+	for round := range 3 {
+		f := openTest(t, dir, FileOptions{Now: clock.Now})
+		u := openUsage(t, f, usage)
+		for i, key := range []string{"trainer", "comfyui", "trainer"} {
+			e := finished(fmt.Sprint("req_", round, i))
+			e.Bytes, e.KeyID, e.KeyName, e.Host = 1000, "key_"+key, key, fmt.Sprintf("h%d.example", i)
+			f.Record(e)
+		}
+		settle(t, f)
+		hours := byTheHour(t, u, time.Time{})
+		hour := clock.Now().Truncate(time.Hour).Format(time.RFC3339)
+		if got := hours[hour+" trainer"]; got.Requests != 2 || got.Denied != 0 || got.Bytes != 2000 || got.Host != "" || hours[hour+" comfyui"].Requests != 1 || hours[hour+" refused"].Denied != 1 || len(hours) != 3*(round+1) {
+			t.Errorf("round %d: %+v", round, hours)
+		}
+		if round == 0 { // as a crash
+			u.stop()
+			u.stopped.Wait()
+		} else if err := u.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		clock.Advance(time.Hour) // into the last hour, and into the next day
+	}
+	clock.Advance(24 * time.Hour) // to the second of October
+	f := openTest(t, dir, FileOptions{Now: clock.Now})
+	u := openUsage(t, f, usage)
+	f.Record(finished("req_next"))
+	settle(t, f)
+	total, days := usageOf(t, u, time.Time{})
+	if total.Requests != 10 || len(days) != 10 || total.Denied != 4 {
+		t.Errorf("%d requests in %d rows", total.Requests, len(days))
+	}
+	hours := byTheHour(t, u, time.Time{})
+	if len(hours) != 5 || hours["2026-10-01T00:00:00Z comfyui"].Requests != 1 || hours["2026-10-02T01:00:00Z trainer"].Requests != 1 {
+		t.Errorf("two days later: %+v", hours)
+	}
+	if hours := byTheHour(t, u, clock.Now()); len(hours) != 2 {
+		t.Errorf("of this hour: %+v", hours)
+	}
+	if err := u.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// settle waits until all that was recorded is on disk, by a refusal.
+func settle(t testing.TB, f *File) {
+	t.Helper()
+	e := used("req_denied")
+	e.Action, e.KeyID, e.KeyName = auth.ActionDenied, "key_refused", "refused"
+	if err := f.Record(e).Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// byTheHour are rows by their hour and key.
+func byTheHour(t testing.TB, u *Usage, since time.Time) map[string]UsageRow {
+	t.Helper()
+	rows, err := u.Hours(t.Context(), since)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]UsageRow{}
+	for _, r := range rows {
+		out[r.Hour+" "+r.KeyName] = r
+	}
+	if len(out) != len(rows) {
+		t.Errorf("of %d rows %d are apart", len(rows), len(out))
+	}
+	return out
+}
+
 // Hosts that a worker makes up fill no file.
 func TestUsageIsBounded(t *testing.T) {
 	f := openTest(t, t.TempDir(), FileOptions{})

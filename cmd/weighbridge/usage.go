@@ -11,13 +11,14 @@ import (
 )
 
 const usageLong = `Sums up the requests that were let through, the bytes that workers got of them, those that did not
-end well and those that were refused, by credential, by API key, by host or by day (UTC). It is
-counted from the record and kept when retention removes that.`
+end well and those that were refused, by credential, by API key, by host, by day or by hour (UTC). It
+is counted from the record and kept when retention removes that; hours are kept of today and the day
+before.`
 
 func (a *app) usageCommand() *cobra.Command {
 	var by, since string
 	c := &cobra.Command{
-		Use: "usage", Short: "Requests, bytes and errors by credential, key, host or day", Args: noArgs, Long: usageLong,
+		Use: "usage", Short: "Requests, bytes and errors by credential, key, host, day or hour", Args: noArgs, Long: usageLong,
 		Example: "  weighbridge usage --by key --since 30d",
 		RunE: func(c *cobra.Command, _ []string) error {
 			of := map[string]func(u *admin.Usage) string{
@@ -25,9 +26,10 @@ func (a *app) usageCommand() *cobra.Command {
 				"key":        func(u *admin.Usage) string { return nameOr(u.KeyName, u.KeyID) },
 				"host":       func(u *admin.Usage) string { return nameOr(u.Host, "") },
 				"day":        func(u *admin.Usage) string { return u.Day },
+				"hour":       func(u *admin.Usage) string { return u.Hour },
 			}[by]
 			if of == nil {
-				return usage("--by %q: one of credential, key, host, day", by)
+				return usage("--by %q: one of credential, key, host, day, hour", by)
 			}
 			d, err := parseSpan(since)
 			if err != nil || d < 0 {
@@ -47,9 +49,9 @@ func (a *app) usageCommand() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().StringVar(&by, "by", "credential", "credential, key, host or day")
-	c.Flags().StringVar(&since, "since", "7d", "how far back, in whole days (UTC)")
-	must(c.RegisterFlagCompletionFunc("by", cobra.FixedCompletions([]string{"credential", "key", "host", "day"}, cobra.ShellCompDirectiveNoFileComp)))
+	c.Flags().StringVar(&by, "by", "credential", "credential, key, host, day or hour")
+	c.Flags().StringVar(&since, "since", "7d", "how far back, in whole days (UTC), or hours where it is by hour")
+	must(c.RegisterFlagCompletionFunc("by", cobra.FixedCompletions([]string{"credential", "key", "host", "day", "hour"}, cobra.ShellCompDirectiveNoFileComp)))
 	return c
 }
 

@@ -33,7 +33,7 @@ func (b *Bridge) openAPI() {
 		},
 	}
 	if b.usage != nil {
-		o.Usage = b.usage.Rows
+		o.Usage, o.UsageHours = b.usage.Rows, b.usage.Hours
 	}
 	if b.authority != nil {
 		o.Authority, o.Bundle = b.authority, b.authority.bundle

@@ -122,19 +122,44 @@ func TestActsOnPeople(t *testing.T) {
 	}
 	b.confirm(act{path: "/t/default/teams/all/" + team.ID + "/delete", stands: func() bool { _, err := api.GetTeam(ctx, team.ID); return err == nil }})
 
-	other := s.signedIn(owner)
-	other.open("/t/default/teams")
+	other, third := s.signedIn(owner), s.signedIn(owner)
+	third.open("/t/default/teams")
+	// One of them, and not one's own: the newest is the third's.
+	sessions := func() int { return eval[int](b, `document.querySelectorAll("main tbody tr").length`) }
+	b.open("/t/default/account")
+	was := sessions()
+	b.followThe("main tbody tr:not(:has(.good)) a.button")
+	b.follow("Cancel")
+	if n := sessions(); n != was {
+		t.Errorf("%d sessions after looking at the end of one, want %d", n, was)
+	}
+	b.followThe("main tbody tr:not(:has(.good)) a.button")
+	b.followThe("main form button")
+	b.shows()
+	b.sees("The session was ended.")
+	if n := sessions(); n != was-1 {
+		t.Errorf("%d sessions after the end of one, want %d", n, was-1)
+	}
+	ended, stays := third, other
+	if stays.open("/t/default/account"); strings.HasPrefix(stays.path(), "/sign-in") {
+		ended, stays = other, third
+	}
+	ended.open("/t/default/teams")
+	ended.at("/sign-in")
+	stays.open("/t/default/teams")
+	stays.at("/t/default/teams")
+
 	b.open("/t/default/account")
 	b.follow("End all others")
 	b.followThe("main form button")
 	b.shows()
-	other.follow("Credentials")
-	other.at("/sign-in")
+	stays.follow("Credentials")
+	stays.at("/sign-in")
 	b.open("/t/default/account")
 
 	roots := func() int { r, err := api.ListRoots(ctx); s.must(err); return len(r.Roots) }
-	was := roots()
-	b.confirm(act{path: "/t/default/settings/ca/rotate", stands: func() bool { return roots() == was }})
+	published := roots()
+	b.confirm(act{path: "/t/default/settings/ca/rotate", stands: func() bool { return roots() == published }})
 
 	kek := filepath.Join(t.TempDir(), "kek2")
 	_, err = store.CreateFileKEK(kek)

@@ -5,10 +5,12 @@ package portal
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/weighbridge/weighbridge/admin"
 	"github.com/weighbridge/weighbridge/internal/house"
 )
 
@@ -63,12 +65,14 @@ func (b *tab) enter() {
 	b.landing("pressing Enter", chromedp.KeyEvent(kb.Enter))
 }
 
-// Nothing needs a mouse: signing in, skipping the navigation, adding a
-// credential.
+// Nothing needs a mouse: signing in, skipping the navigation, filling in the
+// whole form of a credential.
 func TestByKeyboardAlone(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, house.Options{})
 	s.user(owner, "", "owner")
+	key := s.AddKey(admin.NewKey{Name: "gpu-1"})
+	s.reveal(key.Key)
 	b := s.tab()
 	b.open("/sign-in")
 	b.key(owner) // the first field has the focus from the start
@@ -91,4 +95,22 @@ func TestByKeyboardAlone(t *testing.T) {
 	b.tabToControl("Add credential")
 	b.enter()
 	b.at("/t/default/credentials/new")
+	b.tabTo("the provider", func(f focused) bool { return f.Tag == "a" && strings.HasPrefix(f.Said, "HTTP Bearer Token") })
+	b.enter()
+	for _, one := range []struct{ field, typed string }{
+		{"name", "by-keyboard"}, // in place of what is proposed
+		{"field.token", s.secret("typed-token-").Value()}, {"patterns", "https://models.example.com/*"}, {"ends", "12122099"}, {"keys", " "}, {"no_validate", " "},
+	} {
+		b.tabToField(one.field)
+		b.key(one.typed)
+	}
+	b.tabToControl("Create")
+	b.enter()
+	b.shows()
+	b.at("/t/default/credentials/by-keyboard")
+	made, err := s.API().GetCredential(t.Context(), "by-keyboard")
+	s.must(err)
+	if made.ExpiresAt == nil || made.ExpiresAt.Format(time.DateOnly) != "2099-12-12" || len(made.Patterns) != 1 || len(made.Keys) != 1 || made.Keys[0].ID != key.ID {
+		t.Errorf("what was typed became %+v", made)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,9 +74,22 @@ func TestTransfersMove(t *testing.T) {
 		t.Error(err)
 	}
 	b.until("it is over", "!"+bar)
+	b.drawn(key.Name)
 	if *update {
 		b.open("/t/default/test?key=trainer&url=" + url.QueryEscape(weights))
 		b.forReadme("test-a-url", "dark")
+	}
+}
+
+// drawn asserts that the chart by the hour has what a key has just downloaded.
+func (b *tab) drawn(key string) {
+	b.t.Helper()
+	b.open("/t/default?by=key")
+	b.follow("24 hours")
+	b.words(`.segments a[aria-current][href*="days=1&"]`)
+	said := eval[string](b, `[...document.querySelectorAll(".chart rect title")].map((e) => e.textContent).join("\n")`)
+	if !strings.Contains(said, ": "+key+", ") || eval[int](b, `document.querySelectorAll("main .card tbody tr").length`) != 24 {
+		b.t.Errorf("the chart by the hour has %q", said)
 	}
 }
 

@@ -75,7 +75,7 @@ func run(m *testing.M) (int, error) {
 	} {
 		options = append(options, chromedp.Flag(name, true))
 	}
-	options = append(options, chromedp.Flag("force-color-profile", "srgb"), chromedp.Flag("password-store", "basic"),
+	options = append(options, chromedp.Flag("lang", "en-US"), chromedp.Flag("force-color-profile", "srgb"), chromedp.Flag("password-store", "basic"),
 		// It would ask its maker what to fill into forms, and for models.
 		chromedp.Flag("disable-features", "AutofillServerCommunication,SpareRendererForSitePerProcess,OptimizationHints,OptimizationGuideModelDownloading,Translate,MediaRouter"))
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...) // in a directory of its own, which it removes

@@ -55,4 +55,7 @@ func TestWhatIsGivenOnce(t *testing.T) {
 	b.follow("Set the key")
 	b.follow("Switch the fallback off")
 	b.sees("The fallback is off.")
+	b.confirm(act{path: "/t/default/cloud-providers/delete", stands: func() bool { _, err := s.API().GetComfyCloud(t.Context()); return err == nil }})
+	b.at("/t/default/cloud-providers")
+	b.sees("No key for Comfy Cloud")
 }
