@@ -185,7 +185,7 @@ func TestThePageOfACredential(t *testing.T) {
 	k.must(k.record.Record(auth.Event{ID: "1", Time: time.Now(), TeamID: team.ID, Action: auth.ActionFinished, CredentialID: id, CredentialName: "hub", KeyName: "worker",
 		Method: "GET", Host: "huggingface.co", Path: "/acme/secret/resolve/main/x.safetensors", Status: 200, Bytes: 3 << 20, Outcome: "ok"}).Wait(t.Context()))
 	page := b.at(credentialsAt + "/hub")
-	for _, want := range []string{"5.0 GiB", "1\u202f234", "created", "user:" + ownerEmail, "/acme/secret/resolve/main/x.safetensors", "3.0 MiB", "/t/default/audit?credential=hub"} {
+	for _, want := range []string{"5.0 GiB", "1\u202f234", "created", "<td>" + ownerEmail + "</td>", "/acme/secret/resolve/main/x.safetensors", "3.0 MiB", "/t/default/audit?credential=hub"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("it does not show %s", want)
 		}

@@ -50,6 +50,16 @@ type credentialRow struct {
 	Soon, Attention bool
 }
 
+// shownKeys is how many API keys of a credential its row names.
+const shownKeys = 4
+
+// FirstKeys are the API keys that the row names, and MoreKeys how many it does
+// not.
+func (r credentialRow) FirstKeys() []admin.Ref { return r.Keys[:min(len(r.Keys), shownKeys)] }
+
+// MoreKeys are counted, as they would make the row as high as a page.
+func (r credentialRow) MoreKeys() int { return len(r.Keys) - len(r.FirstKeys()) }
+
 func (v *visit) listed(all []admin.Credential, schemas []auth.Schema) credentialsData {
 	d := credentialsData{All: len(all), Query: strings.TrimSpace(v.r.URL.Query().Get("q"))}
 	for _, c := range all {
@@ -65,6 +75,7 @@ func (v *visit) listed(all []admin.Credential, schemas []auth.Schema) credential
 }
 
 func (v *visit) row(c admin.Credential, s auth.Schema) credentialRow {
+	c.Warnings = warningsOf(&c)
 	row := credentialRow{Credential: c, Ref: refOf(c), Title: s.Title}
 	for _, f := range s.Fields {
 		if preview := c.Fields[f.Name]; f.Preview && preview != "" && preview != auth.Redacted {
@@ -75,6 +86,15 @@ func (v *visit) row(c admin.Credential, s auth.Schema) credentialRow {
 	row.Soon = usable && c.ExpiresAt != nil && c.ExpiresAt.Sub(v.p.o.Now()) < endsSoon
 	row.Attention = row.Soon || c.Status != string(auth.StatusValid) && c.Status != string(auth.StatusRevoked) || usable && len(c.Warnings) > 0
 	return row
+}
+
+// warningsOf are the warnings of a credential without that it ends soon, which
+// is said of every credential that does, whatever its provider reads.
+func warningsOf(c *admin.Credential) []string {
+	if c.ExpiresAt == nil {
+		return c.Warnings
+	}
+	return slices.DeleteFunc(slices.Clone(c.Warnings), func(w string) bool { return strings.HasPrefix(w, "it ends soon: ") })
 }
 
 // holds reports whether the row has the text somewhere, as the search of the

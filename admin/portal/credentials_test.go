@@ -355,3 +355,25 @@ func TestDeclaredCredentialsAreReadOnly(t *testing.T) {
 		t.Errorf("%+v %v", c, err)
 	}
 }
+
+// A credential of many keys names some of them, and counts the rest.
+func TestTheRowOfACredentialOfManyKeys(t *testing.T) {
+	k := newKit(t, nil)
+	b := k.owner()
+	var keys []string
+	for i := range shownKeys + 3 {
+		name := fmt.Sprintf("gpu-%d", i)
+		_, err := k.local.CreateKey(t.Context(), admin.NewKey{Name: name})
+		k.must(err)
+		keys = append(keys, name)
+	}
+	for name, linked := range map[string][]string{"many": keys, "few": keys[:shownKeys]} {
+		_, err := k.local.CreateCredential(t.Context(), admin.NewCredential{Name: name, Provider: "http_bearer", NoValidate: true, Keys: linked,
+			Fields: map[string]string{"token": "tok-123456789"}, Patterns: []string{name + ".example.com/*"}})
+		k.must(err)
+	}
+	page := b.page("/t/default/credentials")
+	if !strings.Contains(page, `href="/t/default/credentials/many#keys">and 3 more</a>`) || strings.Contains(page, "credentials/few#keys") || strings.Count(page, `href="/t/default/keys/gpu-0"`) != 2 {
+		t.Errorf("%s", page)
+	}
+}

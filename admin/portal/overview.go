@@ -137,7 +137,7 @@ func (v *visit) attention(all []admin.Credential) (out []attention) {
 		case c.ExpiresAt != nil && c.ExpiresAt.Sub(now) < soon:
 			a.Why = append(a.Why, v.say("attention.ends", ago(v.p.pages().text, now, c.ExpiresAt)))
 		}
-		a.Why = append(a.Why, c.Warnings...)
+		a.Why = append(a.Why, warningsOf(c)...)
 		if len(a.Why) > 0 {
 			out = append(out, a)
 		}

@@ -183,14 +183,14 @@ func TestWhatNeedsAttention(t *testing.T) {
 	in := func(d time.Duration) *time.Time { at := now.Add(d); return &at }
 	got := v.attention([]admin.Credential{
 		{Name: "fine", Status: "valid"}, {Name: "far", Status: "valid", ExpiresAt: in(15 * 24 * time.Hour)}, {Name: "revoked", Status: "revoked", Warnings: []string{"w"}},
-		{Name: "wide", Status: "valid", Warnings: []string{"the token may write"}}, {Name: "near", Status: "valid", ExpiresAt: in(13 * 24 * time.Hour)},
+		{Name: "wide", Status: "valid", Warnings: []string{"the token may write"}}, {Name: "near", Status: "valid", ExpiresAt: in(13 * 24 * time.Hour), Warnings: []string{"it ends soon: 2026-12-05T12:00:00Z"}},
 		{Name: "over", Status: "valid", ExpiresAt: in(-time.Second)}, {Name: "bad", Status: "invalid", Reason: "401"},
 	})
 	var names []string
 	for _, a := range got {
 		names = append(names, a.Name)
 	}
-	if strings.Join(names, " ") != "over bad wide near" || got[0].Status != "expired" || got[2].Why[0] != "the token may write" || !strings.Contains(got[3].Why[0], "in 13 days") {
+	if strings.Join(names, " ") != "over bad wide near" || got[0].Status != "expired" || got[2].Why[0] != "the token may write" || !strings.Contains(got[3].Why[0], "in 13 days") || len(got[3].Why) != 1 {
 		t.Errorf("%+v", got)
 	}
 }

@@ -91,7 +91,9 @@ func (v *visit) test(form url.Values, explain, probe bool) error {
 		return v.refused(err, "test.html", d)
 	}
 	d.Explained = &out
-	if out.Outcome != "allow" && (out.Chosen == nil || out.Code == auth.CodeNoCredentialMatched) {
+	// What is refused for another reason, and what a link would help, needs no
+	// credential more.
+	if out.Code == auth.CodeNoCredentialMatched || out.Outcome == "allow bare" && out.Chosen == nil && len(out.Runners) == 0 {
 		if err := v.propose(&d, out.URL); err != nil {
 			return err
 		}

@@ -112,6 +112,15 @@ func TestAPatternMore(t *testing.T) {
 	if page := b.page("/t/default/credentials/files/edit?pattern=files.example.com%2Forg%2F%2A"); strings.Count(page, "files.example.com/org/*") != 1 {
 		t.Errorf("%s", page)
 	}
+	// A link or a route is what is missing here, and no credential.
+	_, err = k.local.CreateKey(t.Context(), admin.NewKey{Name: "narrow", Routes: []string{"other.example.com/*"}})
+	k.must(err)
+	for key, raw := range map[string]string{"gpu-1": "https://files.example.com/org/m.bin", "narrow": "https://files.example.com/team/m.bin"} {
+		page := b.post("/t/default/test", url.Values{"url": {raw}, "key": {key}, "mode": {"reverse"}}).body
+		if strings.Contains(page, "Add a credential for this URL") || strings.Contains(page, "Add the pattern") || strings.Contains(page, ">CONNECT<") {
+			t.Errorf("%s with %s: %s", raw, key, page)
+		}
+	}
 	viewer := k.user("eve@example.com", auth.DefaultTeam, auth.RoleViewer)
 	if page := viewer.post("/t/default/test", form).body; strings.Contains(page, "/edit?") {
 		t.Errorf("a viewer is offered it: %s", page)

@@ -51,10 +51,19 @@ func (v *visit) line(e *auth.Event) string {
 		key = "event.other"
 	}
 	meaning, _ := codeMeaning(string(e.Code))
-	return said.say(key, v.actor(e), cmp.Or(e.KeyName, e.KeyID, v.say("event.unknown")), cmp.Or(e.CredentialName, e.CredentialID), askedFor(e),
+	actor := v.actor(e)
+	line := said.say(key, actor, cmp.Or(e.KeyName, e.KeyID, v.say("event.unknown")), cmp.Or(e.CredentialName, e.CredentialID), askedFor(e),
 		cmp.Or(e.UserName, e.UserID), cmp.Or(e.TokenName, e.TokenID), formatBytes(e.Bytes), statusLine(e.Status),
 		strings.TrimSuffix(cmp.Or(e.Reason, meaning, string(e.Code)), "."), formatCount(max(e.Count, 1)), e.Action)
+	// Words of ours begin a sentence as words do; names stay as they are.
+	if rest, own := strings.CutPrefix(line, "the "); own && strings.HasPrefix(line, actor) {
+		return "The " + rest
+	}
+	return line
 }
+
+// Who is who acted, in words.
+func (w *view) Who(e auth.Event) string { return w.v.actor(&e) }
 
 // actor is who acted, in words.
 func (v *visit) actor(e *auth.Event) string {
