@@ -81,6 +81,13 @@ func newFixtureOn(t *testing.T, kek store.KEK, open func(store.Options) (store.S
 	return f
 }
 
+// acts is how many events are on record.
+func (f *fixture) acts() (n int) {
+	f.t.Helper()
+	must(f.t, f.st.Events(f.t.Context(), "", time.Time{}, func(auth.Event) bool { n++; return true }))
+	return n
+}
+
 // call returns the status and the decoded object.
 func (f *fixture) call(method, path, body string) (int, map[string]any) {
 	f.t.Helper()

@@ -117,6 +117,11 @@ type Options struct {
 	Passable func(host string, port uint16, blind bool) error
 	// Ready is nil when the data plane can serve.
 	Ready func() error
+	// Known says, as an *auth.Error, why it is not known any more who may do what:
+	// a shared store that was out of reach for too long. Then only the socket is
+	// answered, which needs no right that somebody may have lost meanwhile. It
+	// may be nil.
+	Known func() error
 	// Validator asks upstreams; nil checks fields alone.
 	Validator Validator
 	// Asker asks upstreams for URLs; nil asks nobody.

@@ -78,6 +78,11 @@ func (a *API) caller(hc huma.Context, n need) (*Caller, error) {
 	if p := ofWorker(hc.Header); p != nil {
 		return c, p
 	}
+	if a.o.Known != nil {
+		if err := a.o.Known(); err != nil {
+			return c, a.public(err)
+		}
+	}
 	if err := a.identify(ctx, hc.Header("Authorization"), c); err != nil {
 		return c, err
 	}

@@ -56,14 +56,22 @@ func (a *API) denyPlain(w http.ResponseWriter, r *http.Request, served string, c
 }
 
 // recordDenial records what was refused to whom. path is that of the operation
-// and not the one that was sent, in which anything may stand.
+// and not the one that was sent, in which anything may stand. Where it is not
+// known what anybody may, nobody was denied anything.
 func (a *API) recordDenial(ctx context.Context, method, path string, c *Caller, p *Problem) {
+	if p.Code == string(auth.CodeStoreUnavailable) {
+		return
+	}
 	d := a.strangers
 	if c.Kind != "" {
 		d = a.denials
 	}
 	count, ok := d.Next()
 	if !ok {
+		return
+	}
+	if !a.o.Store.Contact().IsZero() {
+		d.Hold(count) // else strangers would wait here for a database that is away
 		return
 	}
 	ev := a.eventOf(c, auth.ActionAPIDenied)

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/weighbridge/weighbridge/admin"
-	"github.com/weighbridge/weighbridge/auth"
 	"github.com/weighbridge/weighbridge/auth/audit"
 )
 
@@ -18,11 +17,7 @@ import (
 // every mistake at its place, and without a word of a secret, a row or an event.
 func TestPreviewOfACredential(t *testing.T) {
 	f := newFixture(t)
-	acts := func() (n int) {
-		must(t, f.st.Events(t.Context(), "", time.Time{}, func(auth.Event) bool { n++; return true }))
-		return n
-	}
-	before := acts()
+	before := f.acts()
 	ask := func(provider string, fields map[string]string, patterns ...string) (out admin.CredentialPreview) {
 		t.Helper()
 		body, err := json.Marshal(admin.CredentialDraft{Provider: provider, Fields: fields, Patterns: patterns})
@@ -57,7 +52,7 @@ func TestPreviewOfACredential(t *testing.T) {
 		t.Errorf("a place of somebody else: %+v", got)
 	}
 	f.must(422, "POST", "/api/v1/credentials/preview", `{"provider":"nobody"}`)
-	if n := acts() - before; n != 0 {
+	if n := f.acts() - before; n != 0 {
 		t.Errorf("%d events", n)
 	}
 	if all := f.must(200, "GET", "/api/v1/credentials", "")["credentials"].([]any); len(all) != 0 {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"sync"
 	"time"
 )
@@ -15,6 +16,8 @@ type contact struct {
 	mu     sync.Mutex
 	shared bool
 	lost   bool
+	// back says that it was lost because the database went back.
+	back bool
 	// last is the beginning of the last look that found it so.
 	last time.Time
 }
@@ -29,13 +32,16 @@ func (c *contact) found(began time.Time) (again bool) {
 	return again
 }
 
-// lose notes that a look failed, and reports whether it is the first.
-func (c *contact) lose() (first bool) {
+// lose notes that a look failed, and reports whether that is news: the first
+// failure, or that a database which was out of reach now is there and went back,
+// or the other way round.
+func (c *contact) lose(err error) (news bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	first = !c.lost
-	c.lost = true
-	return first
+	back := errors.Is(err, ErrWentBack)
+	news = !c.lost || c.back != back
+	c.lost, c.back = true, back
+	return news
 }
 
 // Contact implements Store.

@@ -45,6 +45,8 @@ var (
 	ErrDamaged = errors.New("damaged")
 	// ErrWrongKEK: the store was sealed with another KEK.
 	ErrWrongKEK = errors.New("wrong KEK")
+	// ErrWentBack: a shared store's database does not hold what was committed.
+	ErrWentBack = errors.New("the database went back")
 	// ErrNewer: the file was written by a newer weighbridge.
 	ErrNewer = errors.New("written by a newer version")
 	// ErrNoSpace: the disk, a quota or a file size limit is full.

@@ -26,7 +26,7 @@ const presenceLock = 0x7765_6968
 func wentBack(format string, args ...any) error {
 	return &Error{Kind: KindUnavailable, What: whatStore,
 		Detail: "the database has gone back behind what was committed: " + fmt.Sprintf(format, args...),
-		Next:   "put the right database back; or look at what is missing, and restart every weighbridge to go on with what it holds", Cause: ErrDamaged}
+		Next:   "put the right database back; or look at what is missing, and restart every weighbridge to go on with what it holds", Cause: joinCause(ErrDamaged, ErrWentBack)}
 }
 
 // following takes over what other weighbridges change: at once where they are
@@ -187,7 +187,7 @@ func (f *following) look(c *core, told func(error)) {
 	if errors.Is(err, errPassing) {
 		f.d.pool.Reset()
 	}
-	if c.contact.lose() && told != nil {
+	if c.contact.lose(err) && told != nil {
 		told(err)
 	}
 }

@@ -110,6 +110,9 @@ type head struct {
 	Digest []byte `json:"digest"`
 	// Rotation is the one of the KEK that is on its way.
 	Rotation *rotation `json:"rotation,omitempty"`
+	// KEKURI is what names the KEK that the last rotation of a shared store led
+	// to: for those who have it open and saw nothing of that rotation.
+	KEKURI string `json:"kek_uri,omitempty"`
 }
 
 // linkRow is the row of a link; its ids are in its key.

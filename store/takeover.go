@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -61,7 +62,7 @@ func (c *core) takeOver(ctx context.Context, n *news) error {
 	var change *kekChange
 	if kek != nil {
 		var err error
-		if change, err = c.kekNews(ctx, kek, b.head.Rotation); err != nil {
+		if change, err = c.kekNews(ctx, kek, &b.head); err != nil {
 			return err
 		}
 	}
@@ -160,8 +161,8 @@ func dropEdit[K comparable, V any](e *edits[K, V], rows map[K]V, k K) {
 // kekNews is what another weighbridge changed about the KEKs. One that cannot
 // be opened here opens nothing, and says so whenever it is needed; all else
 // goes on, revocations above all.
-func (c *core) kekNews(ctx context.Context, row []byte, r *rotation) (*kekChange, error) {
-	out := &kekChange{rotation: r, keks: map[string]KEK{}}
+func (c *core) kekNews(ctx context.Context, row []byte, h *head) (*kekChange, error) {
+	out := &kekChange{rotation: h.Rotation, keks: map[string]KEK{}}
 	if err := decodeStrict(row, &out.row); err != nil {
 		return nil, damagedRow(bucketMeta, metaKEK, err)
 	}
@@ -169,42 +170,20 @@ func (c *core) kekNews(ctx context.Context, row []byte, r *rotation) (*kekChange
 		if k, ok := c.keks[id]; ok {
 			return k
 		}
-		if c.openKEK != nil && uri != "" {
-			if k, err := c.openKEK(ctx, uri); err == nil && k.ID() == id {
-				return k
-			}
+		k := &absentKEK{id: id, uri: uri, open: c.openKEK}
+		if there := k.look(ctx); there != nil {
+			return there
 		}
-		return absentKEK{id, uri}
+		return k
 	}
-	if r != nil {
+	if r := h.Rotation; r != nil {
 		out.keks[r.From], out.keks[r.To] = get(r.From, r.FromURI), get(r.To, r.ToURI)
 		out.current, out.uri = out.keks[r.To], r.ToURI
 		return out, nil
 	}
-	uri := c.kekURI
-	if was := c.m.head.Rotation; was != nil && was.To == out.row.KEK {
-		uri = was.ToURI
-	}
+	// Its rotation may have begun and ended since the last look.
+	uri := cmp.Or(h.KEKURI, c.kekURI)
 	out.current, out.uri = get(out.row.KEK, uri), uri
 	out.keks[out.row.KEK] = out.current
 	return out, nil
-}
-
-// absentKEK stands for a KEK that another weighbridge rotated to and that is not
-// at hand here.
-type absentKEK struct{ id, uri string }
-
-// ID implements KEK.
-func (k absentKEK) ID() string { return k.id }
-
-// Wrap implements KEK.
-func (k absentKEK) Wrap(context.Context, []byte, []byte) ([]byte, error) { return nil, k.absent() }
-
-// Unwrap implements KEK.
-func (k absentKEK) Unwrap(context.Context, []byte, []byte) ([]byte, error) { return nil, k.absent() }
-
-func (k absentKEK) absent() error {
-	return &Error{Kind: KindUnavailable, What: "KEK", Ref: k.id,
-		Detail: "another weighbridge rotated to it, and it is not at hand here",
-		Next:   "make it available under the same URI, name it in the setting kek, and restart", Cause: ErrWrongKEK}
 }

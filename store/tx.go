@@ -85,12 +85,16 @@ func (t *tx) ops() ([]op, *ledger, error) {
 		Anchor:    cmp.Or(t.anchor, t.m.head.Anchor),
 		Anchors:   t.m.head.Anchors,
 		Rotation:  t.m.head.Rotation,
+		KEKURI:    t.m.head.KEKURI,
 	}
 	if t.anchors != nil {
 		b.head.Anchors = t.anchors
 	}
 	if t.kek != nil {
 		b.head.Rotation = t.kek.rotation
+		if !t.c.drv.exclusive() {
+			b.head.KEKURI = t.kek.uri
+		}
 	}
 	if b.changesState(t.m) {
 		b.head.Revision++

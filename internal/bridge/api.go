@@ -32,6 +32,9 @@ func (b *Bridge) openAPI() {
 				Reason: "interception is off: there is no root of ours", Next: "Set ca.cert_file and ca.key_file, or take store.driver bbolt."}
 		},
 	}
+	if b.loaded.Load().Config.Store.Driver == driverPostgres {
+		o.Known = b.outage
+	}
 	if b.usage != nil {
 		o.Usage, o.UsageHours = b.usage.Rows, b.usage.Hours
 	}

@@ -103,6 +103,9 @@ type Bridge struct {
 	welcome   *Welcome
 	// others is told when other weighbridges changed a shared store.
 	others chan struct{}
+	// wentBack says that the database of a shared store is not followed because
+	// it does not hold what was committed.
+	wentBack atomic.Bool
 
 	// roots is what upstream.ca_file held when it was taken.
 	roots rootsSum

@@ -36,8 +36,13 @@ func (b *Bridge) openShared(ctx context.Context, cfg *config.Config, so store.Op
 		return err
 	}
 	so.OnContact = func(err error) {
-		if err == nil {
+		b.wentBack.Store(errors.Is(err, store.ErrWentBack))
+		switch {
+		case err == nil:
 			b.log.Info().Msg("the database of the store is in reach again")
+			return
+		case b.wentBack.Load():
+			b.log.Error().Err(err).Msg("the database of the store is not followed; requests are decided by what was known last")
 			return
 		}
 		b.log.Error().Err(err).Msg("the database of the store is out of reach; requests are decided by what was known last")
@@ -85,7 +90,11 @@ func (b *Bridge) outage() error {
 	if since.IsZero() || b.o.Now().Sub(since) < b.loaded.Load().Config.Store.MaxOutage {
 		return nil
 	}
-	return auth.NewError(auth.CodeStoreUnavailable, "the database of the store is out of reach since "+since.UTC().Format(time.RFC3339), nil)
+	what := "the database of the store is out of reach since "
+	if b.wentBack.Load() {
+		what = "the database of the store does not hold what was committed, and was last followed at "
+	}
+	return auth.NewError(auth.CodeStoreUnavailable, what+since.UTC().Format(time.RFC3339), nil)
 }
 
 // recorder is the record of use, which takes nothing either while outage says

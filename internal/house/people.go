@@ -9,6 +9,7 @@ import (
 	"github.com/weighbridge/weighbridge/admin"
 	"github.com/weighbridge/weighbridge/auth"
 	"github.com/weighbridge/weighbridge/internal/house/origin"
+	"github.com/weighbridge/weighbridge/store"
 )
 
 // API is the administrative side over admin.sock, as the CLI uses it.
@@ -52,6 +53,23 @@ func (h *House) AddS3Key(in admin.NewS3Key) admin.S3Key {
 	h.Call(http.MethodPost, "/api/v1/s3-keys", in, &out)
 	h.Watch.Add(CanaryOf(out.SecretAccessKey))
 	return out
+}
+
+// AddAccessToken makes an access token of a new user with a role in the default
+// team. From here on it is looked for where no secret may be.
+func (h *House) AddAccessToken(role auth.Role) *Canary {
+	h.t.Helper()
+	ctx, st, team := context.Background(), h.Bridge.Store(), h.Bridge.Team()
+	u, err := st.CreateUser(ctx, auth.User{Email: string(role) + "@example.com"}, []store.Place{{Team: team.ID, Role: role}}, auth.Event{Action: auth.ActionUserCreate})
+	h.must(err)
+	secret := auth.NewAccessToken()
+	tok := auth.AccessToken{TeamID: team.ID, UserID: u.ID, Name: "house", Scope: auth.ScopeWrite, ExpiresAt: time.Now().Add(48 * time.Hour)}
+	tok.Hash, _ = auth.HashAccessToken(secret.Reveal())
+	_, err = st.CreateToken(ctx, tok, auth.Event{Action: auth.ActionTokenCreate})
+	h.must(err)
+	c := CanaryOf(secret.Reveal())
+	h.Watch.Add(c)
+	return c
 }
 
 // EndKey gives a key an end, which may be sooner than the API takes one.

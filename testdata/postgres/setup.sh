@@ -25,7 +25,7 @@ if [ ! -x "$bin/postgres" ]; then
 fi
 
 begin <("$bin/postgres" --version)
-for program in postgres initdb pg_dump; do
+for program in postgres initdb pg_basebackup pg_dump; do
 	ln -s "$bin/$program" "$dir/$program"
 done
 finish

@@ -17,7 +17,6 @@ import (
 	"github.com/weighbridge/weighbridge/auth"
 	"github.com/weighbridge/weighbridge/internal/house"
 	"github.com/weighbridge/weighbridge/internal/house/ready"
-	"github.com/weighbridge/weighbridge/store"
 )
 
 // patience bounds the whole run; it only keeps one that hangs from staying.
@@ -38,30 +37,12 @@ func (nowhere) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, err
 	return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 }
 
-// token makes an access token of a user with a role in the default team.
-func token(t *testing.T, h *house.House, role auth.Role) *house.Canary {
-	t.Helper()
-	st, team := h.Bridge.Store(), h.Bridge.Team()
-	u, err := st.CreateUser(t.Context(), auth.User{Email: string(role) + "@example.com"}, []store.Place{{Team: team.ID, Role: role}}, auth.Event{Action: auth.ActionUserCreate})
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret := auth.NewAccessToken()
-	tok := auth.AccessToken{TeamID: team.ID, UserID: u.ID, Name: "schemathesis", Scope: auth.ScopeWrite, ExpiresAt: time.Now().Add(48 * time.Hour)}
-	tok.Hash, _ = auth.HashAccessToken(secret.Reveal())
-	if _, err := st.CreateToken(t.Context(), tok, auth.Event{Action: auth.ActionTokenCreate}); err != nil {
-		t.Fatal(err)
-	}
-	return house.CanaryOf(secret.Reveal())
-}
-
 // Every operation of the document is called with what the document allows and
 // with what it does not: no answer of 500 and above, no status, content type or
 // body that the document does not name, nothing served without a caller.
 func TestEveryOperationFromTheDocument(t *testing.T) {
 	h := house.New(t, house.Options{Empty: true, Resolver: nowhere{}})
-	secret := token(t, h, auth.RoleOwner)
-	h.Watch.Add(secret)
+	secret := h.AddAccessToken(auth.RoleOwner)
 	examples := "10"
 	if os.Getenv("WEIGHBRIDGE_SOAK") != "" {
 		examples = "200"

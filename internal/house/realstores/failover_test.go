@@ -5,6 +5,7 @@ package realstores
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -167,7 +168,9 @@ func TestFailoverLosesNothing(t *testing.T) {
 }
 
 // While the database is away for longer than store.max_outage nothing is served,
-// and readiness says so; it ends by itself. Within the bound everything is.
+// and readiness says so; nor is anybody answered who shows an access token, which
+// may have been taken away meanwhile: only the machine's own socket and what
+// monitors need is. It ends by itself. Within the bound everything goes on.
 func TestOutageIsBounded(t *testing.T) {
 	t.Parallel()
 	db, err := newServer()
@@ -180,6 +183,21 @@ func TestOutageIsBounded(t *testing.T) {
 	f.join(house.Options{})
 	status, _ := f.download(1, key.Key)
 	equal(t, "status", status, 200)
+	secret := f.houses[1].AddAccessToken(auth.RoleOwner).Value()
+	reads := func(i int) (string, error) {
+		h := f.houses[i]
+		c, err := admin.NewRemoteClient(h.Bridge.AdminURL(), h.Bridge.Team().ID, auth.NewSecret(secret))
+		check(t, err)
+		err = c.Call(t.Context(), http.MethodGet, "/api/v1/keys", nil, nil)
+		var p *admin.Problem
+		if errors.As(err, &p) {
+			return p.Code, err
+		}
+		return "", err
+	}
+	for i, h := range f.houses {
+		h.Eventually("the token is known", func() bool { _, err := reads(i); return err == nil })
+	}
 	db.kill()
 	f.houses[1].Eventually("nothing is served beyond the bound", func() bool {
 		status, code := f.download(1, key.Key)
@@ -193,10 +211,19 @@ func TestOutageIsBounded(t *testing.T) {
 	if system.Ready || !strings.Contains(system.NotReady, "out of reach") {
 		t.Fatalf("the system says %+v", system)
 	}
+	if code, err := reads(1); code != string(auth.CodeStoreUnavailable) {
+		t.Errorf("who shows a token hears %v", err)
+	}
+	f.houses[1].Call(http.MethodGet, "/api/v1/keys", nil, nil) // by the socket
+	f.houses[1].Call(http.MethodGet, "/metrics", nil, nil)
 	status, _ = f.download(0, key.Key)
 	equal(t, "status within the bound", status, 200)
+	if _, err := reads(0); err != nil {
+		t.Errorf("who shows a token within the bound hears %v", err)
+	}
 	check(t, db.start())
 	f.houses[1].Eventually("it is served again", func() bool { status, _ := f.download(1, key.Key); return status == 200 })
+	f.houses[1].Eventually("who shows a token is answered again", func() bool { _, err := reads(1); return err == nil })
 	for _, h := range f.houses {
 		for _, line := range []string{"is out of reach", "is in reach again"} {
 			h.Eventually("the log says that the database "+line, func() bool { return strings.Contains(h.Log.String(), line) })

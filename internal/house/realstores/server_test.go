@@ -37,6 +37,13 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(rotateVariable); dir != "" {
+		if err := rotate(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	programs, _ = ready.Must("postgres")
 	os.Exit(func() int {
 		var err error
@@ -63,8 +70,13 @@ type server struct {
 }
 
 // newServer makes a cluster and starts it.
-func newServer() (s *server, err error) {
-	s = &server{password: house.NewCanary("pg")}
+func newServer() (*server, error) {
+	return makeServer(house.NewCanary("pg"), (*server).initialise)
+}
+
+// makeServer starts a server on the data that fill makes.
+func makeServer(password *house.Canary, fill func(*server) error) (s *server, err error) {
+	s = &server{password: password}
 	defer func() {
 		if err != nil {
 			s.remove()
@@ -77,16 +89,7 @@ func newServer() (s *server, err error) {
 	if err := s.yield(); err != nil {
 		return s, err
 	}
-	pw := filepath.Join(s.dir, "password")
-	if err := os.WriteFile(pw, []byte(s.password.Value()), 0o644); err != nil { //nolint:gosec // of a test
-		return s, err
-	}
-	init := s.command("initdb", "-D", s.data(), "-U", "weighbridge", "--auth=scram-sha-256", "--pwfile="+pw,
-		"--no-sync", "--locale=C", "--encoding=UTF8")
-	if err := init.Run(); err != nil {
-		return s, err
-	}
-	if err := os.Remove(pw); err != nil {
+	if err := fill(s); err != nil {
 		return s, err
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -98,6 +101,20 @@ func newServer() (s *server, err error) {
 		return s, err
 	}
 	return s, s.start()
+}
+
+// initialise makes an empty cluster.
+func (s *server) initialise() error {
+	pw := filepath.Join(s.dir, "password")
+	if err := os.WriteFile(pw, []byte(s.password.Value()), 0o644); err != nil { //nolint:gosec // of a test
+		return err
+	}
+	init := s.command("initdb", "-D", s.data(), "-U", "weighbridge", "--auth=scram-sha-256", "--pwfile="+pw,
+		"--no-sync", "--locale=C", "--encoding=UTF8")
+	if err := init.Run(); err != nil {
+		return err
+	}
+	return os.Remove(pw)
 }
 
 func (s *server) data() string { return filepath.Join(s.dir, "data") }
@@ -186,6 +203,23 @@ func children(pid int) (out []int) {
 func (s *server) stop() {
 	_ = s.cmd.Process.Signal(syscall.SIGINT) // a fast shutdown
 	<-s.ended
+}
+
+// copy copies the data of a server that is stopped to beside it.
+func (s *server) copy(t testing.TB) (dir string) {
+	t.Helper()
+	dir = filepath.Join(s.dir, "copy")
+	check(t, exec.Command("cp", "-a", s.data(), dir).Run())
+	return dir
+}
+
+// exchange puts a copy in the place of the data, and the data in that of the
+// copy.
+func (s *server) exchange(t testing.TB, dir string) {
+	t.Helper()
+	check(t, os.Rename(s.data(), dir+".was"))
+	check(t, os.Rename(dir, s.data()))
+	check(t, os.Rename(dir+".was", dir))
 }
 
 func (s *server) remove() {
