@@ -191,7 +191,8 @@ func TestR33_SidecarWithoutADisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	from := time.Now()
-	c := runAs(t, p.restricted, "off", nil, "serve", "--config", config)
+	// Nor has it a directory for temporary files.
+	c := runAs(t, p.restricted, "off", []string{"TMPDIR=" + p.dir}, "serve", "--config", config)
 	var at []string
 	c.until("it serves", func() bool {
 		at = sidecarLine.FindStringSubmatch(c.out.String())

@@ -61,11 +61,13 @@ func reset(t *testing.T, what string, d transfer) {
 	}
 }
 
-// TestR17_TERMDrains: nothing new is taken, what can be finished arrives
-// whole, and what a second signal cuts ends by a reset.
+// TestR17_TERMDrains, with a hundred downloads under way: nothing new is taken,
+// readiness and metrics say so at once, what can be finished arrives whole, and
+// what a second signal cuts ends by a reset.
 func TestR17_TERMDrains(t *testing.T) {
 	t.Parallel()
-	quick, stuck := newGate(600_000), newGate(600_001)
+	const streams = 100
+	quick, stuck := newGate(100_000), newGate(600_001)
 	x := provision(t, map[string]http.Handler{blindHost: stuck, guarded: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.Contains(r.URL.Path, "stuck") {
 			stuck.ServeHTTP(w, r)
@@ -74,11 +76,12 @@ func TestR17_TERMDrains(t *testing.T) {
 		quick.ServeHTTP(w, r)
 	})}, "")
 	p := start(t, filepath.Join(t.TempDir(), "data"), x.env, "--config", x.file, "--drain", "10m")
-	proxy, _ := p.serving()
+	proxy, admin := p.serving()
 	url := "https://" + guarded
 	var fit, cut []transfer
 	for _, client := range p.clients(x) {
-		for _, path := range []string{"/quick", "/quick-chunked"} {
+		for n := range streams / 2 {
+			path := []string{"/quick", "/quick-chunked"}[n%2]
 			fit = append(fit, download(t, client, url+path))
 			<-quick.half
 		}
@@ -99,6 +102,12 @@ func TestR17_TERMDrains(t *testing.T) {
 	})
 	if p.ended() {
 		t.Fatal("it did not wait")
+	}
+	if r := web(t, admin+"/readyz", ""); r.status != 503 || !strings.Contains(string(r.body), `"draining"`) {
+		t.Errorf("readiness while draining: %s", r)
+	}
+	if _, line, _ := strings.Cut(string(web(t, admin+"/metrics", "").body), "\nweighbridge_transfers "); !strings.HasPrefix(line, itoa(int64(len(fit)+len(cut)))+"\n") {
+		t.Errorf("the metrics say that %.5q of %d are left while draining", line, len(fit)+len(cut))
 	}
 	close(quick.open)
 	for i, d := range fit {

@@ -29,13 +29,15 @@ type program struct {
 	Yard
 	t           testing.TB
 	dir, config string
-	// more are credentials beside those of every program.
-	more  string
-	token string
-	cmd   *exec.Cmd
-	done  chan error
-	out   output
-	admin string
+	// more are credentials beside those of every program, keys are API keys, and
+	// env are the variables that they name.
+	more, keys string
+	env        []string
+	token      string
+	cmd        *exec.Cmd
+	done       chan error
+	out        output
+	admin      string
 }
 
 // output keeps the end of what a program writes.
@@ -101,6 +103,7 @@ func startProgram(t testing.TB, more ...func(*program)) *program {
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "WEIGHBRIDGE_DATA_DIR=" + p.dir, "WEIGHBRIDGE_LOG_FORMAT=json", "WEIGHBRIDGE_LOG_LEVEL=info",
 		"SOAK_KEY=" + p.Key, "SOAK_ID=AKIASOAK", "SOAK_TOKEN=" + p.token, "SOAK_HUB=hf_of_the_hub_0123456789", "SSL_CERT_FILE=" + filepath.Join(dir, "roots.pem"),
 	}
+	p.cmd.Env = append(p.cmd.Env, p.env...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
 	must(p.cmd.Start())
 	go func() { p.done <- p.cmd.Wait() }()
@@ -138,7 +141,7 @@ func (p *program) configure(n int) {
 	b.WriteString("credentials:\n" +
 		"  - {name: files, provider: http_bearer, fields: {token: {env: SOAK_TOKEN}}, patterns: [\"" + SecureHost + "/*\", \"http://" + PlainHost + "/*\"]}\n" +
 		"  - {name: hub, provider: huggingface, fields: {token: {env: SOAK_HUB}}}\n" +
-		p.more + "keys:\n  - {name: w, value: {env: SOAK_KEY}, credentials: [files, hub]}\n")
+		p.more + "keys:\n  - {name: w, value: {env: SOAK_KEY}, credentials: [files, hub]}\n" + p.keys)
 	if err := os.WriteFile(p.config, []byte(b.String()), 0o600); err != nil {
 		p.t.Fatal(err)
 	}
