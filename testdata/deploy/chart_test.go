@@ -117,6 +117,28 @@ func TestTheChartMakesWhatTheAPITakes(t *testing.T) {
 	}
 }
 
+// What docs/kubernetes.md shows is what the chart and the API take.
+func TestThePageIsTaken(t *testing.T) {
+	page := string(read(t, root+"/docs/kubernetes.md"))
+	block := func(name string) string {
+		_, rest, _ := strings.Cut(page, "```yaml file="+name+"\n")
+		text, _, found := strings.Cut(rest, "```")
+		if !found {
+			t.Fatalf("the page has no %s", name)
+		}
+		return text
+	}
+	text, err := render(t, block("values.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, manifests := range map[string]string{"values.yaml": text, "pod.yaml": block("pod.yaml")} {
+		objects := decode(t, name, []byte(manifests))
+		hold(t, name, objects)
+		mounts(t, name, objects)
+	}
+}
+
 // mounts asserts that what is mounted is there, and what is there is mounted.
 func mounts(t *testing.T, name string, objects []runtime.Object) {
 	t.Helper()
