@@ -9,7 +9,9 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -buildvcs=true -ldflags "-s -w" -o /out/weighbridge ./cmd/weighbridge \
+# --build-arg TAGS=otel builds the export of spans in (docs/observability.md).
+ARG TAGS=""
+RUN CGO_ENABLED=0 go build -trimpath -buildvcs=true -tags "$TAGS" -ldflags "-s -w" -o /out/weighbridge ./cmd/weighbridge \
  && /out/weighbridge version --sbom > /out/sbom.cdx.json \
  && cp "$(go env GOROOT)/lib/time/zoneinfo.zip" /out/zoneinfo.zip \
  && mkdir -p /out/data

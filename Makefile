@@ -9,12 +9,16 @@ FUZZTIME ?= 10s
 # How often the randomised tests repeat in `make soak`.
 SOAK    ?= 1
 
-.PHONY: all build test setup unit clients manifests lint vet staticcheck format fuzz soak bench docs clean
+.PHONY: all build build-otel test setup unit clients manifests lint vet staticcheck format fuzz soak bench docs clean
 
 all: lint test
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN) ./cmd/weighbridge
+
+# The same with the export of spans (docs/observability.md).
+build-otel:
+	CGO_ENABLED=0 $(GO) build -trimpath -tags otel -o $(BIN) ./cmd/weighbridge
 
 # Every test under the race detector, then real clients against the whole house,
 # then what lies in deploy/.
@@ -34,6 +38,7 @@ setup:
 
 unit:
 	CGO_ENABLED=1 $(GO) test -race -timeout 9m ./...
+	CGO_ENABLED=1 $(GO) test -race -timeout 9m -tags otel -run 'Span|Trace|Collector|Environment' ./internal/tracing ./internal/house/cases
 
 # Clients wait more than they compute: more at a time than cores.
 clients: setup
@@ -51,11 +56,13 @@ format:
 vet:
 	$(GO) vet ./...
 	$(GO) vet -tags realclients ./internal/house/realclients/... ./internal/house/realclouds/... ./internal/house/s3servers/... ./internal/house/realkeys/... ./internal/house/realapi/... ./internal/house/portal/... ./internal/house/realstores/...
+	$(GO) vet -tags otel ./internal/tracing ./internal/house/collector ./internal/house/cases ./internal/bridge ./cmd/weighbridge
 	cd bench && $(GO) vet ./...
 	cd testdata/deploy && $(GO) vet ./...
 
 staticcheck:
 	$(GO) tool staticcheck ./...
+	$(GO) tool staticcheck -tags otel ./internal/tracing ./internal/house/collector
 
 # Every fuzz target for FUZZTIME each.
 fuzz:

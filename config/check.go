@@ -24,6 +24,7 @@ func (l *loader) check() {
 	l.checkRoutes()
 	l.checkComfyUI()
 	l.checkFollowers()
+	l.checkTracing()
 	l.checkStore()
 	l.checkOIDC()
 	l.checkServiceAccounts()

@@ -36,6 +36,7 @@ type Config struct {
 	KEKCache        time.Duration     `yaml:"kek_cache" env:"KEK_CACHE" default:"5m" doc:"How long a data key that a key service unwrapped stays in memory, an hour at most: so long the service may be out of reach. 0 asks it for every request. A key in a file or a variable is at hand, and nothing is kept."`
 	Store           Store             `yaml:"store" env:"STORE" doc:"The store."`
 	Audit           Audit             `yaml:"audit" env:"AUDIT" doc:"The audit record, one file a month below data_dir/audit."`
+	Tracing         Tracing           `yaml:"tracing" env:"TRACING" doc:"Where spans of requests are sent, in a build with the tag otel (docs/observability.md)."`
 	Validation      Validation        `yaml:"validation" env:"VALIDATION" doc:"How upstreams are asked whether credentials still work."`
 	Drain           time.Duration     `yaml:"drain" env:"DRAIN" default:"10m" doc:"How long live downloads may go on after SIGTERM."`
 	Upstream        Upstream          `yaml:"upstream" env:"UPSTREAM" doc:"The way out."`
@@ -126,6 +127,12 @@ type Follower struct {
 	URL     string `yaml:"url" env:"URL" example:"https://siem.example.com/weighbridge" doc:"Where to, for type webhook: https, or http on this machine. Redirects are not followed; the *_PROXY variables lead nowhere."`
 	Token   Source `yaml:"token" env:"TOKEN" example:"{file: /run/secrets/siem}" doc:"What the webhook wants as a Bearer token, read anew for each request: {env: NAME} or {file: PATH}."`
 	MaxLag  Size   `yaml:"max_lag" env:"MAX_LAG" default:"256MiB" doc:"How much of the record may wait for it. What is beyond is dropped for it, counted and logged, and stays on record. With store.driver memory nothing is dropped, and 32 MiB wait."`
+}
+
+// Tracing says where spans go.
+type Tracing struct {
+	Endpoint string `yaml:"endpoint" env:"ENDPOINT" example:"http://localhost:4318" doc:"Base URL of a collector that takes OTLP over HTTP; /v1/traces is added. Empty is none, unless OTEL_EXPORTER_OTLP_ENDPOINT names one. A build without the tag otel refuses it."`
+	Token    Source `yaml:"token" env:"TOKEN" example:"{file: /run/secrets/collector}" doc:"What the collector wants as a Bearer token, read anew for each request: {env: NAME} or {file: PATH}."`
 }
 
 // Validation says when upstreams are asked about credentials.

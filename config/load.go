@@ -23,6 +23,9 @@ type LoadOptions struct {
 	// Providers, where given, stand for their schemas, and check the values and
 	// patterns of their credentials too.
 	Providers []auth.Provider
+	// Tracing says that this build can export spans; a collector is refused
+	// otherwise.
+	Tracing bool
 	// Now defaults to time.Now.
 	Now func() time.Time
 	// Override applies the flags of the command line, last.

@@ -66,7 +66,7 @@ func TestEveryFieldIsAVariable(t *testing.T) {
 		"KEK=env:X", "KEK_CACHE=90s", "STORE_DRIVER=postgres", "STORE_DSN_ENV=DSN", "STORE_MAX_OUTAGE=5m", "AUDIT_RETENTION=30d", "AUDIT_MAX_SIZE=1GiB",
 		"AUDIT_FOLLOWERS_0_NAME=siem", "AUDIT_FOLLOWERS_0_TYPE=webhook", "AUDIT_FOLLOWERS_0_URL=https://siem.example.com/in", "AUDIT_FOLLOWERS_0_TOKEN_ENV=SIEM",
 		"AUDIT_FOLLOWERS_0_PATH=x", "AUDIT_FOLLOWERS_0_MAX_SIZE=1MiB", "AUDIT_FOLLOWERS_0_KEEP=2", "AUDIT_FOLLOWERS_0_MAX_LAG=32MiB",
-		"AUDIT_TEAM_QUOTA=1MiB", "DRAIN=5m", "VALIDATION_EVERY=3h",
+		"AUDIT_TEAM_QUOTA=1MiB", "DRAIN=5m", "VALIDATION_EVERY=3h", "TRACING_ENDPOINT=https://collector.example.com", "TRACING_TOKEN_FILE=" + tmp + "/token",
 		"UPSTREAM_CA_FILE=" + tmp + "/ca.crt", "UPSTREAM_RESOLVE=huggingface.co:443=127.0.0.1:9443,hf.co:443=[::1]:9443", "UPSTREAM_PROXY=http://p:1",
 		"UPSTREAM_PROXY_RESOLVES=true", "UPSTREAM_ALLOW_PRIVATE=10.0.0.0/8,fd00::/8", "UPSTREAM_CONNECT_PORTS=443,8443", "UPSTREAM_IDLE_TIMEOUT=30s",
 		"ROUTES=cloud=https://cloud.comfy.org", "COMFYUI_SERVERS=http://10.0.0.5:8188,https://comfy.internal", "COMFYUI_TEAM=art",
@@ -86,6 +86,7 @@ func TestEveryFieldIsAVariable(t *testing.T) {
 	l := mustLoad(t, options(append(environ, "URLKEY="+testURLKey, "SIEM=CANARY", "DSN=postgres://CANARY@db/wb")...), "")
 	want := Config{
 		DataDir: "/d", Listen: "unix:/s", SocketAccess: "group", TLS: TLS{CertFile: tmp + "/leaf.crt", KeyFile: tmp + "/leaf.key"}, AdminListen: "127.0.0.1:9", AdminTLS: TLS{CertFile: tmp + "/leaf.crt", KeyFile: tmp + "/leaf.key"},
+		Tracing:         Tracing{"https://collector.example.com", Source{File: tmp + "/token"}},
 		OIDC:            OIDC{"https://op.example.com", "wb", Source{File: tmp + "/token"}, "https://w.example.com/api/v1/auth/oidc/callback", []string{"example.com", "example.org"}, "ops", "viewer"},
 		ServiceAccounts: ServiceAccounts{Issuer: "https://cluster.example.com", Audience: "weights", JWKSFile: "/jwks.json", CAFile: "/ca.crt", TokenFile: "/token"},
 		AdminURL:        "https://admin.example.com", PublicURL: "https://w.example.com", AllowedHosts: []string{"a.internal", "w.example.com"}, Log: Log{"warn", "json"},

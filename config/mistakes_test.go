@@ -156,3 +156,11 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// A build that exports no spans says so, and where one is to be had.
+func TestTracingNeedsABuildThatHasIt(t *testing.T) {
+	o := options()
+	o.Tracing = false
+	wantProblem(t, problemsOf(t, o, "tracing: {endpoint: \"http://localhost:4318\"}"), "test.yaml:1:21: tracing.endpoint: this build exports no spans; take one that was made with -tags otel")
+	mustLoad(t, options(), "tracing: {endpoint: \"http://localhost:4318\"}")
+}

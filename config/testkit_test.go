@@ -112,7 +112,7 @@ func certificate(t testing.TB, authority bool) (cert, key string) {
 func options(environ ...string) LoadOptions {
 	return LoadOptions{
 		Environ: append([]string{"HF_TOKEN=CANARY_env_token"}, environ...), Schemas: schemas, Providers: []auth.Provider{strict{}},
-		Now: func() time.Time { return time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC) },
+		Tracing: true, Now: func() time.Time { return time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC) },
 	}
 }
 

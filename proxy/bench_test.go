@@ -55,7 +55,7 @@ func BenchmarkSmallRequest(b *testing.B) {
 		}
 		r := newRig(b, rigOptions{options: func(o *Options) {
 			o.Logger = zerolog.New(io.Discard)
-			o.Metrics = nil
+			o.Metrics, o.Tracer = nil, nil
 			o.Dialer = g
 		}})
 		r.recorder.forget = true

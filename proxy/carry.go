@@ -77,7 +77,9 @@ func (x *exchange) judge() *auth.Error {
 		if err := x.choose(); err != nil {
 			return err
 		}
-		if err := x.decide(); err != nil {
+		err := x.decide()
+		x.traceDecision(err)
+		if err != nil {
 			return err
 		}
 		x.p.transfers.enter(x)
@@ -187,13 +189,16 @@ func (x *exchange) carry(out *outgoing, send sender) (*wire.Body, *scrub.Masker,
 	}
 	t := &out.Target
 	x.sent = true
+	x.beginLeg(t)
 	body, e := send(ctx, x.p.client, wire.Dest{Team: x.identity.TeamID, Scheme: t.Scheme, Host: t.Host, Port: t.Port, Opened: x.opened()}, out)
 	switch {
 	case x.more.late:
+		x.headOfLeg(x.more.status)
 	case e != nil:
 		x.firstByte = 0
 	default:
 		x.firstByte = x.p.o.Now().Sub(x.started)
+		x.headOfLeg(x.line.status())
 	}
 	if use != nil {
 		if err := x.await(use); err != nil {

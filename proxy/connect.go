@@ -74,7 +74,9 @@ func (x *exchange) connect() *auth.Error {
 		return x.blindTunnel(d)
 	}
 	x.decision.Code, x.decision.Reason, x.decision.Detail = d.Code, d.Reason, d.Detail
-	return d.Denial()
+	denial := d.Denial()
+	x.traceDecision(denial)
+	return denial
 }
 
 // intercept ends the worker's TLS here and serves the requests inside.

@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -34,17 +35,35 @@ func (x *exchange) end(sent int64, cause error) {
 		x.failure, cause = stopped, nil // what broke by that is nobody's fault
 	}
 	x.recordEnd(sent, x.failure, now)
-	if m := x.p.o.Metrics; m != nil {
-		s := Sample{Mode: x.modeName(), Outcome: x.outcome(), Status: x.status, Bytes: sent, Resumed: x.more.count, FirstByte: x.firstByte, Duration: took}
-		if x.failure != nil {
-			s.Code = x.failure.Code
+	if m := x.p.o.Metrics; m != nil || x.trace != nil {
+		s := x.sample(sent, took)
+		if m != nil {
+			m.Observe(s)
 		}
-		if p := x.decision.Provider; p != nil {
-			s.Provider = p.Schema().Name
-		}
-		m.Observe(s)
+		x.endTrace(&s, now)
 	}
 	x.log(sent, cause, took.Seconds())
+}
+
+// sample is what the exchange was, for the metrics.
+func (x *exchange) sample(sent int64, took time.Duration) Sample {
+	s := Sample{Mode: x.modeName(), Outcome: x.outcome(), Status: x.status, Bytes: sent, Resumed: x.more.count, FirstByte: x.firstByte, Duration: took}
+	if x.failure != nil {
+		s.Code = x.failure.Code
+	}
+	if p := x.decision.Provider; p != nil {
+		s.Provider = p.Schema().Name
+	}
+	return s
+}
+
+// probes reports whether the request was for weighbridge itself, and answered.
+func (x *exchange) probes() bool { return x.mode == own && x.failure == nil }
+
+// strange reports whether the request is nobody's who was identified, or one of
+// those refusals that are gathered.
+func (x *exchange) strange() bool {
+	return x.identity.KeyID == "" || x.failure != nil && gathers(x.failure.Code)
 }
 
 // brokenOff is the failure of an answer that did not end well.
@@ -100,9 +119,9 @@ func (x *exchange) log(sent int64, cause error, seconds float64) {
 	l := x.p.o.Logger
 	var e *zerolog.Event
 	switch {
-	case x.mode == own && x.failure == nil:
+	case x.probes():
 		e = l.Debug()
-	case x.identity.KeyID == "", x.failure != nil && gathers(x.failure.Code):
+	case x.strange():
 		e = x.p.strangers.Info()
 	case x.failure != nil && x.status >= 500:
 		e = l.Warn()

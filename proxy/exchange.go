@@ -111,10 +111,14 @@ type exchange struct {
 	astray bool
 	// sent says that a request went to the upstream, or began to.
 	sent bool
+	// inLeg says that the last leg of trace is under way.
+	inLeg bool
 	// held is the answer where it is in memory.
 	held held
 	// more is about the requests beyond the first that the answer took.
 	more more
+	// trace is what a Tracer is told in the end, nil where there is none.
+	trace *Trace
 }
 
 // recordMode is the mode in the words of the record.

@@ -148,6 +148,8 @@ type Options struct {
 	Logger   zerolog.Logger
 	// Metrics may be nil.
 	Metrics Metrics
+	// Tracer nil means that no request is traced, which costs nothing.
+	Tracer Tracer
 	// Refused is told of every answer 401 and 403 to a request with a
 	// credential. It must be quick, and may be nil.
 	Refused func(credentialID string, version uint64)

@@ -98,7 +98,7 @@ func newRig(t testing.TB, o rigOptions) *rig {
 		Policy: o.policy, Snapshot: r.snap.Load, Signer: r.signer, Recorder: r.recorder,
 		Minter: r.authority, Boxes: sealer, Dialer: r.dialer, RootCAs: r.upstreams,
 		CAPEM: r.authority.RootsPEM, Logger: zerolog.New(r.log).Level(zerolog.DebugLevel),
-		Metrics: r.metrics, Now: r.clock.now,
+		Metrics: r.metrics, Tracer: r.metrics, Now: r.clock.now,
 	}
 	if o.options != nil {
 		o.options(&options)
@@ -201,6 +201,9 @@ func (r *rig) searchCanary() {
 	places := map[string][]byte{
 		"log": r.log.Bytes(), "worker": r.seen.Bytes(),
 		"audit": []byte(fmt.Sprintf("%+v", r.recorder.all())), "metrics": []byte(fmt.Sprintf("%+v", r.metrics.all())),
+	}
+	for _, t := range r.metrics.traces() {
+		places["traces"] = fmt.Appendf(places["traces"], "%+v\n", *t)
 	}
 	for place, b := range places {
 		for _, f := range forms {
@@ -573,10 +576,23 @@ func (n *noNames) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, 
 	return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 }
 
-// samples keeps what the metrics were told.
+// samples are what a rig tells of its requests, in metrics and as traces.
 type samples struct {
 	mu sync.Mutex
 	s  []Sample
+	t  []*Trace
+}
+
+func (s *samples) Trace(t *Trace) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.t = append(s.t, t)
+}
+
+func (s *samples) traces() []*Trace {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.t)
 }
 
 func (s *samples) Observe(x Sample) {

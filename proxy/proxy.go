@@ -30,6 +30,8 @@ type Proxy struct {
 	// strangers is the log for requests of nobody who was identified: sampled,
 	// so that it cannot be flooded.
 	strangers zerolog.Logger
+	// strangeTraces samples the traces of such requests.
+	strangeTraces zerolog.Sampler
 
 	transfers registry
 	failures  failures
@@ -73,6 +75,7 @@ func New(o Options) (*Proxy, error) {
 	p := &Proxy{o: o, shares: shares, buffers: wire.NewBuffers(wire.DefaultBudget), texts: newTexts(), closed: make(chan struct{})}
 	p.policy.Store(pol)
 	p.strangers = o.Logger.Sample(&zerolog.BurstSampler{Burst: 20, Period: time.Second})
+	p.strangeTraces = &zerolog.BurstSampler{Burst: 20, Period: time.Second}
 	p.client = wire.NewClient(wire.ClientOptions{
 		Dial: func(ctx context.Context, d wire.Dest) (net.Conn, error) {
 			return o.dialerOf(d).Dial(ctx, d.Host, d.Port)

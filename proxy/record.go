@@ -103,6 +103,7 @@ func (p *Proxy) record(e auth.Event) { p.o.Recorder.Record(e) }
 // recordEnd records how what was admitted last ended. sent is what the worker
 // has got by now of the whole answer.
 func (x *exchange) recordEnd(sent int64, failure *auth.Error, now time.Time) {
+	x.endLeg(failure, now)
 	if !x.admitted {
 		return
 	}

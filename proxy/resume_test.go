@@ -93,6 +93,11 @@ func (r *rig) resumedOnce(way string, at, total int64) {
 	if s := all[len(all)-1]; s.Resumed != 1 || s.Bytes != total || s.Code != "" {
 		r.t.Errorf("%s: %+v", way, s)
 	}
+	told := r.metrics.traces()
+	if t := told[len(told)-1]; t.Failed || len(t.Legs) != 2 || len(t.Decisions) != 2 || !t.Legs[0].Failed || t.Legs[0].RequestID != used[0].RequestID ||
+		t.Legs[1].Failed || t.Legs[1].RequestID != used[1].RequestID || t.Legs[1].Status != 206 || t.Legs[1].Started.Before(t.Legs[0].Ended) {
+		r.t.Errorf("%s: told %+v", way, t)
+	}
 	if log := r.log.String(); !strings.Contains(log, `"resumed":1`) || !strings.Contains(log, `"first_request_id":"`+used[0].RequestID) || !strings.Contains(log, "is resumed") {
 		r.t.Errorf("%s: log %s", way, log)
 	}

@@ -284,6 +284,9 @@ func (p *Proxy) begin(ctx *fasthttp.RequestCtx, t *tunnel) *exchange {
 	if x.length < -1 {
 		x.length = 0
 	}
+	if p.o.Tracer != nil {
+		x.beginTrace()
+	}
 	return x
 }
 

@@ -45,6 +45,8 @@ func (x *exchange) blindTunnel(d auth.ConnectDecision) *auth.Error {
 	if err := x.await(use); err != nil {
 		return err
 	}
+	x.traceDecision(nil)
+	x.beginLeg(&x.target)
 	ctx, stop := context.WithTimeout(x.context(), connectTimeout)
 	upstream, e := p.o.Dialer.Dial(ctx, x.target.Host, x.target.Port)
 	stop()

@@ -16,6 +16,7 @@ import (
 
 	"github.com/weighbridge/weighbridge/config"
 	"github.com/weighbridge/weighbridge/internal/bridge"
+	"github.com/weighbridge/weighbridge/internal/tracing"
 	"github.com/weighbridge/weighbridge/signer"
 )
 
@@ -56,7 +57,7 @@ func (a *app) serveCommand() *cobra.Command {
 // load reads the configuration: flags over environment over file over
 // defaults.
 func (a *app) load(c *cobra.Command, f *serveFlags) (*config.Loaded, error) {
-	o := config.LoadOptions{Path: f.config, Environ: a.environ, Providers: signer.Providers()}
+	o := config.LoadOptions{Path: f.config, Environ: a.environ, Providers: signer.Providers(), Tracing: tracing.Built}
 	o.Override = func(cfg *config.Config) {
 		if c.Flags().Changed("data-dir") || c.InheritedFlags().Changed("data-dir") {
 			cfg.DataDir = a.dataDir

@@ -25,6 +25,7 @@ import (
 	"github.com/weighbridge/weighbridge/auth/lifecycle"
 	"github.com/weighbridge/weighbridge/config"
 	"github.com/weighbridge/weighbridge/internal/comfyui"
+	"github.com/weighbridge/weighbridge/internal/tracing"
 	"github.com/weighbridge/weighbridge/proxy"
 	"github.com/weighbridge/weighbridge/proxy/box"
 	"github.com/weighbridge/weighbridge/proxy/guard"
@@ -99,6 +100,7 @@ type Bridge struct {
 	api       *admin.API
 	signIn    *session.Service
 	metrics   *metrics
+	tracer    tracing.Exporter // nil where nothing is traced
 	used      *lastUsed
 	welcome   *Welcome
 	// others is told when other weighbridges changed a shared store.
@@ -323,12 +325,18 @@ func (b *Bridge) openProxy(ctx context.Context, cfg *config.Config) error {
 		Getenv: environ(b.o.Environ), ReadFile: os.ReadFile,
 	})
 	b.openLifecycle(cfg)
+	if err := b.openTracing(cfg); err != nil {
+		return err
+	}
 	o := proxy.Options{
 		Refused: b.life.Refused, Seen: b.used.see, Limits: limits.see,
 		Policy: policy, Snapshot: b.live.Snapshot, Front: b.front, Tokens: &b.accounts,
 		Signer:   b.signer,
 		Recorder: b.recorder(), Boxes: boxes, Dialer: b.dialer, Opened: b.servers, RootCAs: roots,
 		IdleTimeout: cfg.Upstream.IdleTimeout, MaxConns: cfg.Limits.Connections, Logger: b.log, Metrics: b.metrics, Now: b.o.Now,
+	}
+	if b.tracer != nil {
+		o.Tracer = b.tracer
 	}
 	if b.authority != nil {
 		o.Minter, o.CAPEM = b.authority, b.authority.RootsPEM

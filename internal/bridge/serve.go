@@ -98,6 +98,9 @@ func (b *Bridge) Close() error {
 	if b.proxy != nil {
 		errs = append(errs, b.proxy.Close())
 	}
+	if b.tracer != nil { // every request has ended
+		b.tracer.Close()
+	}
 	b.listeners.close()
 	if b.comfy != nil {
 		errs = append(errs, b.comfy.Close())
@@ -229,6 +232,7 @@ func needRestart(was, is *config.Config, named func(kek string) bool) []string {
 		{"kek", was.KEK != is.KEK && !named(is.KEK)},
 		{"kek_cache", was.KEKCache != is.KEKCache},
 		{"store", was.Store.Driver != is.Store.Driver || was.Store.DSN != is.Store.DSN},
+		{"tracing", was.Tracing != is.Tracing},
 		{"validation", was.Validation != is.Validation},
 		{"audit", !reflect.DeepEqual(was.Audit, is.Audit)},
 		{"limits.connections", was.Limits.Connections != is.Limits.Connections},

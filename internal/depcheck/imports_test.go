@@ -49,10 +49,11 @@ var mayImport = map[string][]string{
 	"internal/inject":         {"internal/workerenv"},
 	"internal/trial":          {"auth", "internal/workerenv"},
 	"internal/truststore":     {},
+	"internal/tracing":        {"auth", "proxy"},
 	"internal/doctor":         {"auth", "internal/trial", "internal/workerenv", "proxy/ca"},
 	"internal/preflight":      {"auth", "internal/trial"},
 	// Everything below cmd (docs/adr/0002-wiring-in-a-package.md).
-	"internal/bridge": {"auth", "auth/", "config", "signer", "signer/", "store", "store/", "proxy", "proxy/", "admin", "admin/portal", "admin/session", "internal/comfyui", "internal/serviceaccount", "internal/workerenv"},
+	"internal/bridge": {"auth", "auth/", "config", "signer", "signer/", "store", "store/", "proxy", "proxy/", "admin", "admin/portal", "admin/session", "internal/comfyui", "internal/serviceaccount", "internal/tracing", "internal/workerenv"},
 	"internal/house":  {anything},
 	"internal/house/": {anything},
 	"cmd/weighbridge": {anything},
@@ -104,6 +105,7 @@ var confined = map[string][]string{
 	"github.com/jackc/pgx/v5":          {"store", "internal/house/realstores"},
 	"github.com/danielgtaylor/huma/v2": {"admin"},
 	"github.com/spf13/cobra":           {"cmd/weighbridge"},
+	"go.opentelemetry.io":              {"internal/tracing", "internal/house/collector"},
 }
 
 func TestLibrariesStayWhereTheyBelong(t *testing.T) {

@@ -21,6 +21,7 @@ import (
 	"github.com/weighbridge/weighbridge/internal/bridge"
 	"github.com/weighbridge/weighbridge/internal/house/hub"
 	"github.com/weighbridge/weighbridge/internal/house/origin"
+	"github.com/weighbridge/weighbridge/internal/tracing"
 	"github.com/weighbridge/weighbridge/proxy/guard"
 	"github.com/weighbridge/weighbridge/signer"
 )
@@ -106,7 +107,7 @@ func New(t testing.TB, o Options) *House {
 	roots := filepath.Join(t.TempDir(), "upstream-roots.pem")
 	h.must(os.WriteFile(roots, h.Server.RootPEM(), 0o600))
 
-	h.load = config.LoadOptions{Override: func(c *config.Config) {
+	h.load = config.LoadOptions{Tracing: tracing.Built, Override: func(c *config.Config) {
 		c.DataDir, c.Listen, c.AdminListen = h.DataDir, "127.0.0.1:0", "127.0.0.1:0"
 		c.Upstream.CAFile, c.Upstream.Resolve = roots, h.Server.Resolve()
 		if o.Configure != nil {
