@@ -74,6 +74,16 @@ func TestNowhere(t *testing.T) {
 	}
 }
 
+// The address of an answer to a form leads to the page that the form is about.
+func TestWhatAFormWasSentToIsGoneBackTo(t *testing.T) {
+	b := newKit(t, nil).owner()
+	for path, want := range map[string]string{"/keys/gpu%2F1/url-key": "/keys/gpu%2F1", "/audit/verify/record": "/audit/verify", "/account/password": "/account", "/test/link": "/test"} {
+		if got := b.get("/t/default" + path); got.status != http.StatusSeeOther || got.location != "/t/default"+want {
+			t.Errorf("%s: %d to %s", path, got.status, got.location)
+		}
+	}
+}
+
 // What a limit cannot be is said, and is no error of ours.
 func TestNumbersThatAreNone(t *testing.T) {
 	k := newKit(t, nil)

@@ -43,6 +43,7 @@ type kit struct {
 	record *audit.Memory
 	local  *admin.Client // over what stands for admin.sock
 	portal *Portal
+	socket http.Handler
 	url    string
 
 	mu  sync.Mutex
@@ -88,9 +89,15 @@ func newKit(t *testing.T, change func(*admin.Options)) *kit {
 	server := httptest.NewServer(k.portal)
 	t.Cleanup(server.Close)
 	k.url = server.URL
-	r := httptest.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodGet, "/", nil)
-	k.local = admin.NewInsideClient(api.Local(), r, "", auth.Secret{})
+	k.socket = api.Local()
+	k.local = k.as("")
 	return k
+}
+
+// as is what stands for admin.sock, about a team.
+func (k *kit) as(team string) *admin.Client {
+	r := httptest.NewRequestWithContext(context.WithoutCancel(k.t.Context()), http.MethodGet, "/", nil)
+	return admin.NewInsideClient(k.socket, r, team, auth.Secret{})
 }
 
 func (k *kit) logged(err error) {

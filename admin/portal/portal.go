@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -157,9 +158,18 @@ func (v *visit) noPage() error {
 	return v.problem(http.StatusNotFound, "not_found", "problem.no-page", "problem.no-page.next")
 }
 
-// noPage answers for what a team has no page for.
+// noPage answers for what a team has no page for. What forms alone are sent to
+// may have answered with a page that is gone back to: that leads to the page
+// which it is about.
 func (p *Portal) noPage() {
-	p.page("GET", "/{rest...}", (*visit).noPage)
+	p.page("GET", "/{rest...}", func(v *visit) error {
+		sent := v.r.Clone(v.ctx())
+		sent.Method = http.MethodPost
+		if _, pattern := p.mux.Handler(sent); pattern != "" {
+			return v.redirect(path.Dir(v.r.URL.EscapedPath()), "")
+		}
+		return v.noPage()
+	})
 	p.open("GET /no-team", func(v *visit) error { return v.render("no-team.html", nil) })
 }
 

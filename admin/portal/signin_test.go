@@ -95,6 +95,62 @@ func TestTheFirstUserIsMadeOnce(t *testing.T) {
 	}
 }
 
+// T60: of several people who have the link one makes the first user, and the
+// others nothing.
+func TestT60_TheLinkIsGoodForOne(t *testing.T) {
+	var signIn *session.Service
+	k := newKit(t, func(o *admin.Options) {
+		signIn = session.New(session.Options{Store: o.Store})
+		o.SignIn = signIn
+	})
+	secret, err := signIn.OfferFirstUser(t.Context())
+	k.must(err)
+	got := make(chan answer)
+	for _, email := range []string{"ada@example.com", "eve@example.com", "mallory@example.com"} {
+		b := k.stranger()
+		go func() {
+			got <- b.post("/setup", url.Values{"secret": {secret.Reveal()}, "email": {email}, "password": {password}})
+		}()
+	}
+	in := 0
+	for range 3 {
+		one := <-got
+		switch cookies := len(one.header.Values("Set-Cookie")); {
+		case one.status == http.StatusSeeOther && cookies == 3:
+			in++
+		case one.status != http.StatusUnauthorized || cookies > 0:
+			t.Errorf("%d with %d cookies: %s", one.status, cookies, one.body)
+		}
+	}
+	users, err := k.store.Users(t.Context())
+	k.must(err)
+	if in != 1 || len(users) != 1 {
+		t.Errorf("%d came in, and there are %d users", in, len(users))
+	}
+}
+
+// T60: signing in begins a session of its own, whatever cookies somebody has put
+// into the browser before.
+func TestT60_NoSessionIsFixed(t *testing.T) {
+	k := newKit(t, nil)
+	eve, u := k.user("eve@example.com", "", auth.RoleViewer), mustURL(t, k.url)
+	k.owner()
+	ada := k.stranger()
+	planted := map[string]string{}
+	for _, c := range eve.http.Jar.Cookies(u) {
+		planted[c.Name] = c.Value
+	}
+	ada.http.Jar.SetCookies(u, eve.http.Jar.Cookies(u))
+	ada.does("/sign-in", url.Values{"email": {ownerEmail}, "password": {password}})
+	shows(t, "the account", ada.page("/t/default/account"), true, ownerEmail)
+	for _, c := range ada.http.Jar.Cookies(u) {
+		if c.Value == planted[c.Name] {
+			t.Errorf("%s is the one that was there", c.Name)
+		}
+	}
+	shows(t, "hers", eve.page("/t/default/account"), false, ownerEmail)
+}
+
 // oidcKit has an OpenID provider at which Ada is.
 func oidcKit(t *testing.T) (*kit, *openid.Provider) {
 	t.Helper()

@@ -24,7 +24,7 @@ func cases() []string {
 	span("T", 40, 40)
 	span("T", 43, 47)
 	span("T", 50, 55)
-	span("T", 56, 58)
+	span("T", 56, 60)
 	span("T", 71, 75)
 	span("R", 1, 9)
 	span("R", 12, 16)

@@ -63,6 +63,15 @@
     while (list && list.children.length > Number(list.dataset.most)) list.lastElementChild.remove();
   });
 
+  // What is shown once is not to be gone back to: a browser may keep a page in
+  // memory that was left, and what it shows may be of a session that has ended.
+  window.addEventListener("pagehide", () => {
+    for (const text of document.querySelectorAll(".copy pre")) text.textContent = "";
+  });
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted) location.replace(location.pathname + location.search);
+  });
+
   document.addEventListener("DOMContentLoaded", () => { fromHash(); confirmable(document); });
   document.addEventListener("htmx:load", (event) => confirmable(event.detail.elt));
 })();
