@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -13,7 +14,7 @@ import (
 // ExplainRequest asks which credential a URL would get.
 type ExplainRequest struct {
 	URL    string `json:"url" doc:"An absolute URL; https is implied where no scheme is given."`
-	Key    string `json:"key" doc:"An API key, by id or name."`
+	Key    string `json:"key" doc:"An API key or an S3 access key, by id or name."`
 	Method string `json:"method,omitempty" doc:"GET unless stated."`
 	Mode   string `json:"mode,omitempty" enum:"forward,reverse" doc:"Whose unmatched policy applies; forward unless stated."`
 }
@@ -56,7 +57,7 @@ func (a *API) explained(ctx context.Context, in *ExplainRequest) (out Explained,
 	}
 	snap, now := a.o.Snapshot(), a.o.Now()
 	// The error of a key that has ended is a decision, and told as one.
-	id, err := snap.IdentifyID(k.ID, now)
+	id, err := identified(snap, &k, now)
 	if err != nil && id.KeyID == "" {
 		return out, q, a.public(err)
 	}
@@ -68,13 +69,29 @@ func (a *API) explained(ctx context.Context, in *ExplainRequest) (out Explained,
 	if in.Mode == "reverse" {
 		unmatched = reverse
 	}
+	if k.S3 != nil {
+		unmatched = auth.UnmatchedDeny // the S3 protocol has no other way
+	}
 	out = Explained{URL: target.Redacted(), Key: k.Name, Method: method}
 	q = auth.Question{Identity: id, Method: method, Target: target, Unmatched: unmatched, Now: now}
 	out.Explanation = snap.Explain(q)
+	if k.S3 != nil && len(k.S3.Buckets)+len(k.S3.Prefixes) > 0 && out.Outcome != auth.Deny.String() {
+		out.Reason += ", where it is an object that the S3 access key may touch"
+	}
 	if a.o.Passable != nil {
 		a.wayOut(&out.Explanation, target, in.Mode == "reverse")
 	}
 	return out, q, nil
+}
+
+// identified is what a key of either kind is to the data plane, as if it had been
+// shown there.
+func identified(snap *auth.Snapshot, k *auth.Key, now time.Time) (auth.Identity, error) {
+	if k.S3 == nil {
+		return snap.IdentifyID(k.ID, now)
+	}
+	id, _, err := snap.IdentifyS3(k.S3.AccessKeyID, now)
+	return id, err
 }
 
 // wayOut adds what the proxy refuses whatever was decided: a port that CONNECT

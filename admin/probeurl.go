@@ -33,7 +33,7 @@ type Asker interface {
 // ProbeRequest asks what a URL gets right now.
 type ProbeRequest struct {
 	URL  string `json:"url" doc:"An absolute URL; https is implied where no scheme is given. No answer shows its query."`
-	Key  string `json:"key" doc:"An API key, by id or name."`
+	Key  string `json:"key" doc:"An API key or an S3 access key, by id or name."`
 	Mode string `json:"mode,omitempty" enum:"forward,reverse" doc:"Whose unmatched policy applies; forward unless stated."`
 }
 

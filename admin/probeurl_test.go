@@ -97,3 +97,30 @@ func TestAProbeEnds(t *testing.T) {
 	f.api = admin.New(f.o)
 	f.must(503, "POST", "/api/v1/explain/probe", `{"url":"https://a.example.com/","key":"worker"}`)
 }
+
+// A URL is explained and tested as an S3 access key, too, which the record names
+// like any other: with what is linked to it alone, and nothing bare.
+func TestAProbeAsAnS3Key(t *testing.T) {
+	f := newFixture(t)
+	up := &upstreams{answers: map[string]auth.Answered{"https://models.s3.us-east-1.amazonaws.com/m.bin": {Status: 206, Size: 7}}}
+	f.o.Asker = up
+	f.api = admin.New(f.o)
+	f.must(201, "POST", "/api/v1/s3-keys", `{"name":"trainer","buckets":["models"]}`)
+	f.must(201, "POST", "/api/v1/credentials", `{"name":"aws","provider":"s3","fields":{"accessKeyId":"AKIAIOSFODNN7EXAMPLE","secretAccessKey":"`+canary+`","region":"us-east-1"},"patterns":["models.s3.us-east-1.amazonaws.com/*"],"no_validate":true}`)
+	const in = `{"url":"https://models.s3.us-east-1.amazonaws.com/m.bin","key":"trainer"}`
+	if got := f.must(200, "POST", "/api/v1/explain", in); got["outcome"] != "deny" || got["code"] != "not_linked" {
+		t.Errorf("%v", got)
+	}
+	f.must(200, "PUT", "/api/v1/links/aws/trainer", "")
+	if got := f.must(200, "POST", "/api/v1/explain", in); got["outcome"] != "allow" || !strings.Contains(got["reason"].(string), "may touch") {
+		t.Errorf("%v", got)
+	}
+	if got := f.must(200, "POST", "/api/v1/explain/probe", in); got["ok"] != true || len(up.asked) != 1 || !strings.HasPrefix(up.asked[0], "allow aws") {
+		t.Errorf("%v %v", got, up.asked)
+	}
+	f.must(200, "POST", "/api/v1/s3-keys/trainer/revoke", "")
+	if got := f.must(200, "POST", "/api/v1/explain/probe", in); got["ok"] != false || len(up.asked) != 1 {
+		t.Errorf("%v %v", got, up.asked)
+	}
+	f.clean()
+}

@@ -126,3 +126,15 @@ func TestAPatternMore(t *testing.T) {
 		t.Errorf("a viewer is offered it: %s", page)
 	}
 }
+
+// What an S3 access key was refused is tested as that key, too.
+func TestAURLIsTestedAsAnS3Key(t *testing.T) {
+	k := newKit(t, nil)
+	b := k.owner()
+	_, err := k.local.CreateS3Key(t.Context(), admin.NewS3Key{Name: "trainer"})
+	k.must(err)
+	page := b.page("/t/default/test?key=trainer&url=https%3A%2F%2Fmodels.s3.amazonaws.com%2Fm.bin")
+	if !strings.Contains(page, "<option selected>trainer</option>") || !strings.Contains(page, "/credentials/new?key=trainer") {
+		t.Errorf("%s", page)
+	}
+}
