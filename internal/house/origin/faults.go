@@ -43,6 +43,8 @@ type Fault struct {
 	Times int
 	After int64
 	Delay time.Duration
+	// Until ends the waiting of Slow once it is closed; nil never is.
+	Until <-chan struct{}
 	// Status, Header and Body belong to Answer.
 	Status int
 	Header http.Header
@@ -158,6 +160,8 @@ func (w *faultyWriter) act() {
 		defer timer.Stop()
 		select {
 		case <-timer.C:
+			return
+		case <-w.fault.Until:
 			return
 		case <-w.request.Context().Done():
 		case <-w.closing:

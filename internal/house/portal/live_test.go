@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,10 +23,17 @@ import (
 const weights = "https://huggingface.co/" + hub.SampleGated + "/resolve/main/" + hub.SampleWeights
 
 // slowly makes the hub's CDN send a file in pieces, until the returned function
-// is called or the test ends.
+// is called or the test ends: however slow the browser is, what it looks at goes
+// on. For a picture it goes on faster.
 func (s *site) slowly() (atOnce func()) {
-	s.Server.Faults.Add(origin.Fault{Kind: origin.Slow, Host: hub.CDNHost, After: 64 << 10, Delay: 100 * time.Millisecond})
-	return s.Server.Faults.Clear
+	until, piece := make(chan struct{}), int64(4<<10)
+	if *update {
+		piece = 160 << 10
+	}
+	s.Server.Faults.Add(origin.Fault{Kind: origin.Slow, Host: hub.CDNHost, After: piece, Delay: 500 * time.Millisecond, Until: until})
+	atOnce = sync.OnceFunc(func() { close(until) })
+	s.t.Cleanup(atOnce)
+	return atOnce
 }
 
 // download fetches weights as a worker and drops it.

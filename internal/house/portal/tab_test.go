@@ -186,7 +186,7 @@ func (b *tab) until(what, expression string) {
 // wait waits until done; a wait without end shows what the page was.
 func (b *tab) wait(what string, done func() bool) {
 	b.t.Helper()
-	for end := time.Now().Add(patience); !done(); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(patience); !done(); time.Sleep(25 * time.Millisecond) {
 		if time.Now().After(end) {
 			b.fatal("still waiting: %s", what)
 		}
