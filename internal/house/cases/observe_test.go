@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/config"
 	"github.com/weighbridge/weighbridge/internal/house"
 	"github.com/weighbridge/weighbridge/internal/house/hub"
 )
@@ -40,6 +42,60 @@ func TestTraceContextPasses(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// Each request has one line in the log and counts once, by what was decided,
+// what came of it and why: one that is served, one that the address guard
+// refuses, one that nothing is linked for, one that its upstream refuses.
+func TestEachRequestIsCountedAndLoggedOnce(t *testing.T) {
+	t.Parallel()
+	h := house.New(t, house.Options{Configure: func(c *config.Config) { c.Unmatched.Reverse = auth.UnmatchedPass }})
+	key := h.HubWorker("hub")
+	w := newWorker(t, h, modes[1], key.Key)
+	for _, ask := range []struct {
+		url    string
+		status int
+		code   auth.Code
+	}{
+		{fileURL(hub.SampleGated, hub.SamplePlus), 302, ""},
+		{fileURL(hub.SampleGated, "missing.bin"), 404, ""},
+		{"https://169.254.169.254/latest/meta-data", 403, auth.CodeAddressForbidden},
+		{"https://" + hub.Host + "/api/whoami-v2", 403, auth.CodeScopeForbidden},
+	} {
+		if r := w.get(ask.url); r.status != ask.status || r.code() != ask.code {
+			t.Errorf("%s: %s", ask.url, r)
+		}
+	}
+	var page []byte
+	h.Eventually("all are counted", func() bool {
+		h.Call(http.MethodGet, "/metrics", nil, &page)
+		return strings.Contains(string(page), `code="scope_forbidden"`)
+	})
+	for _, want := range []string{
+		`weighbridge_requests_total\{code="",mode="reverse",outcome="inject",provider="huggingface",status="3xx"\} 1`,
+		`weighbridge_requests_total\{code="",mode="reverse",outcome="inject",provider="huggingface",status="4xx"\} 1`,
+		`weighbridge_requests_total\{code="address_forbidden",mode="reverse",outcome="bare",provider="",status="4xx"\} 1`,
+		`weighbridge_requests_total\{code="scope_forbidden",mode="reverse",outcome="refused",provider="huggingface",status="4xx"\} 1`,
+		`weighbridge_first_byte_seconds_count\{mode="reverse"\} 2`, `weighbridge_request_seconds_count\{mode="reverse"\} 4`,
+		`weighbridge_worker_bytes_total\{mode="reverse",outcome="inject",provider="huggingface"\} [1-9]`,
+		`weighbridge_transfers 0`, `weighbridge_credentials\{status="valid"\} 1`,
+	} {
+		if !regexp.MustCompile(`(?m)^` + want + `$|^` + want + `\d*$`).Match(page) {
+			t.Errorf("no %s in\n%s", want, page)
+		}
+	}
+	lines := 0
+	for line := range strings.Lines(h.Log.String()) {
+		if strings.Contains(line, `"message":"request"`) && strings.Contains(line, `"mode":"reverse"`) {
+			lines++
+			if !strings.Contains(line, `"request_id":"`) || !strings.Contains(line, `"status":`) || !strings.Contains(line, `"key_id":"`) {
+				t.Errorf("a line that does not say enough: %s", line)
+			}
+		}
+	}
+	if lines != 4 {
+		t.Errorf("%d lines of 4 requests", lines)
 	}
 }
 
