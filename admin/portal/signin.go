@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/weighbridge/weighbridge/admin"
 	"github.com/weighbridge/weighbridge/auth"
@@ -14,6 +15,10 @@ import (
 const (
 	themeCookie = "weighbridge-theme"
 	teamCookie  = "weighbridge-team"
+	// nextCookie holds the page that is wanted while somebody is at the OpenID
+	// provider, for as long as the API waits for them.
+	nextCookie = "weighbridge-next"
+	nextLife   = 10 * time.Minute
 	// oidcCallback is where the OpenID provider sends a browser, as the API has it.
 	oidcCallback = "/api/v1/auth/oidc/callback"
 )
@@ -29,9 +34,18 @@ func (p *Portal) signInPages() {
 		if err := v.enter(); err != nil {
 			return err
 		}
+		if next := v.wanted(); next != "/" {
+			return v.redirect(next, "")
+		}
 		return v.redirect(v.home(), "")
 	})
-	p.open("GET /sign-in", func(v *visit) error { return v.render("sign-in.html", v.signInData(v.r.URL.Query())) })
+	p.open("GET /sign-in", func(v *visit) error {
+		d := v.signInData(v.r.URL.Query())
+		if d.OIDC && d.Next != "/" {
+			p.setCookie(v.w, v.r, nextCookie, url.QueryEscape(d.Next), nextLife)
+		}
+		return v.render("sign-in.html", d)
+	})
 	p.open("POST /sign-in", p.signIn)
 	p.open("POST /sign-out", func(v *visit) error {
 		token, err := p.token(v.w, v.r)
@@ -76,7 +90,23 @@ func (p *Portal) signIn(v *visit) error {
 		return v.notSignedIn(err, "sign-in.html", data)
 	}
 	p.keep(v.w, v.r, &g)
+	_ = v.wanted() // the form says it
 	return v.redirect(local(form.Get("next")), "")
+}
+
+// wanted is the page that was wanted before the sign-in at the OpenID provider,
+// or the start: once.
+func (v *visit) wanted() string {
+	held := v.p.cookie(v.r, nextCookie)
+	if held == "" {
+		return "/"
+	}
+	v.p.setCookie(v.w, v.r, nextCookie, "", 0)
+	next, err := url.QueryUnescape(held)
+	if err != nil {
+		return "/"
+	}
+	return local(next)
 }
 
 // notSignedIn shows the form again, also with a 401, which elsewhere leads here.

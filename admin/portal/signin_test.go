@@ -324,3 +324,23 @@ func TestT60_BehindAFrontTheProvidersCookieIsSecure(t *testing.T) {
 		t.Errorf("%d %s", back.status, back.body)
 	}
 }
+
+// T60: who signs in at the OpenID provider comes to the page that was wanted,
+// once; a page elsewhere is not one.
+func TestT60_ThePageThatWasWantedWaitsForTheProvider(t *testing.T) {
+	k, op := oidcKit(t)
+	b := k.stranger()
+	b.page("/sign-in?next=%2Ft%2Fdefault%2Fkeys%3Fq%3Da%2Cb")
+	b.back(b.begin(op))
+	if got := b.get("/"); got.location != "/t/default/keys?q=a,b" {
+		t.Errorf("to %q", got.location)
+	}
+	if got := b.get("/"); got.location != "/t/default" {
+		t.Errorf("again to %q", got.location)
+	}
+	b.page("/sign-in?next=https%3A%2F%2Fevil.example%2F")
+	b.http.Jar.SetCookies(mustURL(t, b.url), []*http.Cookie{{Name: nextCookie, Value: "%2F%2Fevil.example", Path: "/"}})
+	if got := b.get("/"); got.location != "/t/default" {
+		t.Errorf("elsewhere: to %q", got.location)
+	}
+}
