@@ -274,4 +274,15 @@ func quote(s string) string {
 	return strconv.QuoteToASCII(s)
 }
 
+// argument is a name as a shell takes it in one piece.
+func argument(name string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.'
+	}
+	if name != "" && name[0] != '-' && !strings.ContainsFunc(name, func(r rune) bool { return !plain(r) }) {
+		return name
+	}
+	return "'" + strings.ReplaceAll(withoutKeys(name), "'", `'\''`) + "'"
+}
+
 func badTarget(reason string) *Error { return NewError(CodeBadTarget, reason, nil) }

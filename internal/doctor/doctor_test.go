@@ -21,11 +21,24 @@ import (
 	"github.com/weighbridge/weighbridge/internal/workerenv"
 )
 
+// TestWorkers looks at workers of one house, each of which has something else
+// wrong with it, or nothing.
+func TestWorkers(t *testing.T) {
+	t.Parallel()
+	h := house.New(t, house.Options{})
+	key := h.HubWorker("hub")
+	for name, test := range map[string]func(*testing.T, *house.House, admin.Key){
+		"nothing is wrong": nothingIsWrong, "environment": badEnvironment, "NO_PROXY of others": noProxyOfOthers,
+		"keys": badKeys, "trust": trusting, "clock": badClock, "listener": badListener,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, h, key) })
+	}
+}
+
 // A worker on which all is well hears so, in both modes, with the name of the
 // credential and the size of the file.
-func TestNothingIsWrong(t *testing.T) {
-	h := house.New(t, house.Options{})
-	w := newWorker(t, h, h.HubWorker("hub"))
+func nothingIsWrong(t *testing.T, h *house.House, key admin.Key) {
+	w := newWorker(t, h, key)
 	for _, v := range h.WorkerEnv(workerenv.Reverse, w.key.Key) {
 		w.env[v.Name] = v.Value
 	}
@@ -52,9 +65,7 @@ func TestNothingIsWrong(t *testing.T) {
 	}
 }
 
-func TestEnvironment(t *testing.T) {
-	h := house.New(t, house.Options{})
-	key := h.HubWorker("hub")
+func badEnvironment(t *testing.T, h *house.House, key admin.Key) {
 	proxy := h.ForwardURL(key.Key)
 	for name, c := range map[string]struct {
 		set          map[string]string
@@ -117,9 +128,8 @@ func both(proxy string, s doctor.Severity, check, fix string) environmentCase {
 }
 
 // Every entry that leads the host past the proxy goes, and no other.
-func TestNoProxyOfOthersIsLeftAlone(t *testing.T) {
-	h := house.New(t, house.Options{Empty: true})
-	w := newWorker(t, h, h.HubWorker("hub"))
+func noProxyOfOthers(t *testing.T, h *house.House, key admin.Key) {
+	w := newWorker(t, h, key)
 	for _, v := range []string{"localhost,face.co", "localhost,xhuggingface.co", "localhost,huggingface.co:8443", "localhost,10.0.0.0/8", "localhost,.internal"} {
 		w.env["NO_PROXY"], w.env["no_proxy"] = v, v
 		for _, f := range w.examine().Findings {
@@ -130,9 +140,8 @@ func TestNoProxyOfOthersIsLeftAlone(t *testing.T) {
 	}
 }
 
-func TestKeys(t *testing.T) {
-	h := house.New(t, house.Options{})
-	good := h.HubWorker("hub")
+func badKeys(t *testing.T, h *house.House, key admin.Key) {
+	good := key
 	revoked := h.AddKey(admin.NewKey{Name: "revoked", Credentials: []string{"hub"}})
 	h.Call(http.MethodPost, "/api/v1/keys/revoked/revoke", nil, nil)
 	ended := h.AddKey(admin.NewKey{Name: "ended", Credentials: []string{"hub"}})
@@ -156,16 +165,30 @@ func TestKeys(t *testing.T) {
 			}
 		}
 	}
-	w := newWorker(t, h, good)
+	// From here the key may not be used: the line that would allow it is there,
+	// with the key's name and this machine's address.
+	elsewhere := h.AddKey(admin.NewKey{Name: "used elsewhere", Credentials: []string{"hub"}, Sources: []string{"192.0.2.0/24"}})
+	w := newWorker(t, h, elsewhere)
+	for _, v := range h.WorkerEnv(workerenv.Reverse, elsewhere.Key) {
+		w.env[v.Name] = v.Value
+	}
+	for _, urls := range [][]string{{gatedURL}, nil} {
+		r := w.examine(urls...)
+		for _, mode := range []string{"forward", "reverse"} {
+			f := expect(t, r, doctor.Fault, "source_forbidden", mode)
+			if !strings.Contains(f.Detail, "127.0.0.1") || !strings.Contains(f.Fix, "weighbridge key update 'used elsewhere' --source 127.0.0.1 ") {
+				t.Errorf("%s: %s", f.Detail, f.Fix)
+			}
+		}
+	}
+	w = newWorker(t, h, good)
 	w.env["HTTPS_PROXY"] = h.Bridge.ProxyURL()
 	w.env["https_proxy"] = h.Bridge.ProxyURL()
 	expect(t, w.examine(gatedURL), doctor.Fault, "key_missing", "forward")
 }
 
 // For each family of clients: what it would trust, and the line that mends it.
-func TestTrust(t *testing.T) {
-	h := house.New(t, house.Options{})
-	key := h.HubWorker("hub")
+func trusting(t *testing.T, h *house.House, key admin.Key) {
 	for family, variables := range map[string][]string{
 		"openssl": {"SSL_CERT_FILE"}, "httpx": {"SSL_CERT_FILE"}, "requests": {"REQUESTS_CA_BUNDLE"}, "curl": {"CURL_CA_BUNDLE"},
 		"git": {"GIT_SSL_CAINFO"}, "node": {"NODE_EXTRA_CA_CERTS"}, "aws": {"AWS_CA_BUNDLE"}, "rust": {"SSL_CERT_FILE"},
@@ -236,9 +259,7 @@ func TestTrust(t *testing.T) {
 	}
 }
 
-func TestClock(t *testing.T) {
-	h := house.New(t, house.Options{})
-	key := h.HubWorker("hub")
+func badClock(t *testing.T, h *house.House, key admin.Key) {
 	for by, severity := range map[time.Duration]doctor.Severity{
 		2 * time.Minute: doctor.Warning, -3 * time.Minute: doctor.Warning, -time.Hour: doctor.Fault, 72 * time.Hour: doctor.Fault,
 	} {
@@ -251,9 +272,7 @@ func TestClock(t *testing.T) {
 	}
 }
 
-func TestListener(t *testing.T) {
-	h := house.New(t, house.Options{})
-	key := h.HubWorker("hub")
+func badListener(t *testing.T, h *house.House, key admin.Key) {
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }))
 	defer other.Close()
 	secure := httptest.NewTLSServer(http.NotFoundHandler())
@@ -286,6 +305,7 @@ func TestListener(t *testing.T) {
 
 // What the upstream, or weighbridge for it, says is told apart in words.
 func TestUpstream(t *testing.T) {
+	t.Parallel()
 	h := house.New(t, house.Options{})
 	key := h.HubWorker("hub")
 	h.Hub.AddToken(hub.Token{Value: h.Secret("hf_").Value(), User: "bob", Role: hub.RoleRead})
@@ -304,6 +324,8 @@ func TestUpstream(t *testing.T) {
 		h.Hub.RevokeToken(refused.Value())
 		return add("bad-"+string(mode), refused.Value())
 	}
+	gone := add("gone and revoked", h.Secret("hf_").Value())
+	h.Call(http.MethodPost, "/api/v1/credentials/gone%20and%20revoked/revoke", nil, nil)
 	unlinked := h.AddKey(admin.NewKey{Name: "unlinked", Unmatched: "deny"})
 	at := func(repo, file string) string { return "https://" + hub.Host + "/" + repo + "/resolve/main/" + file }
 	for name, c := range map[string]struct {
@@ -322,6 +344,7 @@ func TestUpstream(t *testing.T) {
 		"disabled":    {key, at(hub.SampleDisabled, hub.SampleWeights), nil, "no_access", "disabled", "access"},
 		"limit":       {key, gatedURL, ptr(hub.RetryAfter(0, 17)), "rate_limited", "too much", "17s"},
 		"failure":     {key, gatedURL, &origin.Fault{Kind: origin.Answer, Host: hub.Host, Status: 503}, "upstream_failed", "503", "later"},
+		"not usable":  {gone, gatedURL, nil, "credential_not_usable", "revoked", "weighbridge credential show 'gone and revoked'"},
 		"not linked":  {unlinked, gatedURL, nil, "not_linked", "", "weighbridge link"},
 		"no pattern":  {unlinked, "https://models.example.org/x.bin", nil, "no_credential_matched", "", "explain"},
 	} {

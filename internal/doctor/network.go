@@ -42,7 +42,7 @@ func (x *examination) listener(ctx context.Context, w way) bool {
 	if l.Ready {
 		x.find(Finding{Fine, "proxy", at, "weighbridge answers at " + at, ""})
 	} else {
-		x.find(Finding{Fault, "proxy_not_ready", at, "weighbridge answers at " + at + " and does not serve: " + l.Reason, "tell whoever runs weighbridge; it heals by itself"})
+		x.find(Finding{Fault, "proxy_not_ready", at, "weighbridge answers at " + at + " and does not serve: " + l.Reason, "curl -sS " + quote(at+"/.weighbridge/readyz") + "   # until it is ready: it heals by itself once that is mended where weighbridge runs"})
 	}
 	if !l.Date.IsZero() {
 		x.clock(l.Date, l.Asked)

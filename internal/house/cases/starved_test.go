@@ -3,9 +3,11 @@
 package cases
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -13,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/weighbridge/weighbridge/internal/doctor"
 	"github.com/weighbridge/weighbridge/internal/house/origin"
 )
 
@@ -70,6 +73,7 @@ func TestR01_AFullDiskRefusesAndHeals(t *testing.T) {
 		if r := web(t, admin+"/healthz", ""); r.status != 200 {
 			t.Errorf("alive on a full disk: %s", r)
 		}
+		diagnosed(t, proxy, x.key, "proxy_not_ready", "the audit record cannot be written", "/.weighbridge/readyz'")
 		p.limit(unix.RLIMIT_FSIZE, unix.RLIM_INFINITY)
 		p.until("it is served again", func() bool { return web(t, url, x.key).status == 200 })
 		served++
@@ -93,6 +97,25 @@ func TestR01_AFullDiskRefusesAndHeals(t *testing.T) {
 	if !strings.Contains(p.out.String(), "takes events again") || strings.Contains(p.out.String(), "panic") {
 		t.Errorf("the log: %s", p.out.String())
 	}
+}
+
+// diagnosed wants the doctor on a worker to find something, and to say what helps.
+func diagnosed(t *testing.T, proxy, key, check, detail, fix string) {
+	t.Helper()
+	at := strings.Replace(proxy, "://", "://weighbridge:"+key+"@", 1)
+	r := doctor.Examine(t.Context(), doctor.Options{
+		Environ: []string{"HTTPS_PROXY=" + at, "https_proxy=" + at}, URLs: []string{"https://" + guarded + "/x"},
+		Run: func(context.Context, string, ...string) (string, error) { return "", exec.ErrNotFound }, StorePaths: []string{"/nowhere"},
+	})
+	for _, f := range r.Findings {
+		if f.Check == check {
+			if f.Severity != doctor.Fault || r.OK || !strings.Contains(f.Detail, detail) || !strings.Contains(f.Fix, fix) {
+				t.Errorf("%s: %s\n\t%s", f.Severity, f.Detail, f.Fix)
+			}
+			return
+		}
+	}
+	t.Errorf("the doctor does not find %s: %+v", check, r.Findings)
 }
 
 // TestR16_OutOfDescriptors: more clients than descriptors. The program stays,
