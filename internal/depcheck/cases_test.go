@@ -27,11 +27,11 @@ func cases() []string {
 	span("T", 56, 60)
 	span("T", 71, 75)
 	span("R", 1, 9)
-	span("R", 12, 16)
-	span("R", 18, 18)
+	span("R", 12, 18)
 	span("R", 20, 23)
 	span("R", 27, 27)
-	span("R", 29, 29)
+	span("R", 28, 29)
+	span("R", 31, 36)
 	return out
 }
 

@@ -26,9 +26,11 @@ const scaleHost = "scale.example.com"
 type scale struct {
 	keys, credentials, streams int
 	lasts                      time.Duration
-	// A file is sent in so many pieces, with a pause before each.
+	// A file is sent in so many pieces, with a pause after each.
 	pieces int
 	pause  time.Duration
+	// ramp is how long after one stream the next begins: workers start by and by.
+	ramp time.Duration
 }
 
 // piece is how much of a file is sent at once.
@@ -36,9 +38,9 @@ const piece = 8 << 10
 
 func scaleOf() scale {
 	if n := house.Soaks(); n > 0 {
-		return scale{10_000, 1_000, 5_000, time.Duration(n) * long, 10, time.Second}
+		return scale{10_000, 1_000, 5_000, time.Duration(n) * long, 20, time.Second, 10 * time.Millisecond}
 	}
-	return scale{300, 40, 120, time.Second, 4, 40 * time.Millisecond}
+	return scale{300, 40, 120, time.Second, 4, 40 * time.Millisecond, 0}
 }
 
 // token is the Bearer of a credential.
@@ -157,6 +159,7 @@ func TestR35_ManyKeysCredentialsAndStreams(t *testing.T) {
 		var group sync.WaitGroup
 		for i := range streams {
 			group.Go(func() {
+				time.Sleep(time.Duration(i) * s.ramp)
 				for n := i; (n == i || ctx.Err() == nil) && !t.Failed(); n += streams {
 					k := n % s.keys
 					dir := k % s.credentials
