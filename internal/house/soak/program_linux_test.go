@@ -2,6 +2,7 @@ package soak
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/x509"
 	"fmt"
 	"net/http"
@@ -33,11 +34,13 @@ type program struct {
 	// env are the variables that they name.
 	more, keys string
 	env        []string
-	token      string
-	cmd        *exec.Cmd
-	done       chan error
-	out        output
-	admin      string
+	// idle is the setting upstream.idle_timeout; 2s where it is empty.
+	idle  string
+	token string
+	cmd   *exec.Cmd
+	done  chan error
+	out   output
+	admin string
 }
 
 // output keeps the end of what a program writes.
@@ -131,7 +134,7 @@ func (p *program) configure(n int) {
 	p.t.Helper()
 	var b strings.Builder
 	fmt.Fprintf(&b, "audit: {retention: %dd}\nunmatched: {forward: %s}\n", 90+n%7, []string{"pass", "deny"}[n%2])
-	fmt.Fprintf(&b, "upstream:\n  idle_timeout: 2s\n  ca_file: %s\n  resolve:\n", filepath.Join(filepath.Dir(p.config), "roots.pem"))
+	fmt.Fprintf(&b, "upstream:\n  idle_timeout: %s\n  ca_file: %s\n  resolve:\n", cmp.Or(p.idle, "2s"), filepath.Join(filepath.Dir(p.config), "roots.pem"))
 	for at, addr := range p.Server.Resolve() {
 		fmt.Fprintf(&b, "    %q: %q\n", at, addr)
 	}

@@ -144,6 +144,7 @@ func TestR35_ManyKeysCredentialsAndStreams(t *testing.T) {
 			t.Fatal(err)
 		}
 		keys = s.declare(p)
+		p.idle = "60s" // an upstream that is slow on purpose does not stall
 	})
 	t.Logf("%d keys and %d credentials: built and serving after %v", s.keys, s.credentials, time.Since(began).Round(time.Millisecond))
 	p.Server.Record.Ignore(func(*origin.Request) bool { return true }) // else every request is kept
