@@ -33,7 +33,8 @@ func (p *Portal) followAudit(v *visit) error {
 	f := filterOf(v.r.URL.Query())
 	q := f.query()
 	// A browser that comes again says up to where it has everything (HTML,
-	// section 9.2.4).
+	// section 9.2.4); one that left the stream in between (assets/live.js), or a
+	// page that begins with it, says so in the address.
 	for _, from := range []string{v.r.Header.Get("Last-Event-ID"), v.r.URL.Query().Get("from")} {
 		if t, err := time.Parse(time.RFC3339Nano, from); err == nil && t.After(q.Since) {
 			q.Since = t
@@ -75,9 +76,13 @@ func (v *visit) sendGathered(out *stream, came <-chan auth.Event, ended <-chan e
 	defer tick.Stop()
 	var waiting []auth.Event
 	skipped, said := 0, time.Now()
+	var newest time.Time // acts come a little out of the order of their times
 	for {
 		select {
 		case e := <-came:
+			if e.Time.After(newest) {
+				newest = e.Time
+			}
 			if waiting = append(waiting, e); len(waiting) > gatherMost {
 				waiting, skipped = waiting[1:], skipped+1
 			}
@@ -87,7 +92,6 @@ func (v *visit) sendGathered(out *stream, came <-chan auth.Event, ended <-chan e
 			var err error
 			switch {
 			case len(waiting) > 0:
-				newest := waiting[len(waiting)-1].Time
 				slices.Reverse(waiting)
 				out.id(newest.Add(1).UTC().Format(time.RFC3339Nano))
 				err = v.send(out, "events", "audit.html", "events", gathered{v.tell(waiting), skipped})

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,15 +18,26 @@ type followed struct {
 	// events are the data of each, closed when the stream ends.
 	events chan string
 	status int
+	// last is the id of the last event; it is read behind an event, or the end.
+	last atomic.Value
 }
 
 // follow follows a stream until the test ends, or the stream does.
 func (b *browser) follow(path string) *followed {
 	b.t.Helper()
+	return b.followFrom(path, "")
+}
+
+// followFrom follows a stream as a browser does that has had its event id.
+func (b *browser) followFrom(path, id string) *followed {
+	b.t.Helper()
 	r, err := http.NewRequestWithContext(b.t.Context(), http.MethodGet, b.url+path, nil)
 	b.must(err)
 	r.Header.Set("Accept", "text/event-stream")
 	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	if id != "" {
+		r.Header.Set("Last-Event-ID", id)
+	}
 	resp, err := b.http.Do(r)
 	b.must(err)
 	f := &followed{t: b.t, events: make(chan string, 64), status: resp.StatusCode}
@@ -35,6 +47,8 @@ func (b *browser) follow(path string) *followed {
 		data := ""
 		for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
 			switch line := lines.Text(); {
+			case strings.HasPrefix(line, "id: "):
+				f.last.Store(line[4:])
 			case strings.HasPrefix(line, "data: "):
 				data += line[6:] + "\n"
 			case line == "" && data != "":

@@ -57,9 +57,12 @@
     if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
   });
 
-  // data-most="N": a list that grows at its top keeps so many.
+  // data-most="N": a list that grows at its top keeps so many, and of those with
+  // one data-row the one that was there.
   document.addEventListener("htmx:load", (event) => {
     const list = event.detail.elt.closest("[data-most]");
+    const row = event.detail.elt.dataset.row;
+    if (list && row && list.querySelectorAll(`[data-row="${CSS.escape(row)}"]`).length > 1) event.detail.elt.remove();
     while (list && list.children.length > Number(list.dataset.most)) list.lastElementChild.remove();
   });
 

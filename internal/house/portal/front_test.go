@@ -25,6 +25,8 @@ type front struct {
 	// bytes counts what came back: header fields and bodies, as compressed as
 	// they were.
 	bytes atomic.Int64
+	// streams are the streams of events that the browser has open.
+	streams atomic.Int64
 	// refused is set while a test asks for what it may not have.
 	refused atomic.Bool
 
@@ -67,6 +69,10 @@ func (f *front) look(r *http.Response) error {
 		}
 	}
 	r.Body = counted{r.Body, &f.bytes}
+	if r.Header.Get("Content-Type") == "text/event-stream" {
+		f.streams.Add(1)
+		r.Body = &streamed{ReadCloser: r.Body, left: func() { f.streams.Add(-1) }}
+	}
 	if dest := r.Request.Header.Get("Sec-Fetch-Dest"); r.StatusCode >= 400 && dest != "document" && !f.refused.Load() || r.StatusCode >= 500 {
 		f.note("%s %s (%s): %s", r.Request.Method, r.Request.URL.Path, dest, r.Status)
 	}
@@ -110,4 +116,17 @@ func (c counted) Read(p []byte) (int, error) {
 	n, err := c.ReadCloser.Read(p)
 	c.n.Add(int64(n))
 	return n, err
+}
+
+// streamed is a body that says when it is left.
+type streamed struct {
+	io.ReadCloser
+	once sync.Once
+	left func()
+}
+
+// Close implements io.Closer.
+func (s *streamed) Close() error {
+	s.once.Do(s.left)
+	return s.ReadCloser.Close()
 }

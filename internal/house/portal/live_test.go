@@ -83,10 +83,37 @@ func TestTransfersMove(t *testing.T) {
 	}
 	b.until("it is over", "!"+bar)
 	b.drawn(key.Name)
+	b.hides()
 	if *update {
 		b.open("/t/default/test?key=trainer&url=" + url.QueryEscape(weights))
 		b.forReadme("test-a-url", "dark")
 	}
+}
+
+// hides asserts that a page that nobody sees holds no connection, of which a
+// browser has six to an origin, and that it has what came meanwhile when it is
+// seen again, and no row twice.
+func (b *tab) hides() {
+	b.t.Helper()
+	b.open("/t/default/audit?live=1")
+	streams := func(n int64) func() bool { return func() bool { return b.front.streams.Load() == n } }
+	seen := func(state string) {
+		b.do(state, evaluateLater(`Object.defineProperty(document, "visibilityState", {value: "`+state+`", configurable: true}); document.dispatchEvent(new Event("visibilitychange"))`))
+	}
+	b.wait("a stream", streams(1))
+	b.s.seen.Add(house.CanaryOf(b.s.AddKey(admin.NewKey{Name: "while-seen"}).Key))
+	b.sees("while-seen")
+	for _, name := range []string{"while-hidden", "hidden-again"} {
+		seen("hidden")
+		b.wait("no stream", streams(0))
+		b.s.seen.Add(house.CanaryOf(b.s.AddKey(admin.NewKey{Name: name}).Key))
+		seen("visible")
+		b.sees(name)
+	}
+	if rows := eval[[]string](b, `[...document.querySelectorAll("[data-row]")].map((e) => e.dataset.row)`); len(slices.Compact(slices.Sorted(slices.Values(rows)))) != len(rows) {
+		b.t.Errorf("rows twice: %q", rows)
+	}
+	b.wait("one stream", streams(1))
 }
 
 // drawn asserts that the chart by the hour has what a key has just downloaded.
