@@ -128,9 +128,12 @@ type Options struct {
 	Asker Asker
 	// Cut ends transfers in progress and says how many. It may be nil.
 	Cut func(Cut) int
-	// LastUsed is when, and from which address, a key or a credential was used
-	// last, to within a minute. It may be nil.
+	// LastUsed is when, and from which address, a key, a credential or an access
+	// token was used last, to within a minute. It may be nil.
 	LastUsed func(id string) (at time.Time, address string, ok bool)
+	// Seen is told of every request that was let in by an access token: its id,
+	// and the address that it came from. It must be quick, and may be nil.
+	Seen func(id, address string, at time.Time)
 	// Metrics serves /metrics.
 	Metrics http.Handler
 	// Log is told of errors that an answer says nothing of. It may be nil.

@@ -35,6 +35,9 @@ func (a *API) admit(hc huma.Context, next func(huma.Context)) {
 		a.deny(hc, caller, err)
 		return
 	}
+	if caller.Kind == KindToken && a.o.Seen != nil {
+		a.o.Seen(caller.Token.ID, caller.Address, a.o.Now())
+	}
 	again := func() bool {
 		now, err := a.admitted(hc)
 		return err == nil && (now.Operator || !caller.Operator) // who runs weighbridge sees more

@@ -117,7 +117,9 @@ var authorizations = map[string]need{
 	"create-token": needViewer | inPerson,
 	"list-tokens":  needViewer, // its own
 	"get-token":    needViewer,
-	"delete-token": needViewer,
+	// A token would get the secret of a mightier one.
+	"regenerate-token": needViewer | inPerson,
+	"delete-token":     needViewer,
 
 	"get-caller":     needCaller,
 	"get-system":     needCaller,

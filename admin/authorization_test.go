@@ -167,7 +167,7 @@ var (
 	viewers       = []string{
 		"list-credentials", "get-credential", "list-keys", "get-key", "list-s3-keys", "get-s3-key", "explain",
 		"get-comfy-cloud", "list-events", "follow-events", "verify-export", "export-events", "list-usage", "list-transfers", "follow-transfers",
-		"list-members", "list-tokens", "get-token", "create-token", "delete-token",
+		"list-members", "list-tokens", "get-token", "create-token", "regenerate-token", "delete-token",
 	}
 	members = []string{
 		"create-credential", "preview-credential", "update-credential", "delete-credential", "validate-credential", "rotate-credential", "revoke-credential",
@@ -180,7 +180,7 @@ var (
 		"create-user", "list-users", "get-user", "update-user", "disable-user", "enable-user", "delete-user", "create-team", "update-team", "delete-team"}
 	// untokened are those of the lists above that no access token may call,
 	// and local those for the socket alone.
-	untokened = []string{"create-token", "update-user"}
+	untokened = []string{"create-token", "regenerate-token", "update-user"}
 	local     = []string{"reset-password"}
 )
 

@@ -438,6 +438,14 @@ func (c *Client) RegenerateS3Key(ctx context.Context, ref string) (S3Key, error)
 	return out, c.Call(ctx, http.MethodPost, "/api/v1/s3-keys/"+Segment(ref)+"/regenerate", nil, &out)
 }
 
+// RegenerateToken: Make a new secret for one's own access token and end the old one in a single step.
+//
+// Takes: the role viewer in the team, or more; no access token.
+func (c *Client) RegenerateToken(ctx context.Context, ref string) (Token, error) {
+	var out Token
+	return out, c.Call(ctx, http.MethodPost, "/api/v1/tokens/"+Segment(ref)+"/regenerate", nil, &out)
+}
+
 // RemoveMember: Take a user out of the team; the access tokens that the user has in it end.
 //
 // Takes: the role owner in the team.

@@ -48,11 +48,11 @@ const (
 var shownOnce = map[string][]string{
 	"create-key": ofKeys, "update-key": ofKeys, "regenerate-key": ofKeys, "revoke-key": ofKeys,
 	"create-s3-key": ofS3Keys, "update-s3-key": ofS3Keys, "regenerate-s3-key": ofS3Keys, "revoke-s3-key": ofS3Keys,
-	"create-token":    {"token"},
+	"create-token": ofTokens, "regenerate-token": ofTokens,
 	"change-password": {"access_token", "refresh_token", "device_token"},
 }
 
-var ofKeys, ofS3Keys = []string{"key", "url_key"}, []string{"secret_access_key"}
+var ofKeys, ofS3Keys, ofTokens = []string{"key", "url_key"}, []string{"secret_access_key"}, []string{"token"}
 
 // takesNone are the operations that an Idempotency-Key is of no use for: their
 // bodies are streams, and they change nothing.

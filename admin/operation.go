@@ -118,7 +118,7 @@ func showOf[T any](ctx context.Context, a *API, ref string, find func(context.Co
 	return show(k, &st), nil
 }
 
-// lastUsed is the last use of a key or credential, nil where none is known.
+// lastUsed is the last use of a key, credential or access token, nil where none is known.
 func (a *API) lastUsed(id string) (at *time.Time, address string) {
 	if a.o.LastUsed == nil {
 		return nil, ""

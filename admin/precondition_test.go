@@ -138,6 +138,7 @@ func TestIfMatchOfAccounts(t *testing.T) {
 		{"GET /api/v1/users/u@example.com", "POST", "/api/v1/users/u@example.com/disable", ""},
 		{"GET /api/v1/teams/t", "PATCH", "/api/v1/teams/t", `{"name":"t"}`},
 		{"PUT /api/v1/members/u@example.com", "PUT", "/api/v1/members/u@example.com", `{"role":"member"}`},
+		{"GET /api/v1/tokens/ci", "POST", "/api/v1/tokens/ci/regenerate", ""},
 		{"GET /api/v1/tokens/ci", "DELETE", "/api/v1/tokens/ci", ""},
 		{"GET /api/v1/teams/t", "DELETE", "/api/v1/teams/t", ""},
 	} {

@@ -15,22 +15,27 @@ import (
 )
 
 // Token is an access token as the API shows it. Token itself is set in the
-// answer that made it and nowhere else.
+// answer that made its secret and nowhere else.
 type Token struct {
-	ID        string    `json:"id"`
-	Name      string    `json:"name"`
-	User      Ref       `json:"user" doc:"Whose it is, by e-mail address."`
-	Status    string    `json:"status" enum:"active,expired"`
-	Scope     string    `json:"scope" enum:"read,write"`
-	Route     string    `json:"route,omitempty" doc:"The path that it is bound to, and all below it."`
-	Preview   string    `json:"preview"`
-	CreatedAt time.Time `json:"created_at"`
-	ExpiresAt time.Time `json:"expires_at"`
-	Token     string    `json:"token,omitempty" doc:"The access token itself: shown once."`
+	ID           string     `json:"id"`
+	Name         string     `json:"name"`
+	User         Ref        `json:"user" doc:"Whose it is, by e-mail address."`
+	Status       string     `json:"status" enum:"active,expired"`
+	Scope        string     `json:"scope" enum:"read,write"`
+	Route        string     `json:"route,omitempty" doc:"The path that it is bound to, and all below it."`
+	Preview      string     `json:"preview"`
+	CreatedAt    time.Time  `json:"created_at"`
+	ExpiresAt    time.Time  `json:"expires_at"`
+	LastUsedAt   *time.Time `json:"last_used_at,omitempty" doc:"To within a minute."`
+	LastUsedFrom string     `json:"last_used_from,omitempty" doc:"The address that it was used from then."`
+	Token        string     `json:"token,omitempty" doc:"The access token itself: shown once."`
 }
 
 // tagged implements tagged.
-func (t Token) tagged() any { t.Token = ""; return t }
+func (t Token) tagged() any {
+	t.LastUsedAt, t.LastUsedFrom, t.Token = nil, "", ""
+	return t
+}
 
 // NewToken is what creating an access token takes.
 type NewToken struct {
@@ -75,6 +80,9 @@ func (a *API) tokens() {
 	a.thing("/api/v1/tokens/{ref}", func(ctx context.Context, path func(string) string) (tagged, error) {
 		return bodyOf(a.token(ctx, path("ref")))
 	})
+	huma.Register(a.doc, onRef("regenerate-token", http.MethodPost, "/api/v1/tokens/{ref}/regenerate",
+		"Make a new secret for one's own access token and end the old one in a single step", "tokens"),
+		func(ctx context.Context, in *RefInput) (*tokenOutput, error) { return a.regenerateToken(ctx, in.Ref) })
 	huma.Register(a.doc, onRef("delete-token", http.MethodDelete, "/api/v1/tokens/{ref}", "Delete an access token: the next call with it is refused", "tokens"),
 		func(ctx context.Context, in *RefInput) (*struct{}, error) {
 			t, err := a.findToken(ctx, in.Ref)
@@ -131,17 +139,46 @@ func (a *API) createToken(ctx context.Context, in NewToken) (*tokenOutput, error
 	if err := auth.CheckTokenRoute(in.Route); err != nil {
 		return nil, invalid("body.route", err.Error(), "")
 	}
-	secret := auth.NewAccessToken()
-	hash, _ := auth.HashAccessToken(secret.Reveal())
+	secret, hash := newTokenSecret()
 	t := auth.AccessToken{TeamID: team(ctx), UserID: whose, Name: in.Name, Preview: secret.Preview(), Hash: hash, Scope: auth.Scope(in.Scope), Route: in.Route, ExpiresAt: in.ExpiresAt.UTC()}
 	if t.Scope == "" {
 		t.Scope = auth.ScopeRead
 	}
 	t, err := a.o.Store.CreateToken(ctx, t, a.event(ctx, auth.ActionTokenCreate))
+	return a.revealToken(ctx, &t, secret, err)
+}
+
+// regenerateToken gives a token another secret. Whoever has that acts as the
+// token's user: an owner of the team, who may end the token, does not get it.
+func (a *API) regenerateToken(ctx context.Context, ref string) (*tokenOutput, error) {
+	t, err := a.findToken(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	switch c := callerOf(ctx); {
+	case c.Kind != KindLocal && t.UserID != c.User.ID:
+		return nil, forbidden("whoever has an access token acts as its user, and it is somebody else's", "Its user makes the new secret. An owner of the team may delete the token.")
+	case t.Expired(a.o.Now()):
+		return nil, problem(http.StatusConflict, "conflict", "the access token "+quoted(t.Name)+" has expired, and a new secret would not count either", "Delete it, and create a new one.")
+	}
+	secret, hash := newTokenSecret()
+	t, err = a.o.Store.RegenerateToken(ctx, t.TeamID, t.ID, hash, secret.Preview(), a.event(ctx, auth.ActionTokenRegenerate))
+	return a.revealToken(ctx, &t, secret, err)
+}
+
+func newTokenSecret() (auth.Secret, auth.KeyHash) {
+	secret := auth.NewAccessToken()
+	hash, _ := auth.HashAccessToken(secret.Reveal())
+	return secret, hash
+}
+
+// revealToken shows t, whose secret was made in this request unless err says
+// otherwise, with that secret.
+func (a *API) revealToken(ctx context.Context, t *auth.AccessToken, secret auth.Secret, err error) (*tokenOutput, error) {
 	if err != nil {
 		return nil, a.public(err)
 	}
-	shown, err := a.showToken(ctx, &t)
+	shown, err := a.showToken(ctx, t)
 	if err != nil {
 		return nil, a.public(err)
 	}
@@ -155,6 +192,7 @@ func (a *API) showToken(ctx context.Context, t *auth.AccessToken) (Token, error)
 		err = nil // deleted this moment, and the token with it
 	}
 	out := Token{ID: t.ID, Name: t.Name, User: Ref{t.UserID, u.Email}, Status: "active", Scope: string(t.Scope), Route: t.Route, Preview: t.Preview, CreatedAt: t.CreatedAt, ExpiresAt: t.ExpiresAt}
+	out.LastUsedAt, out.LastUsedFrom = a.lastUsed(t.ID)
 	if t.Expired(a.o.Now()) {
 		out.Status = "expired"
 	}

@@ -48,7 +48,9 @@ const (
 	ActionMemberPut    = "member.put"
 	ActionMemberRemove = "member.remove"
 	ActionTokenCreate  = "token.create"
-	ActionTokenDelete  = "token.delete"
+	// ActionTokenRegenerate gave an access token another secret.
+	ActionTokenRegenerate = "token.regenerate"
+	ActionTokenDelete     = "token.delete"
 	// ActionSessionCreate is a sign-in, ActionSessionDenied one that was
 	// refused, ActionSessionEnd the end of a session before its time.
 	ActionSessionCreate  = "session.create"

@@ -59,14 +59,18 @@ type Accounts interface {
 	// the user has in it. ErrConflict as PutMember.
 	RemoveMember(ctx context.Context, teamID, userRef string, ev auth.Event) error
 
-	// Tokens are those of a team, whoever's they are. A ref of Token and
-	// DeleteToken is an id or a name in the team.
+	// Tokens are those of a team, whoever's they are. A ref of Token,
+	// RegenerateToken and DeleteToken is an id or a name in the team.
 	Tokens(ctx context.Context, teamID string) ([]auth.AccessToken, error)
 	Token(ctx context.Context, teamID, ref string) (auth.AccessToken, error)
 	TokenByHash(ctx context.Context, h auth.KeyHash) (auth.AccessToken, error)
 	// CreateToken stores tok (its hash alone) for a member of its team. It fills
 	// ID and CreatedAt. ErrExists where the name is taken in the team.
 	CreateToken(ctx context.Context, tok auth.AccessToken, ev auth.Event) (auth.AccessToken, error)
+	// RegenerateToken puts the hash and the preview of another secret in place of
+	// a token's own, which is not known from then on; all else stays. ErrExists
+	// where the hash is that of a token that there is.
+	RegenerateToken(ctx context.Context, teamID, ref string, hash auth.KeyHash, preview string, ev auth.Event) (auth.AccessToken, error)
 	DeleteToken(ctx context.Context, teamID, ref string, ev auth.Event) error
 
 	Session(ctx context.Context, id string) (auth.Session, error)

@@ -52,8 +52,8 @@ func (c *core) CreateToken(ctx context.Context, tok auth.AccessToken, ev auth.Ev
 		if _, ok := t.m.accounts.tokenNames[nameKey{tok.TeamID, tok.Name}]; ok {
 			return taken(whatToken, tok.Name)
 		}
-		if _, ok := t.m.accounts.tokenHashes[tok.Hash]; ok {
-			return &Error{Kind: KindExists, What: whatToken, Ref: tok.Name, Detail: "its value is that of another access token"}
+		if err := t.m.accounts.newSecret(&tok); err != nil {
+			return err
 		}
 		tok.UserID, tok.ID, tok.CreatedAt, tok.ExpiresAt = u.ID, auth.NewID(t.at), t.at, normalTime(tok.ExpiresAt)
 		t.b.accounts.tokens.set(tok.ID, tok)
@@ -64,6 +64,38 @@ func (c *core) CreateToken(ctx context.Context, tok auth.AccessToken, ev auth.Ev
 		return auth.AccessToken{}, err
 	}
 	return tok, nil
+}
+
+// RegenerateToken implements Accounts.
+func (c *core) RegenerateToken(ctx context.Context, teamID, ref string, hash auth.KeyHash, preview string, ev auth.Event) (tok auth.AccessToken, err error) {
+	err = c.change(ctx, func(t *tx) error {
+		if tok, err = t.m.accounts.findToken(teamID, ref); err != nil {
+			return err
+		}
+		tok.Hash, tok.Preview = hash, preview
+		if err := checkToken(&tok); err != nil {
+			return err
+		}
+		if err := t.m.accounts.newSecret(&tok); err != nil {
+			return err
+		}
+		u := t.m.accounts.users[tok.UserID]
+		t.b.accounts.tokens.set(tok.ID, tok)
+		t.record(aboutToken(aboutUser(ev, auth.ActionTokenRegenerate, &u), &tok))
+		return nil
+	})
+	if err != nil {
+		return auth.AccessToken{}, err
+	}
+	return tok, nil
+}
+
+// newSecret is an error where the value of tok is one that there is.
+func (a *accounts) newSecret(tok *auth.AccessToken) error {
+	if _, ok := a.tokenHashes[tok.Hash]; ok {
+		return &Error{Kind: KindExists, What: whatToken, Ref: tok.Name, Detail: "its value is that of another access token"}
+	}
+	return nil
 }
 
 // DeleteToken implements Accounts.

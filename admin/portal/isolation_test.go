@@ -106,7 +106,7 @@ func (k *kit) state() string {
 		k.must(err)
 		tokens, err := k.store.Tokens(ctx, t.ID)
 		k.must(err)
-		all = append(all, members, len(tokens))
+		all = append(all, members, tokens)
 	}
 	b, err := json.Marshal([]any{st.Teams, st.Credentials, st.Keys, st.Links, len(users), all})
 	k.must(err)
@@ -187,7 +187,7 @@ func TestT60_EveryPageIsForWhomItIs(t *testing.T) {
 			}
 		}
 	}
-	for _, path := range []string{"/account/sessions/{id}/end", "/tokens/{token}/delete"} { // somebody else's
+	for _, path := range []string{"/account/sessions/{id}/end", "/tokens/{token}/regenerate", "/tokens/{token}/delete"} { // somebody else's
 		if got := by["viewer"].post(things.at("red", path), things.form(path)); got.status != http.StatusNotFound {
 			t.Errorf("%s of another user: %d", path, got.status)
 		}

@@ -81,6 +81,42 @@ func TestAnS3KeyFromItsMakingToItsEnd(t *testing.T) {
 	}
 }
 
+// newSecretOfToken gives a token of b, which opens the keys, a new secret: it is
+// shown once, the old one is refused, and nobody else is offered or given one.
+func newSecretOfToken(t *testing.T, k *kit, b *browser, id, old string) *admin.Client {
+	t.Helper()
+	at := "/t/default/tokens/" + id + "/regenerate"
+	form := url.Values{"once": {onceOf(t, b.page(at))}}
+	owner := k.user("token-owner@example.com", "", auth.RoleOwner)
+	if page := owner.page("/t/default/tokens"); !strings.Contains(page, id+"/delete") || strings.Contains(page, id+"/regenerate") {
+		t.Error("an owner is offered the secret of another's token, or not its end")
+	}
+	for _, got := range []answer{owner.get(at), owner.post(at, form)} {
+		if got.status != http.StatusForbidden || !strings.Contains(got.body, "acts as its user") {
+			t.Errorf("an owner, of another's token: %d", got.status)
+		}
+	}
+	if page := b.page("/t/default/tokens"); !strings.Contains(page, at) {
+		t.Error("a new secret is not offered")
+	}
+	fresh := shownOnce(t, b.post(at, form).body, "token")
+	if to := b.does(at, form); to != "/t/default/tokens?done=shown-once" {
+		t.Errorf("the form, sent again, leads to %s", to)
+	}
+	noSecret(t, "the list", b.page("/t/default/tokens"), fresh)
+	was, err := admin.NewRemoteClient(k.url, "", auth.NewSecret(old))
+	k.must(err)
+	if _, err := was.ListKeys(t.Context()); err == nil {
+		t.Error("the old secret still opens the API")
+	}
+	remote, err := admin.NewRemoteClient(k.url, "", auth.NewSecret(fresh))
+	k.must(err)
+	if _, err := remote.ListKeys(t.Context()); err != nil || fresh == old {
+		t.Errorf("the new secret: %v", err)
+	}
+	return remote
+}
+
 // An access token is shown once and works as the page says; whoever makes one
 // sees it, and members do not see those of others.
 func TestAnAccessTokenIsShownOnce(t *testing.T) {
@@ -120,6 +156,7 @@ func TestAnAccessTokenIsShownOnce(t *testing.T) {
 	if got := member.get(at); got.status != http.StatusNotFound {
 		t.Errorf("another's token: %d", got.status)
 	}
+	remote = newSecretOfToken(t, k, b, all[0].ID, token)
 	b.does(at, url.Values{"name": {"ci <b>"}})
 	if _, err := remote.ListKeys(t.Context()); err == nil {
 		t.Error("the token still opens the API")

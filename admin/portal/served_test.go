@@ -71,6 +71,8 @@ POST /s3-keys/{key}/delete member
 GET /tokens viewer
 GET /tokens/new viewer
 POST /tokens/new viewer
+GET /tokens/{token}/regenerate viewer
+POST /tokens/{token}/regenerate viewer
 GET /tokens/{token}/delete viewer
 POST /tokens/{token}/delete viewer
 GET /guide viewer

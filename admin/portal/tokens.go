@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -49,10 +50,25 @@ func (p *Portal) tokenPages() {
 		if err != nil {
 			return v.refused(v.sentBefore(err), "new-token.html", f)
 		}
-		if t.Token == "" {
-			return v.redirect(v.at("tokens"), "shown-once")
+		return v.revealToken(&t)
+	})
+	p.page("GET", "/tokens/{token}/regenerate", func(v *visit) error {
+		t, err := v.regeneratingToken()
+		if err != nil {
+			return err
 		}
-		return v.render("token-revealed.html", v.revealToken(&t))
+		return v.render("regenerate-token.html", t)
+	})
+	p.act("/tokens/{token}/regenerate", func(v *visit, form url.Values) error {
+		was, err := v.regeneratingToken()
+		if err != nil {
+			return err
+		}
+		t, err := v.api.Once(form.Get("once")).RegenerateToken(v.ctx(), was.ID)
+		if err != nil {
+			return v.refused(v.sentBefore(err), "regenerate-token.html", was)
+		}
+		return v.revealToken(&t)
 	})
 	p.confirm("/tokens/{token}/delete", func(v *visit) (confirmation, error) {
 		t, err := v.api.GetToken(v.ctx(), v.r.PathValue("token"))
@@ -72,19 +88,38 @@ func (v *visit) newTokenForm() tokenForm {
 	return f
 }
 
-// revealToken is a token that was made, and how a program shows it to the API at
-// the address by which the visitor's browser reaches it.
-func (v *visit) revealToken(t *admin.Token) tokenRevealed {
+// regeneratingToken is the token of the path, for its user alone, as the API
+// has it: whoever gets the secret acts as that user.
+func (v *visit) regeneratingToken() (t admin.Token, err error) {
+	if err := v.may("regenerate-token"); err != nil {
+		return t, err
+	}
+	if t, err = v.api.GetToken(v.ctx(), v.r.PathValue("token")); err != nil {
+		return t, err
+	}
+	if t.User.ID != v.me.User.ID {
+		return t, v.problem(http.StatusForbidden, "forbidden", "tokens.regenerate.others", "tokens.regenerate.others.next")
+	}
+	return t, nil
+}
+
+// revealToken answers with a token whose secret was made, and how a program
+// shows it to the API at the address by which the visitor's browser reaches it;
+// or leads to the list where it was shown before.
+func (v *visit) revealToken(t *admin.Token) error {
+	if t.Token == "" {
+		return v.redirect(v.at("tokens"), "shown-once")
+	}
 	path := t.Route
 	if path == "" {
 		path = "/api/v1/auth/me"
 	}
 	origin := v.origin()
-	return tokenRevealed{Token: *t, Secrets: []lines{{"token", v.say("reveal.token"), t.Token}}, Use: []lines{
+	return v.render("token-revealed.html", tokenRevealed{Token: *t, Secrets: []lines{{"token", v.say("reveal.token"), t.Token}}, Use: []lines{
 		{"token-env", v.say("tokens.env"), "export WEIGHBRIDGE_ADDRESS=" + quoted(origin) + "\nexport WEIGHBRIDGE_TOKEN=" + quoted(t.Token)},
 		{"token-curl", v.say("tokens.curl"), `curl -H "Authorization: Bearer $WEIGHBRIDGE_TOKEN" ` + quoted(origin+path)},
 		{"token-cli", v.say("tokens.cli"), "weighbridge --address " + quoted(origin) + " --token env:WEIGHBRIDGE_TOKEN key list"},
-	}}
+	}})
 }
 
 // origin is where the visitor's browser finds us: what it says of the page that

@@ -14,6 +14,7 @@ func (a *app) tokenCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 	tokens := a.tokens()
 	c.AddCommand(a.tokenCreate(), a.tokenList(), tokens.show(),
+		tokens.act("regenerate", "Make a new secret and end the old one in a single step", "Regenerate access token %q? The old secret ends at once.", (*admin.Client).RegenerateToken, nil),
 		named(tokens.remove("", " The next call with it is refused."), "delete ID|NAME", "Delete an access token: the next call with it is refused"))
 	return c
 }
@@ -49,13 +50,13 @@ func (a *app) tokenCreate() *cobra.Command {
 }
 
 func (a *app) tokenList() *cobra.Command {
-	return a.tokens().list("", []string{"NAME", "USER", "STATUS", "SCOPE", "ROUTE", "TOKEN", "EXPIRES", "ID"}, func(t *admin.Token) []string {
-		return []string{t.Name, t.User.Name, t.Status, t.Scope, t.Route, t.Preview, a.when(t.ExpiresAt), t.ID}
+	return a.tokens().list("", []string{"NAME", "USER", "STATUS", "SCOPE", "ROUTE", "TOKEN", "EXPIRES", "LAST USED", "ID"}, func(t *admin.Token) []string {
+		return []string{t.Name, t.User.Name, t.Status, t.Scope, t.Route, t.Preview, a.when(t.ExpiresAt), a.used(t.LastUsedAt, t.LastUsedFrom), t.ID}
 	})
 }
 
 func (a *app) tokenText(w io.Writer, t *admin.Token) {
-	pairs(w, "name", t.Name, "id", t.ID, "user", t.User.Name, "status", t.Status, "scope", t.Scope, "route", t.Route, "token", t.Preview, "created", a.when(t.CreatedAt), "expires", a.when(t.ExpiresAt))
+	pairs(w, "name", t.Name, "id", t.ID, "user", t.User.Name, "status", t.Status, "scope", t.Scope, "route", t.Route, "token", t.Preview, "created", a.when(t.CreatedAt), "expires", a.when(t.ExpiresAt), "last used", a.used(t.LastUsedAt, t.LastUsedFrom))
 	if t.Token != "" {
 		_, _ = fmt.Fprintf(w, "\nThe access token, shown this once:\n\n  %s\n", t.Token)
 	}

@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-
-	"github.com/weighbridge/weighbridge/auth"
 )
 
 const (
@@ -22,11 +20,11 @@ const (
 	// usedFile is in the data directory.
 	usedFile = "last-used.json"
 	// maxUsedFile bounds what is read of it: 100 bytes for each of far more
-	// keys and credentials than there are.
+	// things than there are.
 	maxUsedFile = 64 << 20
 )
 
-// lastUsed knows when, and from where, each key and credential was used last:
+// lastUsed knows when, and from where, each key, credential and access token was used last:
 // to within a minute, and never at the cost of a request. It is no record of
 // uses; that is the audit record.
 type lastUsed struct {
@@ -111,7 +109,7 @@ func (u *lastUsed) see(id, address string, at time.Time) {
 	}
 }
 
-// last is the last use of a key or credential.
+// last is the last use of a thing.
 func (u *lastUsed) last(id string) (at time.Time, address string, ok bool) {
 	u.mu.RLock()
 	e := u.uses[id]
@@ -126,18 +124,16 @@ func (u *lastUsed) last(id string) (at time.Time, address string, ok bool) {
 	return s.At, s.Address, true
 }
 
-// write writes what was noted since the last time. What st does not hold any
-// more is forgotten.
-func (u *lastUsed) write(st *auth.State) {
+// write writes what was noted since the last time. What is not among the ids of
+// usable any more is forgotten.
+func (u *lastUsed) write(usable func() (map[string]bool, error)) {
 	if !u.dirty.Swap(false) || u.path == "" {
 		return
 	}
-	known := make(map[string]bool, len(st.Keys)+len(st.Credentials))
-	for i := range st.Keys {
-		known[st.Keys[i].ID] = true
-	}
-	for i := range st.Credentials {
-		known[st.Credentials[i].ID] = true
+	known, err := usable()
+	if err != nil {
+		u.notWritten(err)
+		return
 	}
 	seen := map[string]sighting{}
 	u.mu.Lock()
@@ -156,16 +152,41 @@ func (u *lastUsed) write(st *auth.State) {
 		err = writeFile(u.path, b, 0o600)
 	}
 	if err != nil {
-		u.dirty.Store(true) // again in a minute
-		u.log.Warn().Err(err).Msg("when keys and credentials were used last cannot be written")
+		u.notWritten(err)
 	}
 }
 
+func (u *lastUsed) notWritten(err error) {
+	u.dirty.Store(true) // again in a minute
+	u.log.Warn().Err(err).Msg("when keys and credentials were used last cannot be written")
+}
+
 // run writes once a minute until ctx ends.
-func (u *lastUsed) run(ctx context.Context, state func() (auth.State, error)) {
-	Every(ctx, coarse, func() {
-		if st, err := state(); err == nil {
-			u.write(&st)
+func (u *lastUsed) run(ctx context.Context, usable func() (map[string]bool, error)) {
+	Every(ctx, coarse, func() { u.write(usable) })
+}
+
+// usable are the ids of all whose last use is worth keeping.
+func (b *Bridge) usable(ctx context.Context) (map[string]bool, error) {
+	st, err := b.store.State(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ids := make(map[string]bool, len(st.Keys)+len(st.Credentials))
+	for i := range st.Keys {
+		ids[st.Keys[i].ID] = true
+	}
+	for i := range st.Credentials {
+		ids[st.Credentials[i].ID] = true
+	}
+	for i := range st.Teams {
+		tokens, err := b.store.Tokens(ctx, st.Teams[i].ID)
+		if err != nil {
+			return nil, err
 		}
-	})
+		for j := range tokens {
+			ids[tokens[j].ID] = true
+		}
+	}
+	return ids, nil
 }

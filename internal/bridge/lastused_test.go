@@ -10,11 +10,9 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-
-	"github.com/weighbridge/weighbridge/auth"
 )
 
-var someState = auth.State{Keys: []auth.Key{{ID: "key_1"}}, Credentials: []auth.Credential{{ID: "cred_1"}}}
+func some() (map[string]bool, error) { return map[string]bool{"key_1": true, "cred_1": true}, nil }
 
 // wantUsed checks the last use of a thing.
 func wantUsed(t *testing.T, u *lastUsed, id string, at time.Time, address string) {
@@ -45,7 +43,7 @@ func TestLastUseIsNotedOnceAMinute(t *testing.T) {
 	wantUsed(t, u, "key_1", began.Add(-time.Hour), "192.0.2.3")
 	u.see("cred_1", "192.0.2.4", began)
 	u.see("key_gone", "192.0.2.5", began)
-	u.write(&someState)
+	u.write(some)
 	wantUsed(t, u, "key_gone", time.Time{}, "")
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("%v, %v", info, err)
@@ -54,7 +52,7 @@ func TestLastUseIsNotedOnceAMinute(t *testing.T) {
 	wantUsed(t, again, "key_1", began.Add(-time.Hour), "192.0.2.3")
 	wantUsed(t, again, "cred_1", began, "192.0.2.4")
 	check(t, os.Remove(path))
-	again.write(&someState)
+	again.write(some)
 	if _, err := os.Stat(path); err == nil {
 		t.Error("it was written although nothing was noted")
 	}
@@ -68,12 +66,12 @@ func TestLastUseThatCannotBeReadOrWrittenIsTold(t *testing.T) {
 	u := openLastUsed(path, zerolog.New(&log))
 	now := time.Now()
 	u.see("key_1", "192.0.2.1", now)
-	u.write(&someState)
+	u.write(some)
 	if !strings.Contains(log.String(), "cannot be written") {
 		t.Errorf("log: %s", log.String())
 	}
 	check(t, os.Mkdir(filepath.Dir(path), 0o700))
-	u.write(&someState) // it is tried again
+	u.write(some) // it is tried again
 	wantUsed(t, openLastUsed(path, zerolog.Nop()), "key_1", now.UTC().Truncate(time.Second), "192.0.2.1")
 	check(t, os.WriteFile(path, []byte(`{"key_1": CANARY`), 0o600))
 	log.Reset()
@@ -92,6 +90,6 @@ func TestNotingAUseAllocatesNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { u.see("key_1", "192.0.2.1", now) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
-	u.write(&someState) // kept in memory: there is nowhere to write to
+	u.write(some) // kept in memory: there is nowhere to write to
 	wantUsed(t, u, "key_1", now.UTC().Truncate(time.Second), "192.0.2.1")
 }

@@ -8,7 +8,6 @@ import (
 	"reflect"
 	"time"
 
-	"github.com/weighbridge/weighbridge/auth"
 	"github.com/weighbridge/weighbridge/config"
 )
 
@@ -39,7 +38,7 @@ func (b *Bridge) Serve(ctx context.Context) error {
 	}()
 	go func() {
 		defer b.watching.Done()
-		b.used.run(ctx, func() (auth.State, error) { return b.store.State(ctx) })
+		b.used.run(ctx, func() (map[string]bool, error) { return b.usable(ctx) })
 	}()
 	go func() {
 		defer b.watching.Done()
@@ -128,9 +127,7 @@ func (b *Bridge) Close() error {
 		errs = append(errs, b.followers.Close())
 	}
 	if b.used != nil {
-		if st, err := b.store.State(context.Background()); err == nil {
-			b.used.write(&st)
-		}
+		b.used.write(func() (map[string]bool, error) { return b.usable(context.Background()) })
 	}
 	if b.store != nil {
 		// The record is closed, and its end durable.

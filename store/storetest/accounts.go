@@ -332,6 +332,55 @@ func tokens(t *testing.T, open Opener) {
 	wantErr(t, err, store.ErrNotFound, "")
 }
 
+// newTokenSecrets: a token that gets another secret stays what it is, and its
+// old one is not known from then on, nor after a restart.
+func newTokenSecrets(t *testing.T, open Opener) {
+	h := newHouse(t, open)
+	ada := h.user("ada@example.com", auth.RoleOwner)
+	tok, second := h.token(ada.ID, "ci"), h.token(ada.ID, "second")
+	fresh := newToken(h.team, ada.ID, "").Hash
+	other := h.ensureTeam("other")
+	n := len(h.recorded())
+	for what, c := range map[string]struct {
+		team, ref string
+		hash      auth.KeyHash
+		kind      error
+	}{
+		"of another team":    {other, tok.ID, fresh, store.ErrNotFound},
+		"not there":          {h.team, "none", fresh, store.ErrNotFound},
+		"no hash":            {h.team, "ci", auth.KeyHash{}, store.ErrInvalid},
+		"that of another":    {h.team, "ci", second.Hash, store.ErrExists},
+		"the one that it is": {h.team, "ci", tok.Hash, store.ErrExists},
+	} {
+		if _, err := h.RegenerateToken(h.ctx, c.team, c.ref, c.hash, "wbt_new", actor()); !errors.Is(err, c.kind) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	equal(t, "the token after refusals", asJSON(must(h.TokenByHash(h.ctx, tok.Hash))(t)), asJSON(tok))
+	equal(t, "what was recorded of refusals", len(h.recorded()), n)
+	want := tok
+	want.Hash, want.Preview = fresh, "wbt_new"
+	equal(t, "the token", asJSON(must(h.RegenerateToken(h.ctx, h.team, "ci", fresh, "wbt_new", actor()))(t)), asJSON(want))
+	h.wantActs(n, "token.regenerate ada@example.com ci")
+	look := func() {
+		t.Helper()
+		for _, got := range []auth.AccessToken{must(h.TokenByHash(h.ctx, fresh))(t), must(h.Token(h.ctx, h.team, "ci"))(t)} {
+			equal(t, "the token", asJSON(got), asJSON(want))
+		}
+		_, err := h.TokenByHash(h.ctx, tok.Hash)
+		wantErr(t, err, store.ErrNotFound, "")
+		equal(t, "the tokens", len(must(h.Tokens(h.ctx, h.team))(t)), 2)
+	}
+	look()
+	if h.reopen != nil {
+		h.reopen()
+		look()
+	}
+	check(t, h.DeleteToken(h.ctx, h.team, "ci", actor()))
+	_, err := h.TokenByHash(h.ctx, fresh)
+	wantErr(t, err, store.ErrNotFound, "")
+}
+
 func sessions(t *testing.T, open Opener) {
 	h := newHouse(t, open)
 	ada := h.user("ada@example.com", auth.RoleOwner)

@@ -68,6 +68,7 @@ func Run(t *testing.T, open Opener) {
 		"Members":                    members,
 		"Teams":                      teams,
 		"Tokens":                     tokens,
+		"NewTokenSecrets":            newTokenSecrets,
 		"Sessions":                   sessions,
 		"Reopen":                     reopened,
 	} {
