@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -43,9 +44,8 @@ func (s *source) imports() []string {
 
 // walk visits every file of the module that belongs to it: no hidden
 // directory, no testdata, no module of its own.
-func walk(t *testing.T, visit func(name string)) {
-	t.Helper()
-	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
+func walk(visit func(name string) error) error {
+	return filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -60,31 +60,34 @@ func walk(t *testing.T, visit func(name string)) {
 			}
 			return nil
 		}
-		visit(name)
-		return nil
+		return visit(name)
 	})
+}
+
+// sources is every Go file of the module, whatever its build tags, for reading.
+func sources(t *testing.T) []*source {
+	t.Helper()
+	all, err := parsed()
 	if err != nil {
 		t.Fatal(err)
 	}
+	if len(all) < 100 {
+		t.Fatalf("only %d files were found", len(all))
+	}
+	return all
 }
 
-// sources parses every Go file of the module, whatever its build tags.
-func sources(t *testing.T) []*source {
-	t.Helper()
-	var out []*source
-	walk(t, func(name string) {
+// parsed parses them once for all tests, which takes seconds under the race
+// detector.
+var parsed = sync.OnceValues(func() (all []*source, err error) {
+	err = walk(func(name string) error {
 		if !strings.HasSuffix(name, ".go") {
-			return
+			return nil
 		}
 		fset := token.NewFileSet()
 		f, err := parser.ParseFile(fset, filepath.Join(root, name), nil, parser.ParseComments|parser.SkipObjectResolution)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, &source{dir: path.Dir(name), name: name, test: strings.HasSuffix(name, "_test.go"), file: f, fset: fset})
+		all = append(all, &source{dir: path.Dir(name), name: name, test: strings.HasSuffix(name, "_test.go"), file: f, fset: fset})
+		return err
 	})
-	if len(out) < 100 {
-		t.Fatalf("only %d files were found", len(out))
-	}
-	return out
-}
+	return all, err
+})
