@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -17,9 +16,6 @@ import (
 
 // followAgain is how often a stream asks whether its caller may still see it.
 const followAgain = time.Second
-
-// maxEvents bounds one answer; the newest are kept.
-const maxEvents = 10_000
 
 type recordInput struct {
 	RecordFilter
@@ -65,52 +61,13 @@ func (a *API) record() {
 // recordList is the list that cursors of the record are of.
 const recordList = "events"
 
-// events merges the record of acts with the record of use and gives the newest
-// page of it, or the one before where a cursor stands, oldest first.
-func (a *API) events(ctx context.Context, in *recordInput) ([]auth.Event, Next, error) {
-	a.resolve(ctx, &in.RecordFilter)
-	var before []string
-	if in.Cursor != "" {
-		var err error
-		if before, err = readCursor(in.Cursor, recordList); err != nil {
-			return nil, Next{}, err
-		}
-	}
-	out := []auth.Event{}
-	caller := callerOf(ctx)
-	more := false
-	cut := func(n int) {
-		sortEvents(out)
-		if len(out) > n {
-			out, more = append(out[:0:0], out[len(out)-n:]...), true
-		}
-	}
-	limit := cmp.Or(in.Limit, maxEvents)
-	keep := func(e auth.Event) bool {
-		if caller.sees(&e) && in.wants(&e) && (before == nil || slices.Compare(placeOf(&e), before) < 0) {
-			out = append(out, e)
-			if len(out) > 4*maxEvents { // a long past: forget the oldest
-				cut(maxEvents)
-			}
-		}
-		return ctx.Err() == nil
-	}
-	if err := a.o.Store.Events(ctx, caller.events(), in.Since, keep); err != nil {
-		return nil, Next{}, err
-	}
-	if err := a.o.Record.Events(ctx, in.Since, keep); err != nil {
-		return nil, Next{}, err
-	}
-	if cut(limit); !more {
-		return out, Next{}, nil
-	}
-	return out, Next{cursorOf(recordList, placeOf(&out[0]))}, nil
-}
+// placeTime is how a time stands in a place: so times sort as text.
+const placeTime = "2006-01-02T15:04:05.000000000"
 
 // placeOf is the place of an event in the record: its time and, where several
 // have the same, its place in its chain.
 func placeOf(e *auth.Event) []string {
-	return []string{e.Time.UTC().Format("2006-01-02T15:04:05.000000000"), e.Writer, sortable(int64(e.Seq&(1<<63-1)), false), e.ID}
+	return []string{e.Time.UTC().Format(placeTime), e.Writer, sortable(int64(e.Seq&(1<<63-1)), false), e.ID}
 }
 
 func sortEvents(e []auth.Event) {
