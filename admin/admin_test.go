@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -31,6 +32,7 @@ type fixture struct {
 	st   store.Store
 	rec  *audit.Memory
 	seen bytes.Buffer
+	mu   sync.Mutex // requests may run side by side
 	log  []error
 }
 
@@ -75,7 +77,11 @@ func newFixtureOn(t *testing.T, kek store.KEK, open func(store.Options) (store.S
 		Unmatched: func() (auth.UnmatchedPolicy, auth.UnmatchedPolicy) { return auth.UnmatchedPass, auth.UnmatchedDeny },
 		Ready:     func() error { return nil },
 		Bundle:    func() ([]byte, error) { return nil, errors.New("none") },
-		Log:       func(err error) { f.log = append(f.log, err) },
+		Log: func(err error) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.log = append(f.log, err)
+		},
 	}
 	f.api = admin.New(f.o)
 	return f
