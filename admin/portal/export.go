@@ -14,29 +14,36 @@ const (
 	keyWord = "KEY"
 )
 
-// export fills in what to set on a worker that has the key already, for the
-// proxy that the query names, or the one that it probably reaches.
+// export fills in what to set on a worker that has the key already.
 func (v *visit) export(d *keyData) error {
 	if d.Key.Status != "active" {
 		return nil
 	}
 	sys, err := v.api.GetSystem(v.ctx())
-	if err != nil {
-		return err
+	if err == nil {
+		d.Export, d.Asked, err = v.exportOf(&d.Key, &sys)
 	}
-	q := v.r.URL.Query()
-	d.Asked = q.Has("proxy")
-	d.Export = &revealed{Reach: v.reachOf(&sys)}
-	if d.Export.Reach.Proxy == "" && !d.Asked {
-		return nil // it has to be said first
-	}
-	wanted := d.Export.Reach.read(q)
-	if err := v.checkReach(wanted); err != nil {
-		return err
-	}
-	d.Export.Reach = wanted
-	d.Export.Ways, err = v.linesFor(&d.Key, wanted, &sys)
 	return err
+}
+
+// exportOf is what to set on a worker that has the key k already, for the proxy
+// that the query names, or the one that it probably reaches. Without ways the
+// proxy has to be said first. asked says that somebody wants to see it; with an
+// error it is of what the query says.
+func (v *visit) exportOf(k *admin.Key, sys *admin.System) (out *revealed, asked bool, err error) {
+	q := v.r.URL.Query()
+	asked = q.Has("proxy")
+	out = &revealed{Reach: v.reachOf(sys)}
+	if out.Reach.Proxy == "" && !asked {
+		return out, asked, nil
+	}
+	wanted := out.Reach.read(q)
+	if err := v.checkReach(wanted); err != nil {
+		return out, asked, err
+	}
+	out.Reach = wanted
+	out.Ways, err = v.linesFor(k, wanted, sys)
+	return out, asked, err
 }
 
 // linesFor are the export lines of a key with a stand-in for it.

@@ -14,6 +14,8 @@ import (
 type settingsData struct {
 	System admin.System
 	Roots  []admin.Root
+	// Export is what to set on a worker, with a stand-in for its key.
+	Export *revealed
 	// KEK is nil for who does not run weighbridge.
 	KEK *admin.KEKStatus
 }
@@ -37,6 +39,15 @@ func (p *Portal) settingsPages() {
 				return err
 			}
 			d.KEK = &s
+		}
+		// A worker whose key is linked to nothing yet: all that a key changes is
+		// which way comes first.
+		var asked bool
+		if d.Export, asked, err = v.exportOf(&admin.Key{}, &d.System); err != nil && asked {
+			return v.refused(err, "settings.html", d)
+		}
+		if err != nil {
+			return err
 		}
 		return v.render("settings.html", d)
 	})

@@ -126,6 +126,13 @@ func TestSettingsAreForWhoRunsWeighbridge(t *testing.T) {
 	for name, one := range map[string]*browser{"member": member, "owner": owner} {
 		page := one.page("/t/research/settings")
 		shows(t, name, page, true, "http://127.0.0.1:8080", "3 hours ago", "CN=weighbridge", "&lt;root", "/openapi.json")
+		shows(t, name, page, true, "http://weighbridge:wbk_KEY@127.0.0.1:8080", "A worker on this machine is all", "HF_ENDPOINT", "docker run --env-file worker.env", "/.weighbridge/ca.pem")
+		there := one.page("/t/research/settings?proxy=http%3A%2F%2Fgpu.example.com%3A8080&bundle=%2Fsrv%2Fca.pem")
+		shows(t, name, there, true, "http://weighbridge:wbk_KEY@gpu.example.com:8080", "SSL_CERT_FILE=/srv/ca.pem")
+		shows(t, name, there, false, "A worker on this machine is all", "00000000")
+		if got := one.get("/t/research/settings?proxy=gpu"); got.status != http.StatusUnprocessableEntity || !strings.Contains(got.body, `role="alert"`) || strings.Contains(got.body, "wbk_KEY@gpu") {
+			t.Errorf("%s: a proxy that is no URL: %d", name, got.status)
+		}
 		shows(t, name, page, false, "secret-place", "Rotate", "kek-1", "Make a backup")
 		for _, path := range []string{"/kek", "/kek/rotate", "/backup", "/ca/rotate"} {
 			if got := one.get("/t/research/settings" + path); got.status != http.StatusForbidden {
