@@ -73,6 +73,7 @@ soak:
 	WEIGHBRIDGE_SOAK=$(SOAK) $(GO) test -count=1 -v -timeout 6h -run '^TestSoak$$' ./internal/house/soak
 	$(GO) test -run '^$$' -bench S3FrontProgram -benchtime 1x ./internal/house/soak
 	WEIGHBRIDGE_SOAK=$(SOAK) $(GO) test -race -count=1 -timeout 6h -skip '^TestSoak$$' ./...
+	WEIGHBRIDGE_SOAK=$(SOAK) $(GO) test -tags realclients -count=1 -timeout 2h ./internal/house/realapi
 	$(MAKE) fuzz FUZZTIME=10m
 
 # Weighbridge beside its peers; see docs/performance.md. The whole takes under

@@ -20,7 +20,7 @@ import (
 )
 
 // patience bounds the whole run; it only keeps one that hangs from staying.
-const patience = 10 * time.Minute
+const patience = time.Hour
 
 // dir is where setup.sh put schemathesis.
 var dir string
@@ -43,9 +43,9 @@ func (nowhere) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, err
 func TestEveryOperationFromTheDocument(t *testing.T) {
 	h := house.New(t, house.Options{Empty: true, Resolver: nowhere{}})
 	secret := h.AddAccessToken(auth.RoleOwner)
-	examples := "10"
+	examples := "4"
 	if os.Getenv("WEIGHBRIDGE_SOAK") != "" {
-		examples = "200"
+		examples = "40"
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
