@@ -45,6 +45,9 @@ type Fault struct {
 	Delay time.Duration
 	// Until ends the waiting of Slow once it is closed; nil never is.
 	Until <-chan struct{}
+	// Head holds the head of the answer back until it is closed; nil holds
+	// nothing back.
+	Head <-chan struct{}
 	// Status, Header and Body belong to Answer.
 	Status int
 	Header http.Header
@@ -106,6 +109,15 @@ func (s *Faults) take(host string, r *http.Request) Fault {
 
 func (s *Faults) serve(w http.ResponseWriter, r *http.Request, host string, h http.Handler, closing <-chan struct{}) {
 	f := s.take(host, r)
+	if f.Head != nil {
+		select {
+		case <-f.Head:
+		case <-r.Context().Done():
+			panic(http.ErrAbortHandler)
+		case <-closing:
+			panic(http.ErrAbortHandler)
+		}
+	}
 	switch f.Kind {
 	case NoFault:
 	case IgnoreRange:

@@ -22,18 +22,21 @@ import (
 // weights is a file that a worker without a token cannot have.
 const weights = "https://huggingface.co/" + hub.SampleGated + "/resolve/main/" + hub.SampleWeights
 
-// slowly makes the hub's CDN send a file in pieces, until the returned function
-// is called or the test ends: however slow the browser is, what it looks at goes
-// on. For a picture it goes on faster.
-func (s *site) slowly() (atOnce func()) {
-	until, piece := make(chan struct{}), int64(4<<10)
+// slowly makes the hub's CDN answer only once answers is called, and send a file
+// in pieces until atOnce is, or until the test ends: however slow the browser is,
+// what it looks at goes on. For a picture it goes on faster.
+func (s *site) slowly() (answers, atOnce func()) {
+	head, until, piece := make(chan struct{}), make(chan struct{}), int64(4<<10)
 	if *update {
 		piece = 160 << 10
 	}
-	s.Server.Faults.Add(origin.Fault{Kind: origin.Slow, Host: hub.CDNHost, After: piece, Delay: 500 * time.Millisecond, Until: until})
-	atOnce = sync.OnceFunc(func() { close(until) })
+	s.Server.Faults.Add(origin.Fault{
+		Kind: origin.Slow, Host: hub.CDNHost, Head: head, After: piece, Delay: 500 * time.Millisecond, Until: until,
+	})
+	answers, atOnce = sync.OnceFunc(func() { close(head) }), sync.OnceFunc(func() { close(until) })
+	s.t.Cleanup(answers)
 	s.t.Cleanup(atOnce)
-	return atOnce
+	return answers, atOnce
 }
 
 // download fetches weights as a worker and drops it.
@@ -65,11 +68,13 @@ func TestTransfersMove(t *testing.T) {
 			s.must(s.download(other.Key))
 		}
 	}
-	atOnce := s.slowly()
+	answers, atOnce := s.slowly()
 	b := s.firstUser()
 	b.open("/t/default?by=key")
 	got := make(chan error, 1)
 	go func() { got <- s.download(key.Key) }()
+	b.sees("signed URL") // which the CDN has not answered yet
+	answers()
 	const bar = `document.querySelector("main progress")`
 	b.until("a transfer", bar)
 	was := eval[float64](b, bar+".value")
