@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -61,6 +62,13 @@ func chromium() (string, error) {
 	return exec.LookPath("chromium")
 }
 
+// inAGroup makes a program end with all that it started: Debian's chromium is a
+// shell script, and who ends that ends nothing but the shell.
+func inAGroup(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+}
+
 func run(m *testing.M) (int, error) {
 	dir, _, err := ready.Suite("portal")
 	if err != nil {
@@ -92,6 +100,7 @@ func run(m *testing.M) (int, error) {
 	options = append(options, chromedp.Flag("lang", "en-US"), chromedp.Flag("force-color-profile", "srgb"), chromedp.Flag("password-store", "basic"),
 		// It would ask its maker what to fill into forms, and for models.
 		chromedp.Flag("disable-features", "AutofillServerCommunication,SpareRendererForSitePerProcess,OptimizationHints,OptimizationGuideModelDownloading,Translate,MediaRouter"))
+	options = append(options, chromedp.ModifyCmdFunc(inAGroup))
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...) // in a directory of its own, which it removes
 	defer stop()
 	// A newer browser says more than the library knows, and it tells of that.
