@@ -253,11 +253,3 @@ func Segment(s string) string {
 	}
 	return url.PathEscape(s)
 }
-
-// queryOf is v as it follows a path.
-func queryOf(v url.Values) string {
-	if len(v) == 0 {
-		return ""
-	}
-	return "?" + v.Encode()
-}

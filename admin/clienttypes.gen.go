@@ -3,8 +3,6 @@
 package admin
 
 import (
-	"net/url"
-	"strings"
 	"time"
 )
 
@@ -34,17 +32,11 @@ type ExportEventsQuery struct {
 }
 
 func (q ExportEventsQuery) encode() string {
-	v := url.Values{}
-	if !q.Since.IsZero() {
-		v.Set("since", q.Since.Format(time.RFC3339Nano))
-	}
-	if !q.Until.IsZero() {
-		v.Set("until", q.Until.Format(time.RFC3339Nano))
-	}
-	if q.All {
-		v.Set("all", "true")
-	}
-	return queryOf(v)
+	var a asked
+	a.time("since", q.Since)
+	a.time("until", q.Until)
+	a.flag("all", q.All)
+	return a.encode()
 }
 
 // FinishOIDCQuery is what FinishOIDC may be asked with; what is zero is left out.
@@ -60,20 +52,12 @@ type FinishOIDCQuery struct {
 }
 
 func (q FinishOIDCQuery) encode() string {
-	v := url.Values{}
-	if q.Code != "" {
-		v.Set("code", q.Code)
-	}
-	if q.State != "" {
-		v.Set("state", q.State)
-	}
-	if q.Iss != "" {
-		v.Set("iss", q.Iss)
-	}
-	if q.Error != "" {
-		v.Set("error", q.Error)
-	}
-	return queryOf(v)
+	var a asked
+	a.text("code", q.Code)
+	a.text("state", q.State)
+	a.text("iss", q.Iss)
+	a.text("error", q.Error)
+	return a.encode()
 }
 
 // FollowEventsQuery is what FollowEvents may be asked with; what is zero is left out.
@@ -101,38 +85,18 @@ type FollowEventsQuery struct {
 }
 
 func (q FollowEventsQuery) encode() string {
-	v := url.Values{}
-	if !q.Since.IsZero() {
-		v.Set("since", q.Since.Format(time.RFC3339Nano))
-	}
-	if !q.Until.IsZero() {
-		v.Set("until", q.Until.Format(time.RFC3339Nano))
-	}
-	if q.Key != "" {
-		v.Set("key", q.Key)
-	}
-	if q.Credential != "" {
-		v.Set("credential", q.Credential)
-	}
-	if q.User != "" {
-		v.Set("user", q.User)
-	}
-	if q.Actor != "" {
-		v.Set("actor", q.Actor)
-	}
-	if len(q.Action) > 0 {
-		v.Set("action", strings.Join(q.Action, ","))
-	}
-	if len(q.Outcome) > 0 {
-		v.Set("outcome", strings.Join(q.Outcome, ","))
-	}
-	if len(q.Code) > 0 {
-		v.Set("code", strings.Join(q.Code, ","))
-	}
-	if q.Host != "" {
-		v.Set("host", q.Host)
-	}
-	return queryOf(v)
+	var a asked
+	a.time("since", q.Since)
+	a.time("until", q.Until)
+	a.text("key", q.Key)
+	a.text("credential", q.Credential)
+	a.text("user", q.User)
+	a.text("actor", q.Actor)
+	a.list("action", q.Action)
+	a.list("outcome", q.Outcome)
+	a.list("code", q.Code)
+	a.text("host", q.Host)
+	return a.encode()
 }
 
 // ListEventsQuery is what ListEvents may be asked with.
@@ -151,20 +115,12 @@ type ListUsageQuery struct {
 }
 
 func (q ListUsageQuery) encode() string {
-	v := url.Values{}
-	if q.By != "" {
-		v.Set("by", q.By)
-	}
-	if !q.Since.IsZero() {
-		v.Set("since", q.Since.Format(time.RFC3339Nano))
-	}
-	if q.Key != "" {
-		v.Set("key", q.Key)
-	}
-	if q.Credential != "" {
-		v.Set("credential", q.Credential)
-	}
-	return queryOf(v)
+	var a asked
+	a.text("by", q.By)
+	a.time("since", q.Since)
+	a.text("key", q.Key)
+	a.text("credential", q.Credential)
+	return a.encode()
 }
 
 // PutMemberRequest has no name of its own in the document.
@@ -184,11 +140,9 @@ type RegenerateKeyQuery struct {
 }
 
 func (q RegenerateKeyQuery) encode() string {
-	v := url.Values{}
-	if q.Overlap != "" {
-		v.Set("overlap", q.Overlap)
-	}
-	return queryOf(v)
+	var a asked
+	a.text("overlap", q.Overlap)
+	return a.encode()
 }
 
 // ResetPasswordRequest has no name of its own in the document.
@@ -203,11 +157,9 @@ type RevokeCredentialQuery struct {
 }
 
 func (q RevokeCredentialQuery) encode() string {
-	v := url.Values{}
-	if q.Now {
-		v.Set("now", "true")
-	}
-	return queryOf(v)
+	var a asked
+	a.flag("now", q.Now)
+	return a.encode()
 }
 
 // RevokeKeyQuery is what RevokeKey may be asked with.
@@ -228,11 +180,9 @@ type ValidateCredentialQuery struct {
 }
 
 func (q ValidateCredentialQuery) encode() string {
-	v := url.Values{}
-	if q.CheckRepo != "" {
-		v.Set("check_repo", q.CheckRepo)
-	}
-	return queryOf(v)
+	var a asked
+	a.text("check_repo", q.CheckRepo)
+	return a.encode()
 }
 
 // VerifyExportQuery is what VerifyExport may be asked with; what is zero is left out.
@@ -242,9 +192,7 @@ type VerifyExportQuery struct {
 }
 
 func (q VerifyExportQuery) encode() string {
-	v := url.Values{}
-	if q.Name != "" {
-		v.Set("name", q.Name)
-	}
-	return queryOf(v)
+	var a asked
+	a.text("name", q.Name)
+	return a.encode()
 }

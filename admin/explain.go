@@ -43,11 +43,7 @@ func (a *API) explain() {
 
 // explained is the answer to in, and the question that was decided.
 func (a *API) explained(ctx context.Context, in *ExplainRequest) (out Explained, q auth.Question, err error) {
-	raw := in.URL
-	if !strings.Contains(raw, "://") {
-		raw = "https://" + raw
-	}
-	target, err := auth.ParseURL(raw)
+	target, err := auth.ParseTypedURL(in.URL)
 	if err != nil {
 		return out, q, a.public(err)
 	}

@@ -39,13 +39,14 @@ func TestTheClientIsGenerated(t *testing.T) {
 	}
 }
 
-// generator writes the methods of operations, and beside them the types that
-// have no name in the code that serves them.
+// generator writes the methods of operations, those that read and those that
+// act, and beside them the types that have no name in the code that serves them.
 type generator struct {
 	doc     *huma.OpenAPI
-	methods bytes.Buffer
+	reads   bytes.Buffer
+	acts    bytes.Buffer
 	types   bytes.Buffer
-	imports map[string]bool // of both
+	imports map[string]bool // of all
 	named   map[string]bool
 	queries map[string]string // the operation that has a query, by what it takes
 }
@@ -59,7 +60,7 @@ func generate(doc *huma.OpenAPI) (map[string][]byte, error) {
 		}
 	}
 	files := map[string][]byte{}
-	for name, body := range map[string]*bytes.Buffer{"client.gen.go": &g.methods, "clienttypes.gen.go": &g.types} {
+	for name, body := range map[string]*bytes.Buffer{"clientreads.gen.go": &g.reads, "clientacts.gen.go": &g.acts, "clienttypes.gen.go": &g.types} {
 		src, err := g.file(body.Bytes())
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
@@ -158,25 +159,29 @@ func (g *generator) operation(o servedOperation) error {
 		}
 	}
 	g.imports["net/http"] = true
-	fmt.Fprintf(&g.methods, "\n// %s: %s.\n//\n// %s\nfunc (c *Client) %s(%s)", name, strings.TrimSuffix(o.Summary, "."), strings.TrimSuffix(o.Description, ".")+".",
+	to := &g.acts
+	if o.method == "Get" {
+		to = &g.reads
+	}
+	fmt.Fprintf(to, "\n// %s: %s.\n//\n// %s\nfunc (c *Client) %s(%s)", name, strings.TrimSuffix(o.Summary, "."), strings.TrimSuffix(o.Description, ".")+".",
 		name, strings.Join(append([]string{"ctx context.Context"}, args...), ", "))
 	method := "http.Method" + o.method
 	switch {
 	case kind == "":
-		fmt.Fprintf(&g.methods, " error {\nreturn c.Call(ctx, %s, %s, %s, nil)\n}\n", method, target, in)
+		fmt.Fprintf(to, " error {\nreturn c.Call(ctx, %s, %s, %s, nil)\n}\n", method, target, in)
 	case kind != "application/json":
 		g.imports["io"] = true
-		fmt.Fprintf(&g.methods, " (io.ReadCloser, error) {\nreturn c.Open(ctx, %s, %s, %s)\n}\n", method, target, in)
+		fmt.Fprintf(to, " (io.ReadCloser, error) {\nreturn c.Open(ctx, %s, %s, %s)\n}\n", method, target, in)
 	case member != "":
 		if query != "" { // a reader of much asks for a page at a time
-			fmt.Fprintf(&g.methods, " ([]%s, error) {\nreturn List[%s](ctx, c, %s, %q)\n}\n", row, row, target, member)
-			fmt.Fprintf(&g.methods, "\n// %sPage is one page of %s, and where the next one begins, empty on the last one.\nfunc (c *Client) %sPage(ctx context.Context, q %sQuery, page Page) ([]%s, string, error) {\nreturn listPage[%s](ctx, c, %s, %q, page)\n}\n",
+			fmt.Fprintf(to, " ([]%s, error) {\nreturn List[%s](ctx, c, %s, %q)\n}\n", row, row, target, member)
+			fmt.Fprintf(to, "\n// %sPage is one page of %s, and where the next one begins, empty on the last one.\nfunc (c *Client) %sPage(ctx context.Context, q %sQuery, page Page) ([]%s, string, error) {\nreturn listPage[%s](ctx, c, %s, %q, page)\n}\n",
 				name, name, name, name, row, row, target, member)
 			return nil
 		}
-		fmt.Fprintf(&g.methods, " ([]%s, error) {\nreturn List[%s](ctx, c, %s, %q)\n}\n", row, row, target, member)
+		fmt.Fprintf(to, " ([]%s, error) {\nreturn List[%s](ctx, c, %s, %q)\n}\n", row, row, target, member)
 	default:
-		fmt.Fprintf(&g.methods, " (%s, error) {\nvar out %s\nreturn out, c.Call(ctx, %s, %s, %s, &out)\n}\n", typ, typ, method, target, in)
+		fmt.Fprintf(to, " (%s, error) {\nvar out %s\nreturn out, c.Call(ctx, %s, %s, %s, &out)\n}\n", typ, typ, method, target, in)
 	}
 	return nil
 }
@@ -203,22 +208,21 @@ func (g *generator) arguments(o servedOperation, name string) (path []string, qu
 			path = append(path, p.Name+" string")
 		case p.In == "query" && p.Name != "limit" && p.Name != "cursor":
 			typ, how := "", ""
-			switch v := camel(p.Name); {
+			switch {
 			case p.Schema.Type == "string" && p.Schema.Format == "date-time":
 				g.imports["time"] = true
-				typ, how = "time.Time", "if !q."+v+".IsZero() {\nv.Set(%q, q."+v+".Format(time.RFC3339Nano))\n}"
+				typ, how = "time.Time", "time"
 			case p.Schema.Type == "string":
-				typ, how = "string", "if q."+v+" != \"\" {\nv.Set(%q, q."+v+")\n}"
+				typ, how = "string", "text"
 			case p.Schema.Type == "boolean":
-				typ, how = "bool", "if q."+v+" {\nv.Set(%q, \"true\")\n}"
+				typ, how = "bool", "flag"
 			case p.Schema.Type == "array" && p.Schema.Items.Type == "string":
-				g.imports["strings"] = true
-				typ, how = "[]string", "if len(q."+v+") > 0 {\nv.Set(%q, strings.Join(q."+v+", \",\"))\n}"
+				typ, how = "[]string", "list"
 			default:
 				return nil, "", fmt.Errorf("the query's %s is a %s", p.Name, p.Schema.Type)
 			}
 			fields = append(fields, fmt.Sprintf("// %s: %s\n%s %s", camel(p.Name), strings.TrimSpace(p.Description), camel(p.Name), typ))
-			encode = append(encode, fmt.Sprintf(how, p.Name))
+			encode = append(encode, fmt.Sprintf("a.%s(%q, q.%s)", how, p.Name, camel(p.Name)))
 		}
 	}
 	if len(fields) == 0 {
@@ -230,9 +234,8 @@ func (g *generator) arguments(o servedOperation, name string) (path []string, qu
 		return path, "q " + name + "Query", nil
 	}
 	g.queries[takes] = name
-	g.imports["net/url"] = true
 	fmt.Fprintf(&g.types, "\n// %sQuery is what %s may be asked with; what is zero is left out.\ntype %sQuery struct {\n%s\n}\n", name, name, name, takes)
-	fmt.Fprintf(&g.types, "\nfunc (q %sQuery) encode() string {\nv := url.Values{}\n%s\nreturn queryOf(v)\n}\n", name, strings.Join(encode, "\n"))
+	fmt.Fprintf(&g.types, "\nfunc (q %sQuery) encode() string {\nvar a asked\n%s\nreturn a.encode()\n}\n", name, strings.Join(encode, "\n"))
 	return path, "q " + name + "Query", nil
 }
 

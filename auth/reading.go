@@ -34,6 +34,10 @@ type Reading struct {
 	KeepBearer bool `json:"keep_bearer,omitempty"`
 }
 
+// WarnEndsSoon begins the warning of a Reading that the fields end soon, before
+// the time. Who tells of ends by ExpiresAt passes it over.
+const WarnEndsSoon = "it ends soon: "
+
 // Reader is a provider that can tell something from the fields alone. f has
 // passed Check, or has no secret ones: then it tells only what the patterns
 // say, which is asked anew whenever a credential is shown. Read asks nobody and

@@ -67,6 +67,14 @@ func ParseTarget(scheme, authority, pathAndQuery string) (Target, error) {
 	return t, nil
 }
 
+// ParseTypedURL is ParseURL for what people type, where https is implied.
+func ParseTypedURL(raw string) (Target, error) {
+	if !strings.Contains(raw, "://") {
+		raw = "https://" + raw
+	}
+	return ParseURL(raw)
+}
+
 // ParseURL parses an absolute URL as strictly as ParseTarget. The scheme may
 // be of either case. A fragment is refused: it has no place on the wire.
 func ParseURL(raw string) (Target, error) {

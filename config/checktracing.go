@@ -21,8 +21,8 @@ func (l *loader) checkTracing() {
 	case err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https":
 		l.wrong(path, "is not a URL", "write http://localhost:4318; /v1/traces is added")
 		return
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		l.wrong(path, "holds a user, a query or a fragment", "write http://localhost:4318; a token goes into tracing.token")
+	case beyondPath(u):
+		l.wrong(path, holdsMore, "write http://localhost:4318; a token goes into tracing.token")
 		return
 	case u.Scheme == "http" && !onThisMachine(u.Hostname()) && !t.Token.IsZero():
 		l.wrong(path, "is not https, and would carry tracing.token in the clear", "take https, or a collector on this machine")

@@ -41,12 +41,18 @@ func checkWebhook(raw string) string {
 // (OpenID Connect Discovery 1.0, section 4; RFC 9700, section 2.6).
 func checkProviderURL(raw string) string {
 	return checkURL(raw, func(u *url.URL) string {
-		if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-			return "holds a user, a query or a fragment"
+		if beyondPath(u) {
+			return holdsMore
 		}
 		return ""
 	})
 }
+
+// holdsMore is said of a URL where beyondPath holds.
+const holdsMore = "holds a user, a query or a fragment"
+
+// beyondPath reports whether u has more than a scheme, a host and a path.
+func beyondPath(u *url.URL) bool { return u.User != nil || u.RawQuery != "" || u.Fragment != "" }
 
 func onThisMachine(host string) bool {
 	if a, err := netip.ParseAddr(host); err == nil {

@@ -121,11 +121,9 @@ func (x *exchange) beginLeg(t *auth.Target) {
 
 // headOfLeg notes the upstream's answer.
 func (x *exchange) headOfLeg(status int) {
-	if x.inLeg {
+	if x.inLeg && status > 0 {
 		l := &x.trace.Legs[len(x.trace.Legs)-1]
-		if status > 0 {
-			l.Head, l.Status = x.p.o.Now(), status
-		}
+		l.Head, l.Status = x.p.o.Now(), status
 	}
 }
 

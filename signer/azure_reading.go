@@ -139,7 +139,7 @@ func (s *sas) readSpan(r *reading, now time.Time) {
 	case !s.end.After(now):
 		r.fact("ends", s.end.Format(time.RFC3339))
 	case s.end.Sub(now) < sasSoon:
-		r.warn("it ends soon: " + s.end.Format(time.RFC3339))
+		r.warn(auth.WarnEndsSoon + s.end.Format(time.RFC3339))
 		fallthrough
 	default:
 		r.fact("ends", s.end.Format(time.RFC3339))

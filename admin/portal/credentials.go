@@ -94,7 +94,7 @@ func warningsOf(c *admin.Credential) []string {
 	if c.ExpiresAt == nil {
 		return c.Warnings
 	}
-	return slices.DeleteFunc(slices.Clone(c.Warnings), func(w string) bool { return strings.HasPrefix(w, "it ends soon: ") })
+	return slices.DeleteFunc(slices.Clone(c.Warnings), func(w string) bool { return strings.HasPrefix(w, auth.WarnEndsSoon) })
 }
 
 // holds reports whether the row has the text somewhere, as the search of the

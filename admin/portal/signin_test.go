@@ -68,9 +68,10 @@ func TestAnEndedSessionLeadsToTheSignIn(t *testing.T) {
 	}
 }
 
-// The first user is made by the code of the link, once; what is refused shows the
-// form with what was typed but the secrets.
-func TestTheFirstUserIsMadeOnce(t *testing.T) {
+// newFirstUser is a kit in which nobody is a user yet, and the code by which the
+// first one is made.
+func newFirstUser(t *testing.T) (*kit, auth.Secret) {
+	t.Helper()
 	var signIn *session.Service
 	k := newKit(t, func(o *admin.Options) {
 		signIn = session.New(session.Options{Store: o.Store})
@@ -78,6 +79,13 @@ func TestTheFirstUserIsMadeOnce(t *testing.T) {
 	})
 	secret, err := signIn.OfferFirstUser(t.Context())
 	k.must(err)
+	return k, secret
+}
+
+// The first user is made by the code of the link, once; what is refused shows the
+// form with what was typed but the secrets.
+func TestTheFirstUserIsMadeOnce(t *testing.T) {
+	k, secret := newFirstUser(t)
 	b := k.stranger()
 	b.page("/setup")
 	form := url.Values{"secret": {"wbs_canary"}, "email": {ownerEmail}, "name": {"<Ada>"}, "password": {"canary horse battery"}}
@@ -98,13 +106,7 @@ func TestTheFirstUserIsMadeOnce(t *testing.T) {
 // T60: of several people who have the link one makes the first user, and the
 // others nothing.
 func TestT60_TheLinkIsGoodForOne(t *testing.T) {
-	var signIn *session.Service
-	k := newKit(t, func(o *admin.Options) {
-		signIn = session.New(session.Options{Store: o.Store})
-		o.SignIn = signIn
-	})
-	secret, err := signIn.OfferFirstUser(t.Context())
-	k.must(err)
+	k, secret := newFirstUser(t)
 	got := make(chan answer)
 	for _, email := range []string{"ada@example.com", "eve@example.com", "mallory@example.com"} {
 		b := k.stranger()

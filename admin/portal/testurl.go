@@ -53,21 +53,13 @@ func (p *Portal) testPages() {
 func testOf(form url.Values) testData {
 	d := testData{Key: form.Get("key"), Mode: "forward", Live: form.Get("live") != ""}
 	d.URL, _, d.Cut = strings.Cut(strings.TrimSpace(form.Get("url")), "?")
-	if _, err := auth.ParseURL(implied(d.URL)); err != nil && strings.Contains(d.URL, "@") {
+	if _, err := auth.ParseTypedURL(d.URL); err != nil && strings.Contains(d.URL, "@") {
 		d.URL = "" // a password may stand before the @
 	}
 	if form.Get("mode") == "reverse" {
 		d.Mode = "reverse"
 	}
 	return d
-}
-
-// implied is a URL with the scheme that the API takes it to have.
-func implied(raw string) string {
-	if strings.Contains(raw, "://") {
-		return raw
-	}
-	return "https://" + raw
 }
 
 // test answers with the form, and with what the API says where that is asked

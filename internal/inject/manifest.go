@@ -41,7 +41,8 @@ func (i *Injector) Manifest(in []byte) (out []byte, warnings []string, err error
 			if !found {
 				return nil, nil, errors.New("there is no pod in it, nor a workload that makes one")
 			}
-			return b.Bytes(), warnings, enc.Close()
+			err := enc.Close() // writes what it holds
+			return b.Bytes(), warnings, err
 		case err != nil:
 			return nil, nil, err
 		}
