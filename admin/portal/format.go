@@ -123,6 +123,8 @@ func ago(t *text, now time.Time, at any) string {
 	switch {
 	case d < time.Minute && key == "time.ago":
 		return t.say("time.now")
+	case d < time.Minute:
+		return t.say("time.soon")
 	case d < time.Hour:
 		return t.say(key, quantity(int(d/time.Minute), "minute"))
 	case d < 48*time.Hour:

@@ -179,6 +179,9 @@ func (b *browser) page(path string) string {
 	if strings.Contains(got.body, "⟦") {
 		b.t.Errorf("%s: a sentence is missing: %s", path, got.body[strings.Index(got.body, "⟦"):][:60])
 	}
+	if strings.Contains(got.body, "`") {
+		b.t.Errorf("%s: a backtick is shown: %s", path, got.body[strings.Index(got.body, "`"):][:40])
+	}
 	return got.body
 }
 

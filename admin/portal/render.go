@@ -83,7 +83,7 @@ type pages struct {
 // them is one of the build, and panics.
 func newPages(a *assets, now func() time.Time) *pages {
 	p := &pages{byName: map[string]*template.Template{}, text: newText()}
-	funcs := template.FuncMap{"t": p.text.say, "asset": a.url, "dict": dict, "once": once, "provider": a.provider}
+	funcs := template.FuncMap{"t": p.text.say, "many": p.text.many, "asset": a.url, "dict": dict, "once": once, "provider": a.provider}
 	for name, f := range formats(now, p.text) {
 		funcs[name] = f
 	}

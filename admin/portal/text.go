@@ -55,5 +55,17 @@ func (t *text) say(key string, in ...any) string {
 	return fmt.Sprintf(sentence, in...)
 }
 
+// many is the sentence of a key about a number of things. About one there is a
+// sentence of its own, whose words are other ones.
+func (t *text) many(key string, n any) string {
+	if i, whole := n.(int); whole {
+		n = formatCount(int64(i))
+	}
+	if says := fmt.Sprint(n); says != "1" {
+		return t.say(key, says)
+	}
+	return t.say(key + ".one")
+}
+
 // optional is the sentence of a key, "" where there is none.
 func (t *text) optional(key string) string { return (*t)[key] }

@@ -17,6 +17,7 @@ func TestEverySentenceIsThere(t *testing.T) {
 	named := map[string]bool{}
 	prefixes := []string{"done."} // named by what redirects
 	literal := regexp.MustCompile(`(?:\bt|say\(|\(t) "([a-z0-9.-]+)"`)
+	several := regexp.MustCompile(`\bmany[( ]"([a-z0-9.-]+)"`)
 	built := regexp.MustCompile(`(?:t \(print "([a-z0-9.-]+\.)"|"([a-z0-9.-]+\.)" ?\+)`)
 	quoted := regexp.MustCompile(`"([a-z0-9][a-z0-9-]*(?:\.[a-z0-9-]+)+)"`)
 	read := func(name, source string) {
@@ -24,6 +25,14 @@ func TestEverySentenceIsThere(t *testing.T) {
 			named[m[1]] = true
 			if said.optional(m[1]) == "" {
 				t.Errorf("%s: no sentence %s", name, m[1])
+			}
+		}
+		for _, m := range several.FindAllStringSubmatch(source, -1) {
+			for _, key := range []string{m[1], m[1] + ".one"} {
+				named[key] = true
+				if said.optional(key) == "" {
+					t.Errorf("%s: no sentence %s", name, key)
+				}
 			}
 		}
 		for _, m := range built.FindAllStringSubmatch(source, -1) {
@@ -125,9 +134,19 @@ func TestFormats(t *testing.T) {
 	}
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	said := newText()
-	for d, want := range map[time.Duration]string{0: "just now", -time.Minute: "1 minute ago", -3 * time.Hour: "3 hours ago", 72 * time.Hour: "in 3 days", -90 * 24 * time.Hour: "3 months ago"} {
+	for d, want := range map[time.Duration]string{0: "just now", 30 * time.Second: "in less than a minute", -time.Minute: "1 minute ago", -3 * time.Hour: "3 hours ago", 72 * time.Hour: "in 3 days", -90 * 24 * time.Hour: "3 months ago"} {
 		if got := ago(said, now, now.Add(d)); got != want {
 			t.Errorf("%s: %q", d, got)
+		}
+	}
+	for n, want := range map[any]string{0: "0 data keys", 1: "1 data key", 2000: "2\u202f000 data keys"} {
+		if got := said.many("kek.deks", n); got != want {
+			t.Errorf("%v: %q", n, got)
+		}
+	}
+	for n, want := range map[any]string{1.0: "1 request/s", 0.5: "0.5 requests/s"} {
+		if got := said.many("limits.rate", n); got != want {
+			t.Errorf("%v: %q", n, got)
 		}
 	}
 	if got := ago(said, now, (*time.Time)(nil)); got != "never" {
