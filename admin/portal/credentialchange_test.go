@@ -135,7 +135,7 @@ func TestEndACredential(t *testing.T) {
 	b.does(credentialsAt+"/new", hub("hub"))
 	id := k.credential("hub").ID
 	page := b.at(credentialsAt + "/hub/revoke")
-	for _, want := range []string{"refused at once", "Its sealed secret is destroyed", "1 download with it in progress: they finish, unless they are cut", "Also cut the downloads in progress"} {
+	for _, want := range []string{"refused at once", "Its sealed secret is destroyed", "1 download with it is in progress: it finishes, unless it is cut", "Also cut the downloads in progress"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("it does not say %s", want)
 		}

@@ -64,7 +64,7 @@ func (v *visit) ending(how string) (c admin.Credential, happens []string, err er
 		happens = append(happens, v.say("credential.ending.keys", quantity(len(c.Keys), v.say("credential.ending.key"))))
 	}
 	if running > 0 {
-		happens = append(happens, v.say("credential.ending.running", quantity(running, v.say("credential.ending.download"))))
+		happens = append(happens, v.p.pages().text.many("credential.ending.running", running))
 	} else {
 		happens = append(happens, v.say("credential.ending.idle"))
 	}

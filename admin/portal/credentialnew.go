@@ -204,7 +204,7 @@ func (v *visit) addCredential() error {
 		return v.refused(inWords(v, err), "credential-new.html", d)
 	}
 	if form.Get("guide") != "" && made.Status != string(auth.StatusInvalid) {
-		return v.redirect(v.at("guide"), "credential-created")
+		return v.redirect(v.at("guide"), "credential-added")
 	}
 	return v.redirect(v.at("credentials", refOf(made)), "credential-created")
 }

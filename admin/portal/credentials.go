@@ -35,9 +35,9 @@ type credentialsData struct {
 	Credentials []credentialRow
 	// Attention is how many of them need somebody.
 	Attention int
-	// Query is what was searched for, and All how many there are.
+	// Query is what was searched for, and Found how many have it.
 	Query string
-	All   int
+	Found int
 }
 
 // credentialRow is a credential in the list.
@@ -46,8 +46,9 @@ type credentialRow struct {
 	// Ref is what its page is called, Title its provider's, and Preview a little
 	// of its secret, where that may be shown.
 	Ref, Title, Preview string
-	// Soon says that it ends before long, Attention that somebody should look.
-	Soon, Attention bool
+	// Soon says that it ends before long, Attention that somebody should look,
+	// Hidden that it is not what was searched for.
+	Soon, Attention, Hidden bool
 }
 
 // shownKeys is how many API keys of a credential its row names.
@@ -61,15 +62,16 @@ func (r credentialRow) FirstKeys() []admin.Ref { return r.Keys[:min(len(r.Keys),
 func (r credentialRow) MoreKeys() int { return len(r.Keys) - len(r.FirstKeys()) }
 
 func (v *visit) listed(all []admin.Credential, schemas []auth.Schema) credentialsData {
-	d := credentialsData{All: len(all), Query: strings.TrimSpace(v.r.URL.Query().Get("q"))}
+	d := credentialsData{Query: strings.TrimSpace(v.r.URL.Query().Get("q"))}
 	for _, c := range all {
 		row := v.row(c, schemaOf(schemas, c.Provider))
 		if row.Attention {
 			d.Attention++
 		}
-		if row.holds(d.Query) {
-			d.Credentials = append(d.Credentials, row)
+		if row.Hidden = !strings.Contains(strings.ToLower(row.Words()), strings.ToLower(d.Query)); !row.Hidden {
+			d.Found++
 		}
+		d.Credentials = append(d.Credentials, row)
 	}
 	return d
 }
@@ -97,14 +99,14 @@ func warningsOf(c *admin.Credential) []string {
 	return slices.DeleteFunc(slices.Clone(c.Warnings), func(w string) bool { return strings.HasPrefix(w, auth.WarnEndsSoon) })
 }
 
-// holds reports whether the row has the text somewhere, as the search of the
-// page without scripts wants it.
-func (r *credentialRow) holds(text string) bool {
+// Words are what the row is searched for by, here and by scripts: of what it does
+// not show as well.
+func (r credentialRow) Words() string {
 	all := append([]string{r.Name, r.Title, r.Status}, r.Patterns...)
 	for _, k := range r.Keys {
 		all = append(all, k.Name)
 	}
-	return slices.ContainsFunc(all, func(s string) bool { return strings.Contains(strings.ToLower(s), strings.ToLower(text)) })
+	return strings.Join(all, "\n")
 }
 
 // refOf is what a credential's page is called: its name, but where that is the

@@ -115,7 +115,7 @@ func TestAddACredential(t *testing.T) {
 	if list := b.at(credentialsAt); strings.Count(list, "<tbody") != 1 || strings.Count(list, `href="/t/default/credentials/hub"`) != 1 || !strings.Contains(list, "hf_Canar...9abc") {
 		t.Error("the list does not hold it once")
 	}
-	if to := b.send(credentialsAt+"/new", with(hub("second"), "guide", "1")).location; to != "/t/default/guide?done=credential-created" {
+	if to := b.send(credentialsAt+"/new", with(hub("second"), "guide", "1")).location; to != "/t/default/guide?done=credential-added" {
 		t.Errorf("the guide goes on at %s", to)
 	}
 	// What the upstream refuses is there, is not used, and says so with what to do.
@@ -126,7 +126,7 @@ func TestAddACredential(t *testing.T) {
 			t.Errorf("the page of a refused one does not say %s", want)
 		}
 	}
-	if list := b.at(credentialsAt + "?q=third"); strings.Contains(list, "/credentials/hub\"") || !strings.Contains(list, "1 of them should be looked at") {
+	if list := b.at(credentialsAt + "?q=third"); strings.Count(list, `" hidden><td>`)+strings.Count(list, "\" hidden>\n<td>") != strings.Count(list, "<tr data-words=")-1 || !strings.Contains(list, "1 of them should be looked at: it ends") {
 		t.Error("the search finds the others, or the list marks nothing")
 	}
 }
@@ -376,4 +376,9 @@ func TestTheRowOfACredentialOfManyKeys(t *testing.T) {
 	if !strings.Contains(page, `href="/t/default/credentials/many#keys">and 3 more</a>`) || strings.Contains(page, "credentials/few#keys") || strings.Count(page, `href="/t/default/keys/gpu-0"`) != 2 {
 		t.Errorf("%s", page)
 	}
+	// It is found by a key that it does not name, with scripts and without.
+	last := keys[len(keys)-1]
+	shows(t, "what scripts search", between(t, page, `data-words="`, `">`+"\n<td>"+`<a class="name" href="/t/default/credentials/many"`), true, last)
+	shows(t, "found", b.page("/t/default/credentials?q="+last), true, `id="none-found" class="muted" hidden`)
+	shows(t, "not found", b.page("/t/default/credentials?q=elsewhere"), true, `id="none-found" class="muted">None of them`)
 }

@@ -4,32 +4,41 @@
 "use strict";
 
 (() => {
-  // data-copy="ID": copy what the element holds; data-copied says that it was.
+  const says = new WeakMap(); // until when a button says what it did
+
+  // data-copy="ID": copy what the element holds; data-copied says that it was,
+  // and data-selected that it could not be, and is selected.
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-copy]");
     if (!button) return;
     const source = document.getElementById(button.dataset.copy);
     const label = button.querySelector("span");
+    let copied = true;
     try {
       await navigator.clipboard.writeText(source.textContent);
     } catch {
-      // Without TLS there is no clipboard for scripts beyond localhost: select it.
+      // Without TLS there is no such clipboard beyond localhost, and the old way.
       getSelection().selectAllChildren(source);
-      return;
+      copied = document.execCommand("copy");
     }
-    const was = label.textContent;
-    label.textContent = button.dataset.copied;
-    setTimeout(() => { label.textContent = was; }, 1500);
+    button.dataset.says ??= label.textContent;
+    label.textContent = copied ? button.dataset.copied : button.dataset.selected;
+    clearTimeout(says.get(button));
+    says.set(button, setTimeout(() => { label.textContent = button.dataset.says; }, copied ? 1500 : 6000));
   });
 
-  // data-filter="SELECTOR": show those whose text holds what is typed.
+  // data-filter="SELECTOR": show those whose text, or data-words, holds what is
+  // typed, and the element data-none="ID" where none does.
   document.addEventListener("input", (event) => {
-    const selector = event.target.dataset && event.target.dataset.filter;
-    if (!selector) return;
+    const { filter, none } = event.target.dataset || {};
+    if (!filter) return;
     const wanted = event.target.value.trim().toLowerCase();
-    for (const one of document.querySelectorAll(selector)) {
-      one.hidden = !one.textContent.toLowerCase().includes(wanted);
+    let found = false;
+    for (const one of document.querySelectorAll(filter)) {
+      one.hidden = !(one.dataset.words || one.textContent).toLowerCase().includes(wanted);
+      found ||= !one.hidden;
     }
+    if (none) document.getElementById(none).hidden = found;
   });
 
   // data-confirm="NAME": the form's button waits until the name is typed.

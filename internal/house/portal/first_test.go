@@ -33,6 +33,7 @@ func TestFromFirstRunToFirstDownload(t *testing.T) {
 	b.sees("Waiting for the first download…")
 	key, lines := b.words(".reveal pre"), b.words("#lines-forward-shell")
 	b.revealed()
+	b.copies()
 
 	file := filepath.Join(t.TempDir(), "model.safetensors")
 	s.worker(lines, "curl -q -sSfL --retry 0 -o "+file+" "+weights)
@@ -54,6 +55,19 @@ func TestFromFirstRunToFirstDownload(t *testing.T) {
 	b.lacks(key)
 	b.open("/t/default/keys/gpu-1")
 	b.lacks(key)
+}
+
+// copies asserts that a button that copies says so, and says what it said before
+// a while after it was pressed for the last time.
+func (b *tab) copies() {
+	b.t.Helper()
+	const button = ".reveal [data-copy]"
+	was := b.words(button)
+	for range 2 {
+		b.do("copying", b.hit(button, find("selector", button))...)
+		b.until("it is copied", `document.querySelector(`+quote(button)+`).innerText !== `+quote(was))
+	}
+	b.until("it can be copied again", `document.querySelector(`+quote(button)+`).innerText === `+quote(was))
 }
 
 // worker runs a command in a shell of its own, which has nothing but the lines

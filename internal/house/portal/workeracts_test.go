@@ -61,6 +61,7 @@ func TestActsOnWorkers(t *testing.T) {
 		s.secretOf(s3[i].SecretAccessKey)
 	}
 	b := s.signedIn(owner)
+	b.searches()
 	b.confirm(act{path: "/t/default/keys/ended/url-key/end", stands: func() bool { return s.refusal(s.URLKeyURL(ended.URLKey, weights), "") == "" }})
 	if !works(ended)() {
 		t.Error("with its URL key the API key has ended as well")
@@ -72,6 +73,23 @@ func TestActsOnWorkers(t *testing.T) {
 	b.confirm(act{path: "/t/default/keys/deleted/delete", stands: func() bool { _, err := api.GetKey(ctx, "deleted"); return there(err) }})
 	b.confirm(act{path: "/t/default/s3-keys/trainer/revoke", stands: func() bool { return s.s3Works(s3[0]) }})
 	b.confirm(act{path: "/t/default/s3-keys/reader/delete", stands: func() bool { return s.s3Works(s3[1]) }})
+}
+
+// searches asserts that what is typed is searched for among all, whatever the
+// page was opened with.
+func (b *tab) searches() {
+	b.t.Helper()
+	b.open("/t/default/credentials?q=ended")
+	const shown = `[...document.querySelectorAll("#credentials > tr")].filter((e) => e.checkVisibility()).map((e) => e.querySelector(".name").innerText.trim()).join()`
+	for _, one := range []struct{ typed, finds string }{{"", "ended"}, {"amazon", "storage"}, {"nowhere", ""}, {"revoked", "revoked"}} {
+		if one.typed != "" {
+			b.fill("Search", one.typed)
+		}
+		b.until("found for "+one.typed, shown+" === "+quote(one.finds))
+		if said := eval[bool](b, `document.querySelector("#none-found").checkVisibility()`); said != (one.finds == "") {
+			b.t.Errorf("%q: that nothing is found is said: %v", one.typed, said)
+		}
+	}
 }
 
 // s3Works asks as an S3 client does, with curl, and reports whether the key is
