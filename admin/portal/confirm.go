@@ -3,6 +3,8 @@ package portal
 import (
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/weighbridge/weighbridge/admin"
 )
@@ -27,6 +29,12 @@ type confirmation struct {
 	Option, OptionText string
 }
 
+// sameName reports whether what was typed is the name as a page shows it, where
+// spaces in a row are one (CSS Text, section 4.1.1).
+func sameName(typed, name string) bool {
+	return slices.Equal(strings.Fields(typed), strings.Fields(name))
+}
+
 // confirm registers an act that has to be confirmed: the page that asks stands
 // at the path of the act. ask says what is asked; do does it, and says where to
 // go on.
@@ -46,7 +54,7 @@ func (p *Portal) confirm(path string, ask func(*visit) (confirmation, error), do
 		if err != nil {
 			return err
 		}
-		if !c.Mild && form.Get("name") != c.Name {
+		if !c.Mild && !sameName(form.Get("name"), c.Name) {
 			return v.refused(&admin.Problem{Status: http.StatusUnprocessableEntity, Code: "not_confirmed",
 				Detail: v.say("confirm.other"), Next: v.say("confirm.other.next", c.Name)}, "confirm.html", c)
 		}

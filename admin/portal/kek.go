@@ -39,7 +39,7 @@ func (p *Portal) kekPages() {
 			return err
 		}
 		d := kekData{KEK: s, To: form.Get("to")}
-		if form.Get("name") != s.KEK {
+		if !sameName(form.Get("name"), s.KEK) {
 			return v.refused(v.problem(http.StatusUnprocessableEntity, "not_confirmed", "confirm.other", "kek.rotate.other.next"), "kek-rotate.html", d)
 		}
 		// Nothing typed would go on with a rotation that stopped.

@@ -42,10 +42,12 @@
   });
 
   // data-confirm="NAME": the form's button waits until the name is typed.
+  // Of spaces in a row a page shows one.
+  const shown = (name) => name.trim().replace(/\s+/g, " ");
   const confirmable = (root) => {
     for (const input of root.querySelectorAll("input[data-confirm]")) {
       const button = input.form.querySelector("button");
-      const check = () => { button.disabled = input.value !== input.dataset.confirm; };
+      const check = () => { button.disabled = shown(input.value) !== shown(input.dataset.confirm); };
       input.addEventListener("input", check);
       check();
     }

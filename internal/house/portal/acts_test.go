@@ -42,7 +42,8 @@ func (b *tab) confirm(a act) {
 	undone("going back")
 
 	b.open(a.path)
-	wanted := eval[string](b, "document.querySelector("+quote(name)+").dataset.confirm")
+	// What is typed is what a person sees.
+	wanted := eval[string](b, "/“([^]*)”/.exec(document.querySelector("+quote(name)+").labels[0].innerText)[1]")
 	disabled := "document.querySelector(" + quote(button) + ").disabled"
 	if wanted == "" || !eval[bool](b, disabled) {
 		b.t.Errorf("%s: it can be sent before %q is typed", a.path, wanted)

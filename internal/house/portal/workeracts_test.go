@@ -45,7 +45,7 @@ func TestActsOnWorkers(t *testing.T) {
 		}
 		return err == nil
 	}
-	revoked, deleted, ended := s.HubWorker("revoked"), s.HubWorker("deleted"), s.HubWorker("ended")
+	revoked, deleted, ended := s.HubWorker("revoked"), s.HubWorker("deleted  twice"), s.HubWorker("ended")
 	for _, key := range []admin.Key{revoked, deleted, ended} {
 		s.reveal(key.Key)
 		s.reveal(key.URLKey)
@@ -68,9 +68,9 @@ func TestActsOnWorkers(t *testing.T) {
 	}
 	b.confirm(act{path: "/t/default/credentials/revoked/revoke", stands: works(revoked)})
 	b.confirm(act{path: "/t/default/credentials/revoked/delete", stands: func() bool { _, err := api.GetCredential(ctx, "revoked"); return there(err) }})
-	b.confirm(act{path: "/t/default/credentials/deleted/delete", stands: works(deleted)})
+	b.confirm(act{path: "/t/default/credentials/deleted%20%20twice/delete", stands: works(deleted)})
 	b.confirm(act{path: "/t/default/keys/ended/revoke", stands: works(ended)})
-	b.confirm(act{path: "/t/default/keys/deleted/delete", stands: func() bool { _, err := api.GetKey(ctx, "deleted"); return there(err) }})
+	b.confirm(act{path: "/t/default/keys/deleted%20%20twice/delete", stands: func() bool { _, err := api.GetKey(ctx, "deleted  twice"); return there(err) }})
 	b.confirm(act{path: "/t/default/s3-keys/trainer/revoke", stands: func() bool { return s.s3Works(s3[0]) }})
 	b.confirm(act{path: "/t/default/s3-keys/reader/delete", stands: func() bool { return s.s3Works(s3[1]) }})
 }
