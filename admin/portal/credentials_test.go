@@ -239,7 +239,7 @@ func TestEveryProviderHasSteps(t *testing.T) {
 			if n := strings.Count(page, `name="field.`+f.Name+`"`); n != 1 {
 				t.Errorf("%s: %d inputs for %s", s.Name, n, f.Name)
 			}
-			if f.Secret != strings.Contains(page, `name="field.`+f.Name+`" spellcheck="false" autocapitalize="off" autocomplete="off" type="password"`) {
+			if f.Secret != strings.Contains(page, `name="field.`+f.Name+`" spellcheck="false" autocapitalize="off" type="password" autocomplete="new-password"`) {
 				t.Errorf("%s: %s is shown as it is typed, or hidden for nothing", s.Name, f.Name)
 			}
 		}

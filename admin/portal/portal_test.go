@@ -3,6 +3,7 @@ package portal
 import (
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/weighbridge/weighbridge/admin"
 	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/signer"
 )
 
 // Nobody sees a page without signing in, and signing in leads back to it.
@@ -82,6 +84,71 @@ func TestARefusedSignInShowsTheForm(t *testing.T) {
 	if strings.Contains(got.body, "swordfish") {
 		t.Error("the page holds the password")
 	}
+}
+
+// What is refused is where a reader begins, before any field: on a page of its
+// own, which is called so, and not in what a script puts into one.
+func TestARefusalHasTheFocus(t *testing.T) {
+	b := newKit(t, nil).owner()
+	for path, form := range map[string]url.Values{
+		"/sign-in": {"email": {"eve@example.com"}, "password": {"wrong"}}, "/t/default/keys/new": {"ends": {"never"}},
+		"/t/default/s3-keys/new": {"ends": {"never"}}, "/t/default/tokens/new": {"ends": {"never"}},
+	} {
+		got := b.post(path, form)
+		first := strings.Index(got.body, " autofocus")
+		if got.status < 400 || !strings.Contains(got.body, "<title>Error: ") || first < 0 || first != strings.Index(got.body, `role="alert" tabindex="-1" autofocus`)+len(`role="alert" tabindex="-1"`) {
+			t.Errorf("%s: %d %s", path, got.status, got.body)
+		}
+	}
+	part := b.send("GET", "/t/default/keys/none", nil, func(h http.Header) { h.Set("HX-Request", "true"); h.Set("Sec-Fetch-Site", "same-origin") })
+	if part.status < 400 || strings.Contains(part.body, "autofocus") || !strings.Contains(part.body, `role="alert"`) {
+		t.Errorf("a part: %d %s", part.status, part.body)
+	}
+}
+
+// A password manager has no password of its user for a field that takes another
+// secret: what it is told, off, browsers do not heed for passwords.
+func TestNoPasswordIsFilledIntoAnotherSecret(t *testing.T) {
+	k := newKit(t, nil)
+	b := k.owner()
+	paths := []string{"/sign-in", "/setup", "/t/default/account", "/t/default/cloud-providers", "/t/default/teams/users/new"}
+	for _, p := range signer.Providers() {
+		paths = append(paths, credentialsAt+"/new?provider="+p.Schema().Name)
+	}
+	b.does(credentialsAt+"/new", hub("hub"))
+	paths = append(paths, credentialsAt+"/hub/rotate")
+	input, heeded := regexp.MustCompile(`<input [^>]*type="password"[^>]*>`), regexp.MustCompile(` autocomplete="(new-password|current-password|one-time-code)"`)
+	for _, path := range paths {
+		for _, one := range input.FindAllString(b.page(path), -1) {
+			if !heeded.MatchString(one) {
+				t.Errorf("%s: %s", path, one)
+			}
+		}
+	}
+}
+
+// Another look of a page is one of the same page, whatever was asked for, and is
+// nothing that was just done.
+func TestTheThemeKeepsThePage(t *testing.T) {
+	b := newKit(t, nil).owner()
+	for path, want := range map[string]string{
+		"/t/default/audit?outcome=denied&key=a%26b": "/t/default/audit?outcome=denied&amp;key=a%26b", "/t/default/keys?done=key-changed": "/t/default/keys", "/t/default": "/t/default",
+	} {
+		if got := between(t, b.page(path), `name="next" value="`, `">`+"\n"+`<button name="theme"`); got != want {
+			t.Errorf("%s: %s", path, got)
+		}
+	}
+}
+
+// A name is confirmed as a page shows it, where several spaces are one.
+func TestANameIsConfirmedAsItIsShown(t *testing.T) {
+	k := newKit(t, nil)
+	b := k.owner()
+	key, err := k.local.CreateKey(t.Context(), admin.NewKey{Name: "gpu  1"})
+	k.must(err)
+	at := "/t/default/keys/" + key.ID + "/revoke"
+	b.refuses(at, url.Values{"name": {"gpu1"}}, http.StatusUnprocessableEntity, "not_confirmed")
+	b.does(at, url.Values{"name": {" gpu 1"}})
 }
 
 // T60: a page of another site changes nothing, opens nothing in a frame, and

@@ -66,6 +66,25 @@ func (w *view) In(parts ...string) bool {
 	return w.Path == path || strings.HasPrefix(w.Path, path+"/")
 }
 
+// Here is the path with what was asked for, where asking for it again gives this
+// page again, without what it says of an act.
+func (w *view) Here() string {
+	if w.v.r.Method != http.MethodGet {
+		return w.Path
+	}
+	u := *w.v.r.URL
+	q := u.Query()
+	if q.Has("done") {
+		q.Del("done")
+		u.RawQuery = q.Encode()
+	}
+	return u.RequestURI()
+}
+
+// Whole reports whether this is a page, and not a part that a script puts into
+// one.
+func (w *view) Whole() bool { return !w.v.fragment() }
+
 // Of is w about something else: for a template within a template.
 func (w *view) Of(data any) *view {
 	inner := *w

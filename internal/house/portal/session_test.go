@@ -71,6 +71,9 @@ func TestSignInThatIsRefused(t *testing.T) {
 	if b.words(`[role="alert"] code`) == "" || b.value("E-mail address") != owner || b.value("Password") != "" {
 		t.Errorf("what is shown: %s", b.text())
 	}
+	if !eval[bool](b, `document.activeElement.matches(".problem") && document.title.startsWith("Error: ")`) {
+		t.Error("why it was refused is not where a reader begins")
+	}
 	b.signIn(owner)
 	b.at("/t/default")
 }
