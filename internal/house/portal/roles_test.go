@@ -3,6 +3,8 @@
 package portal
 
 import (
+	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/weighbridge/weighbridge/auth"
@@ -14,7 +16,8 @@ import (
 func TestEveryPage(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, house.Options{})
-	s.furnish("trainer")
+	name := strings.Repeat("a_b_c_", 10) // in which no browser breaks a line
+	s.furnish(name)
 	for _, role := range auth.Roles() {
 		t.Run(string(role), func(t *testing.T) {
 			t.Parallel()
@@ -22,8 +25,12 @@ func TestEveryPage(t *testing.T) {
 			email := string(role) + "@example.com"
 			s.user(email, "", role)
 			b := s.signedIn(email)
+			b.everywhere = role == auth.RoleOwner
 			if paths := b.crawl(func(string) { b.shows() }); len(paths) < 20 {
 				t.Errorf("%d pages: %q", len(paths), paths)
+			}
+			for _, at := range []string{"https://acme-models.s3.amazonaws.com/x/y.bin", "https://other-models.s3.amazonaws.com/x/y.bin"} {
+				b.open("/t/default/test?" + url.Values{"key": {name}, "url": {at}}.Encode())
 			}
 		})
 	}
