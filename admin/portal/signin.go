@@ -3,6 +3,7 @@ package portal
 import (
 	"encoding/json"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -81,9 +82,12 @@ func (p *Portal) signIn(v *visit) error {
 	if err != nil {
 		return err
 	}
-	g, err := p.client(v.r, "", auth.Secret{}).SignIn(v.ctx(), admin.SignIn{
-		Email: form.Get("email"), Password: form.Get("password"), Device: v.p.cookie(v.r, deviceCookie),
-	})
+	var g admin.Grant
+	if err = v.inTheClear(); err == nil {
+		g, err = p.client(v.r, "", auth.Secret{}).SignIn(v.ctx(), admin.SignIn{
+			Email: form.Get("email"), Password: form.Get("password"), Device: v.p.cookie(v.r, deviceCookie),
+		})
+	}
 	if err != nil {
 		data := v.signInData(form)
 		data.Email = form.Get("email")
@@ -92,6 +96,21 @@ func (p *Portal) signIn(v *visit) error {
 	p.keep(v.w, v.r, &g)
 	_ = v.wanted() // the form says it
 	return v.redirect(local(form.Get("next")), "")
+}
+
+// inTheClear is why nobody can sign in from the page that sends a form: a browser
+// that opened it without TLS drops cookies which are for TLS alone (RFC 6265bis,
+// section 5.7), and would be led to the sign-in again without a word. From this
+// machine itself it takes them.
+func (v *visit) inTheClear() error {
+	from, err := url.Parse(v.r.Header.Get("Origin"))
+	if err != nil || from.Scheme != "http" || !v.p.o.API.OverTLS(v.r) {
+		return nil
+	}
+	if ip, err := netip.ParseAddr(from.Hostname()); err == nil && ip.IsLoopback() || from.Hostname() == "localhost" {
+		return nil
+	}
+	return v.problem(http.StatusForbidden, "tls_required", "sign-in.clear", "sign-in.clear.next")
 }
 
 // wanted is the page that was wanted before the sign-in at the OpenID provider,

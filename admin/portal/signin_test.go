@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -298,6 +299,45 @@ func TestT60_BehindAFront(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// T60: who opened the portal past what ends TLS is told so, and not led to the
+// sign-in again and again: the browser would keep no cookie. The code of the
+// first-run link stays good.
+func TestT60_WhoCameInTheClearIsTold(t *testing.T) {
+	var signIn *session.Service
+	k := newKit(t, func(o *admin.Options) {
+		o.URL = func() string { return "https://weights.example.com" }
+		o.Hosts = func() []string { return []string{"weights.lan"} }
+		signIn = session.New(session.Options{Store: o.Store})
+		o.SignIn = signIn
+	})
+	secret, err := signIn.OfferFirstUser(t.Context())
+	k.must(err)
+	send := func(path, origin string, form url.Values) (int, string, int) {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, k.url+path, strings.NewReader(form.Encode()))
+		k.must(err)
+		r.Host = strings.TrimPrefix(strings.TrimPrefix(origin, "http://"), "https://")
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Origin", origin)
+		resp, err := k.stranger().http.Do(r)
+		k.must(err)
+		defer func() { _ = resp.Body.Close() }()
+		body, err := io.ReadAll(resp.Body)
+		k.must(err)
+		return resp.StatusCode, string(body), len(resp.Cookies())
+	}
+	setup := url.Values{"secret": {secret.Reveal()}, "email": {ownerEmail}, "password": {password}}
+	for _, path := range []string{"/setup", "/sign-in"} {
+		status, body, cookies := send(path, "http://weights.lan:8081", setup)
+		if status != http.StatusForbidden || cookies != 0 {
+			t.Errorf("%s in the clear: %d with %d cookies", path, status, cookies)
+		}
+		shows(t, path, body, true, "tls_required", "begins with https", ownerEmail)
+	}
+	if status, body, cookies := send("/setup", "https://weights.example.com", setup); status != http.StatusSeeOther || cookies != 3 {
+		t.Errorf("by TLS: %d with %d cookies: %s", status, cookies, body)
 	}
 }
 
