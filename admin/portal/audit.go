@@ -181,6 +181,15 @@ func (f *recordFilter) with(name, value string) string {
 // once more, with its signs of equality.
 func (f recordFilter) Query() template.URL { return template.URL(f.with("", "")) }
 
+// Times are those of the filter as a query: an export is of nothing else.
+func (f recordFilter) Times() template.URL {
+	times := recordFilter{Since: f.Since, Until: f.Until}
+	return times.Query()
+}
+
+// Narrow reports whether anything but times is filtered.
+func (f recordFilter) Narrow() bool { return f.Query() != f.Times() }
+
 // Live is the filter as a query of a page that follows.
 func (f recordFilter) Live() template.URL { return template.URL(f.with("live", "1")) }
 

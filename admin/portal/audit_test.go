@@ -49,7 +49,7 @@ func TestTheAuditPage(t *testing.T) {
 	for _, want := range []string{
 		"gpu-1 was refused h119.example/org/m.bin: no credential matches", ">refused</span>",
 		"/t/default/test?key=gpu-1&amp;url=https%3A%2F%2Fh119.example%2Forg%2Fm.bin",
-		`href="/t/default/audit?outcome=denied,failed"`, `href="/t/default/audit?action=denied&amp;live=1"`, `href="/t/default/audit/export?action=denied"`,
+		`href="/t/default/audit?outcome=denied,failed"`, `href="/t/default/audit?action=denied&amp;live=1"`, `href="/t/default/audit/export" download`, "An export has every event of the time",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("no %q", want)
@@ -68,6 +68,9 @@ func TestTheAuditPage(t *testing.T) {
 			t.Errorf("%s: %d, not %d", query, got, want)
 		}
 	}
+	page = b.page("/t/default/audit?since=2026-01-02")
+	shows(t, "all of a time", page, true, `href="/t/default/audit/export?since=2026-01-02T00%3A00%3A00Z" download`)
+	shows(t, "all of a time", page, false, "An export has every event of the time")
 	if got := b.get("/t/default/audit?outcome=fine%3Cscript%3E"); got.status != 422 || strings.Contains(got.body, "<script>") {
 		t.Errorf("%d", got.status)
 	}
