@@ -16,9 +16,6 @@ const (
 	// faster nobody reads more.
 	gatherFor  = 250 * time.Millisecond
 	gatherMost = 50
-	// sayAlive is how often a quiet stream says that it is there, so that no
-	// proxy between takes it for dead.
-	sayAlive = 15 * time.Second
 )
 
 // gathered is what a page is sent at once, the newest first. Skipped came, too,
@@ -67,7 +64,7 @@ func (p *Portal) followAudit(v *visit) error {
 			}
 		})
 	}()
-	return v.stream(func(out *stream) error { return v.sendGathered(out, came, ended) })
+	return v.stream(body, func(out *stream) error { return v.sendGathered(out, came, ended) })
 }
 
 // sendGathered sends events, some at a time, until there will be no more.
@@ -75,7 +72,7 @@ func (v *visit) sendGathered(out *stream, came <-chan auth.Event, ended <-chan e
 	tick := time.NewTicker(gatherFor)
 	defer tick.Stop()
 	var waiting []auth.Event
-	skipped, said := 0, time.Now()
+	skipped := 0
 	var newest time.Time // acts come a little out of the order of their times
 	for {
 		select {
@@ -89,19 +86,15 @@ func (v *visit) sendGathered(out *stream, came <-chan auth.Event, ended <-chan e
 		case err := <-ended:
 			return err
 		case <-tick.C:
-			var err error
-			switch {
-			case len(waiting) > 0:
-				slices.Reverse(waiting)
-				out.id(newest.Add(1).UTC().Format(time.RFC3339Nano))
-				err = v.send(out, "events", "audit.html", "events", gathered{v.tell(waiting), skipped})
-				waiting, skipped, said = nil, 0, time.Now()
-			case time.Since(said) >= sayAlive:
-				err, said = out.alive(), time.Now()
+			if len(waiting) == 0 {
+				continue
 			}
-			if err != nil {
+			slices.Reverse(waiting)
+			out.id(newest.Add(1).UTC().Format(time.RFC3339Nano))
+			if err := v.send(out, "events", "audit.html", "events", gathered{v.tell(waiting), skipped}); err != nil {
 				return err
 			}
+			waiting, skipped = nil, 0
 		}
 	}
 }

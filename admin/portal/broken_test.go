@@ -2,12 +2,14 @@ package portal
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/weighbridge/weighbridge/admin"
@@ -150,6 +152,35 @@ func (l *lazy) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
+// left is a browser that is gone, and says so when it is written to.
+type left struct{ *httptest.ResponseRecorder }
+
+// Write implements io.Writer.
+func (l left) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
+
+// A stream on which nothing happens says that it is there, and ends where nobody
+// is any more.
+func TestAStreamSaysThatItIsThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := httptest.NewRecorder()
+		v := &visit{w: w, r: httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)}
+		body, open := io.Pipe()
+		if err := v.stream(body, func(*stream) error { time.Sleep(3*sayAlive + time.Second); return nil }); err != nil {
+			t.Error(err)
+		}
+		if n := strings.Count(w.Body.String(), "event: alive\n"); n != 3 {
+			t.Errorf("%d times", n)
+		}
+		v.w = left{w}
+		if err := v.stream(body, func(*stream) error { _, err := io.ReadAll(body); return err }); err != nil {
+			t.Error(err)
+		}
+		if _, err := open.Write([]byte("x")); !errors.Is(err, io.ErrClosedPipe) {
+			t.Errorf("what it reads goes on: %v", err)
+		}
+	})
+}
+
 // A browser that takes nothing of a stream ends it; one that is quiet does not,
 // and what follows on the connection has time of its own.
 func TestAStreamWaitsForNobody(t *testing.T) {
@@ -166,7 +197,7 @@ func TestAStreamWaitsForNobody(t *testing.T) {
 			t.Errorf("%d: %v", i, at)
 		}
 	}
-	if got := w.Body.String(); got != "retry: 2000\n\nevent: x\ndata: y\n\n:\n\n" {
+	if got := w.Body.String(); got != "retry: 2000\n\nevent: x\ndata: y\n\nevent: alive\ndata\n\n" {
 		t.Errorf("%q", got)
 	}
 }

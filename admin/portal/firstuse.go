@@ -52,7 +52,7 @@ func (p *Portal) liveFirstUse(v *visit) error {
 		return err
 	}
 	defer func() { _ = body.Close() }()
-	return v.stream(func(out *stream) error {
+	return v.stream(body, func(out *stream) error {
 		var now firstUse
 		var failed error
 		err := admin.EachLine(v.ctx(), body, func(raw json.RawMessage) bool {

@@ -62,6 +62,15 @@ func fileOf(raw string) string {
 	return u.Host
 }
 
+// Named is the page of a credential of which the name alone is known. One that
+// is called as another page is found in the list.
+func (w *view) Named(credential string) string {
+	if credential == "new" {
+		return w.At("credentials") + "?q=new"
+	}
+	return w.At("credentials", credential)
+}
+
 // liveTransfers is the part of the overview that shows what is going on, anew
 // whenever that changes.
 func (p *Portal) liveTransfers(v *visit) error {
@@ -71,7 +80,7 @@ func (p *Portal) liveTransfers(v *visit) error {
 	}
 	defer func() { _ = body.Close() }()
 	var going pace
-	return v.stream(func(out *stream) error {
+	return v.stream(body, func(out *stream) error {
 		return events(body, func(data []byte) error {
 			now, err := decode[admin.TransfersNow](data)
 			if err != nil {

@@ -2,7 +2,12 @@ package portal
 
 import (
 	"context"
+	"fmt"
+	"hash/fnv"
+	"html/template"
+	"net/url"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/weighbridge/weighbridge/admin"
@@ -13,6 +18,25 @@ import (
 type today struct {
 	Since time.Time
 	admin.Usage
+	// needs is what was shown of the credentials that need somebody.
+	needs string
+}
+
+// Known is what a page knows, as a query for what it does not.
+func (t today) Known() template.URL {
+	return template.URL(url.Values{"wrong": {t.wrong()}, "needs": {t.needs}}.Encode())
+}
+
+// wrong is how much went wrong.
+func (t today) wrong() string { return strconv.FormatInt(t.Errors+t.Denied, 10) }
+
+// nowData is what a page is told that shows the overview.
+type nowData struct {
+	Today today
+	// NeedsOthers and WentWrong say that these have changed since.
+	NeedsOthers, WentWrong bool
+	Attention              []attention
+	Trouble                trouble
 }
 
 type overviewData struct {
@@ -41,12 +65,11 @@ func (p *Portal) overviewPages() {
 	})
 	p.page("GET", "/live/transfers", p.liveTransfers)
 	p.page("GET", "/live/today", func(v *visit) error {
-		day := v.midnight()
-		rows, err := v.api.ListUsage(v.ctx(), admin.ListUsageQuery{By: "day", Since: day})
+		d, err := v.now(v.ctx(), v.r.URL.Query())
 		if err != nil {
 			return err
 		}
-		return v.part("overview.html", "today", todayOf(day, rows))
+		return v.part("overview.html", "now", d)
 	})
 }
 
@@ -83,6 +106,7 @@ func (v *visit) overview(ctx context.Context) (d overviewData, err error) {
 	}
 	d.Hint = firstRun(credentials, keys, rows)
 	d.Today, d.Toggles = todayOf(day, rows), wanted.toggles(v)
+	d.Today.needs = digest(d.Attention)
 	d.Chart = wanted.chart(v, now, drawn)
 	// Reading a day of the record takes time where there was much: it is not
 	// read where usage says that nothing went wrong.
@@ -90,6 +114,36 @@ func (v *visit) overview(ctx context.Context) (d overviewData, err error) {
 		d.Trouble, err = v.trouble(ctx, day)
 	}
 	return d, err
+}
+
+// now is what has changed for a page that knows of what its query says.
+func (v *visit) now(ctx context.Context, known url.Values) (d nowData, err error) {
+	day := v.midnight()
+	rows, err := v.api.ListUsage(ctx, admin.ListUsageQuery{By: "day", Since: day})
+	if err != nil {
+		return d, err
+	}
+	credentials, err := v.api.ListCredentials(ctx)
+	if err != nil {
+		return d, err
+	}
+	d.Attention = v.attention(credentials)
+	d.Today = todayOf(day, rows)
+	d.Today.needs = digest(d.Attention)
+	d.NeedsOthers, d.WentWrong = known.Get("needs") != d.Today.needs, known.Get("wrong") != d.Today.wrong()
+	if d.WentWrong {
+		d.Trouble, err = v.trouble(ctx, day)
+	}
+	return d, err
+}
+
+// digest tells what is shown of credentials from what was shown before.
+func digest(all []attention) string {
+	h := fnv.New64a()
+	for i := range all {
+		_, _ = fmt.Fprintf(h, "%q %q %q %q\n", all[i].ID, all[i].Name, all[i].Status, all[i].Why)
+	}
+	return strconv.FormatUint(h.Sum64(), 36)
 }
 
 // todayOf sums up the rows of a day.

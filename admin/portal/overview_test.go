@@ -104,9 +104,18 @@ func TestTheOverviewOfATeam(t *testing.T) {
 			t.Errorf("by the hour: no %q", want)
 		}
 	}
-	if part := b.page("/t/default/live/today"); !strings.Contains(part, "4.0 GiB</b>") || strings.Contains(part, "<html") {
-		t.Errorf("today: %s", part)
+	// What it asks for again is the numbers, and what else has changed.
+	known := strings.ReplaceAll(between(t, page, `hx-get="`, `" hx-trigger="every 15s"`), "&amp;", "&")
+	for path, changed := range map[string]bool{known: false, strings.Replace(known, "wrong=6", "wrong=5", 1): true} {
+		part := b.page(path)
+		shows(t, path, part, true, "4.0 GiB</b>", `hx-swap="outerHTML"`)
+		shows(t, path, part, false, "<html", `id="needs"`)
+		shows(t, path, part, changed, `<div id="wrong" hx-swap-oob="true">`, meaning)
 	}
+	_, err = k.local.CreateCredential(t.Context(), admin.NewCredential{Name: "ends", Provider: "http_bearer", NoValidate: true, ExpiresAt: new(now.Add(24 * time.Hour)),
+		Fields: map[string]string{"token": "tok-123456789"}, Patterns: []string{"ends.example.com/*"}})
+	k.must(err)
+	shows(t, "what needs somebody", b.page(known), true, `<div id="needs" hx-swap-oob="true">`, "It ends in 24 hours")
 }
 
 // T60: a stream of transfers shows those of its team alone, as text, and ends

@@ -38,7 +38,7 @@ func (p *Portal) verifyRecord(v *visit) error {
 	}
 	s := &seal{Verdict: found, At: p.o.Now()}
 	if v.fragment() {
-		return v.part("audit.html", "seal", s)
+		return v.part("audit.html", "seal-found", s)
 	}
 	return v.render("verify.html", verifyData{s})
 }

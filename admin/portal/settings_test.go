@@ -189,7 +189,7 @@ func TestTheKeyRotationIsWatched(t *testing.T) {
 		}
 		return got.body
 	}
-	shows(t, "running", part(), true, `hx-get="/t/default/settings/kek"`, `<progress max="7" value="3"`, "3 of 7")
+	shows(t, "running", part(), true, `hx-get="/t/default/settings/kek" hx-trigger="every 1s"`, `data-beside="kek-problem"`, `<progress max="7" value="3"`, "3 of 7")
 	h.mu.Lock()
 	h.kek.Rotation.Running, h.kek.Rotation.Error = false, "the service is <away>"
 	h.mu.Unlock()

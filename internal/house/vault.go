@@ -25,6 +25,7 @@ type Vault struct {
 
 	mu   sync.Mutex
 	hold chan struct{} // while not nil, answers wait for its end
+	free int64         // but for so many
 }
 
 // VaultURI is the setting kek for it.
@@ -62,10 +63,13 @@ func (v *Vault) Asked() int64 { return v.asked.Load() }
 func (v *Vault) Down(down bool) { v.down.Store(down) }
 
 // Hold makes answers wait until Release.
-func (v *Vault) Hold() {
+func (v *Vault) Hold() { v.HoldAfter(0) }
+
+// HoldAfter is Hold, once so many more are given.
+func (v *Vault) HoldAfter(n int64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.hold = make(chan struct{})
+	v.hold, v.free = make(chan struct{}), n
 }
 
 // Release lets answers go that Hold keeps.
@@ -81,6 +85,9 @@ func (v *Vault) Release() {
 func (v *Vault) wait(r *http.Request) {
 	v.mu.Lock()
 	hold := v.hold
+	if v.free > 0 {
+		v.free, hold = v.free-1, nil
+	}
 	v.mu.Unlock()
 	if hold == nil {
 		return

@@ -5,14 +5,12 @@ package portal
 import (
 	"io"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/weighbridge/weighbridge/admin"
 	"github.com/weighbridge/weighbridge/auth"
 	"github.com/weighbridge/weighbridge/internal/house"
-	"github.com/weighbridge/weighbridge/store"
 )
 
 // act is something that cannot be taken back.
@@ -75,7 +73,8 @@ func (b *tab) confirm(a act) {
 // What shuts people and programs out, and what is about the whole.
 func TestActsOnPeople(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, house.Options{})
+	vault := house.NewVault(t)
+	s := newSite(t, house.Options{Environ: vault.Environ()})
 	s.user(owner, "", auth.RoleOwner)
 	ctx, api := t.Context(), s.API()
 	ids := map[string]string{}
@@ -162,18 +161,35 @@ func TestActsOnPeople(t *testing.T) {
 	published := roots()
 	b.confirm(act{path: "/t/default/settings/ca/rotate", stands: func() bool { return roots() == published }})
 
-	kek := filepath.Join(t.TempDir(), "kek2")
-	_, err = store.CreateFileKEK(kek)
-	s.must(err)
+	vault.HoldAfter(2) // by which the store tries whether it wraps and unwraps
 	key := func() string { k, err := api.GetKEK(ctx); s.must(err); return k.KEK }
 	first := key()
-	b.confirm(act{path: "/t/default/settings/kek/rotate", before: func() { b.fillThe("main form [name=to]", "file:"+kek) }, stands: func() bool {
+	b.confirm(act{path: "/t/default/settings/kek/rotate", before: func() { b.fillThe("main form [name=to]", house.VaultURI) }, stands: func() bool {
 		if !strings.HasSuffix(b.path(), "done=kek-rotating") {
 			return key() == first
 		}
-		b.wait("the new key seals", func() bool { return key() != first })
-		return false
+		b.watchesTheRotation(vault.Release)
+		return key() == first
 	}})
+}
+
+// watchesTheRotation asserts that how far a rotation is stands there while it
+// cannot be asked for, with why, and moves on when it can, to the end.
+func (b *tab) watchesTheRotation(goOn func()) {
+	b.t.Helper()
+	const part, problem = "/t/default/settings/kek", `document.querySelector("#kek-problem").innerText.includes("down")`
+	b.until("it runs", `document.querySelector("#kek progress")`)
+	b.front.refusals(true)
+	b.front.down.Store(part)
+	b.until("that it cannot be asked for is said", problem)
+	b.front.down.Store("")
+	b.until("it is said no more", "!"+problem)
+	b.front.refusals(false)
+	if !eval[bool](b, `Boolean(document.querySelector("#kek progress"))`) {
+		b.t.Error("how far it is stands there no more")
+	}
+	goOn()
+	b.until("it is done", `document.querySelector("#kek") && !document.querySelector("#kek").hasAttribute("hx-get")`)
 }
 
 // tokenWorks reports whether the API takes an access token.

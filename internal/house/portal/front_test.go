@@ -29,6 +29,8 @@ type front struct {
 	streams atomic.Int64
 	// refused is set while a test asks for what it may not have.
 	refused atomic.Bool
+	// down is a path at which nothing is served for a while.
+	down atomic.Value
 
 	mu      sync.Mutex
 	trouble []string
@@ -52,6 +54,10 @@ func newFront(own string, seen *house.Watch) *front {
 		if r.Method == http.MethodConnect || r.URL.Host != f.own {
 			f.note("a request to another origin: %s %s", r.Method, r.Host)
 			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		if r.URL.Path == f.down.Load() {
+			http.Error(w, "down for a while", http.StatusServiceUnavailable)
 			return
 		}
 		through.ServeHTTP(w, r)

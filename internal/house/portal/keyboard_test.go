@@ -88,6 +88,15 @@ func TestByKeyboardAlone(t *testing.T) {
 	b.key(kb.Enter)
 	b.until("the content has the focus", `document.activeElement.id === "main"`)
 
+	// What verifies keeps the focus, and what it found is said beside it.
+	b.open("/t/default/audit")
+	b.tabToControl("Verify now")
+	b.key(kb.Enter)
+	b.until("the verdict", `document.querySelector('#seal [role="status"]').innerText.includes("The seal holds")`)
+	if now := eval[focused](b, focus); now.Said != "Verify now" {
+		t.Errorf("after it the focus is on %+v", now)
+	}
+
 	b.open("/t/default")
 	b.tabToControl("Credentials")
 	b.enter()

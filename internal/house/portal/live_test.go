@@ -3,6 +3,7 @@
 package portal
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/url"
@@ -11,6 +12,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
 
 	"github.com/weighbridge/weighbridge/admin"
 	"github.com/weighbridge/weighbridge/internal/house"
@@ -22,9 +26,13 @@ import (
 // weights is a file that a worker without a token cannot have.
 const weights = "https://huggingface.co/" + hub.SampleGated + "/resolve/main/" + hub.SampleWeights
 
+// readme is one that the hub answers for itself, with no URL that is signed.
+const readme = "https://huggingface.co/" + hub.SampleGated + "/resolve/main/README.md"
+
 // slowly makes the hub's CDN answer only once answers is called, and send a file
 // in pieces until atOnce is, or until the test ends: however slow the browser is,
 // what it looks at goes on. For a picture it goes on faster.
+// The hub itself does not answer for readme until then, either.
 func (s *site) slowly() (answers, atOnce func()) {
 	head, until, piece := make(chan struct{}), make(chan struct{}), int64(4<<10)
 	if *update {
@@ -33,6 +41,7 @@ func (s *site) slowly() (answers, atOnce func()) {
 	s.Server.Faults.Add(origin.Fault{
 		Kind: origin.Slow, Host: hub.CDNHost, Head: head, After: piece, Delay: 500 * time.Millisecond, Until: until,
 	})
+	s.Server.Faults.Add(origin.Fault{Kind: origin.Slow, Host: hub.Host, Path: "README.md", Head: until, After: 1 << 20})
 	answers, atOnce = sync.OnceFunc(func() { close(head) }), sync.OnceFunc(func() { close(until) })
 	s.t.Cleanup(answers)
 	s.t.Cleanup(atOnce)
@@ -40,8 +49,10 @@ func (s *site) slowly() (answers, atOnce func()) {
 }
 
 // download fetches weights as a worker and drops it.
-func (s *site) download(key string) error {
-	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, weights, nil)
+func (s *site) download(key string) error { return s.fetch(key, weights) }
+
+func (s *site) fetch(key, rawURL string) error {
+	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, rawURL, nil)
 	s.must(err)
 	client := s.HTTPClient(workerenv.Forward, key)
 	client.CheckRedirect = nil
@@ -71,7 +82,7 @@ func TestTransfersMove(t *testing.T) {
 	answers, atOnce := s.slowly()
 	b := s.firstUser()
 	b.open("/t/default?by=key")
-	got := make(chan error, 1)
+	got := make(chan error, 2)
 	go func() { got <- s.download(key.Key) }()
 	b.sees("signed URL") // which the CDN has not answered yet
 	answers()
@@ -82,16 +93,67 @@ func TestTransfersMove(t *testing.T) {
 	b.sees(hub.SampleWeights) // and not by what the CDN calls it
 	b.until("it moves", bar+" && "+bar+".value > "+number(was))
 	b.forReadme("overview", "light")
+	go func() { got <- s.fetch(key.Key, readme) }()
+	b.stays()
 	atOnce()
-	if err := <-got; err != nil {
-		t.Error(err)
+	for range 2 {
+		if err := <-got; err != nil {
+			t.Error(err)
+		}
 	}
 	b.until("it is over", "!"+bar)
 	b.drawn(key.Name)
 	b.hides()
+	b.saysThatItIsLost()
 	if *update {
 		b.open("/t/default/test?key=trainer&url=" + url.QueryEscape(weights))
 		b.forReadme("test-a-url", "dark")
+	}
+	b.isOver()
+}
+
+// stays asserts that what is swapped each second leaves a reader where they are:
+// to the right in the table of a narrow window, on a link with the focus.
+func (b *tab) stays() {
+	b.t.Helper()
+	b.do("narrow", emulation.SetDeviceMetricsOverride(narrow, 800, 1, false))
+	const link = `document.querySelector("table.moving a[href]")`
+	b.until("a transfer with its credential", link)
+	at := eval[float64](b, link+`.focus({preventScroll: true}), document.querySelector(".table:has(.moving)").scrollLeft = 150,
+    self.came = 0, document.addEventListener("htmx:sseMessage", () => self.came++), document.querySelector(".table:has(.moving)").scrollLeft`)
+	b.until("it was swapped twice", "self.came > 1")
+	if now := eval[float64](b, `document.querySelector(".table:has(.moving)").scrollLeft`); at == 0 || now != at {
+		b.t.Errorf("the table is %g pixels to the right, and was %g", now, at)
+	}
+	if !eval[bool](b, link+" === document.activeElement") {
+		b.t.Error("the link has the focus no more")
+	}
+	b.do("wide", emulation.SetDeviceMetricsOverride(wide, high, 1, false))
+}
+
+// saysThatItIsLost asserts that a page which follows says so while it does not.
+func (b *tab) saysThatItIsLost() {
+	b.t.Helper()
+	const said = `document.querySelector(".while-lost").checkVisibility()`
+	if eval[bool](b, said) {
+		b.t.Error("the connection is said to be lost before it is")
+	}
+	b.front.server.CloseClientConnections()
+	b.until("that it is lost is said", said)
+	b.until("it is found again", "!"+said)
+}
+
+// isOver asserts that the end of the session leads a page that follows to the
+// sign-in, and back from there.
+func (b *tab) isOver() {
+	b.t.Helper()
+	b.open("/t/default/audit?live=1")
+	b.landing("the end of the session", chromedp.ActionFunc(func(ctx context.Context) error {
+		_, err := b.s.API().ResetPassword(ctx, owner, admin.ResetPasswordRequest{Password: b.s.password.Value()})
+		return err
+	}))
+	if got := b.path(); got != "/sign-in?next="+url.QueryEscape("/t/default/audit?live=1") {
+		b.t.Errorf("at %s", got)
 	}
 }
 
