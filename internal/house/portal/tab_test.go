@@ -137,7 +137,8 @@ func (b *tab) hear(event any) {
 			text, _ := json.Marshal(e.Args)
 			// What a page had asked for, or followed, as it was left: htmx calls that
 			// an error. What is answered badly, front notes.
-			if !strings.Contains(string(text), `"[object Event]"`) && !strings.Contains(string(text), `"htmx:sendAbort,`) && !strings.Contains(string(text), `"htmx:afterRequest,`) {
+			refused := b.front.refused.Load() && strings.Contains(string(text), "Response Status Error Code")
+			if !refused && !strings.Contains(string(text), `"[object Event]"`) && !strings.Contains(string(text), `"htmx:sendAbort,`) && !strings.Contains(string(text), `"htmx:afterRequest,`) {
 				b.trouble = append(b.trouble, "the console: "+string(text))
 			}
 		}
