@@ -198,10 +198,12 @@ func (c *core) try(ctx context.Context, asked *answers, fn func(t *tx) error) er
 	to := markOf(t.b.head.Commits, headIn(ops))
 	if err := turn.commit(ops, to); err != nil {
 		if _, ok := errors.AsType[*uncertainError](err); ok {
-			c.tripped = &Error{Kind: KindUnavailable, What: whatStore,
+			trip := Error{Kind: KindUnavailable, What: whatStore,
 				Detail: "a write failed half way, so that the disk may hold more than was acknowledged; no more changes are taken",
 				Next:   "repair the disk and restart weighbridge", Cause: err}
-			return c.tripped
+			unknown := trip // of this change; of those that come nothing is made
+			c.tripped, unknown.Cause = &trip, joinCause(ErrUnknown, err)
+			return &unknown
 		}
 		return err
 	}

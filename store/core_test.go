@@ -87,13 +87,13 @@ func TestUncertainCommitTripsTheStore(t *testing.T) {
 	cred := create(t, c, team, "hf", "old")
 	d.err = &uncertainError{syscall.EIO}
 	_, err := c.UpdateCredential(t.Context(), team, "hf", nil, auth.Fields{"token": auth.NewSecret("new")}, auth.Event{})
-	if !errors.Is(err, ErrUnavailable) || !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), "restart") {
+	if !errors.Is(err, ErrUnavailable) || !errors.Is(err, ErrUnknown) || !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), "restart") {
 		t.Fatalf("error is %v", err)
 	}
 	oneLine(t, err)
 	d.err = nil
 	_, err = c.CreateKey(t.Context(), sampleKey(team, "k"), nil, auth.Event{})
-	if !errors.Is(err, ErrUnavailable) {
+	if !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrUnknown) {
 		t.Fatalf("a change was taken after a write failed half way: %v", err)
 	}
 	f, err := c.OpenFields(t.Context(), cred.ID, 1)

@@ -30,7 +30,7 @@ type turn interface {
 	since(ctx context.Context, at mark) (*news, error)
 	// commit makes all of ops durable, as the commit to, or none of them. Where
 	// it cannot tell which, the error is an *uncertainError, or, where the next
-	// turn will tell, any other.
+	// turn will tell, one of ErrUnknown.
 	commit(ops []op, to mark) error
 	// end ends the turn. It is called once.
 	end()

@@ -30,7 +30,7 @@ const (
 )
 
 // Sentinels for errors.Is. Every *Error is one of the first six by its kind;
-// those after them are causes of a failure to open a store.
+// those after them are causes.
 var (
 	ErrUnavailable = errors.New("the store is unavailable")
 	ErrNotFound    = errors.New("not found")
@@ -51,6 +51,9 @@ var (
 	ErrNewer = errors.New("written by a newer version")
 	// ErrNoSpace: the disk, a quota or a file size limit is full.
 	ErrNoSpace = errors.New("no space left")
+	// ErrUnknown: it is not known whether a change was made, or will last. Whoever
+	// asked for it looks before asking again; the store goes by what is there.
+	ErrUnknown = errors.New("it is not known whether the change was made")
 )
 
 func (k Kind) sentinel() error {

@@ -195,7 +195,7 @@ func (t *postgresTurn) commit(ops []op, to mark) error {
 	case lookErr != nil:
 		return &Error{Kind: KindUnavailable, What: whatStore,
 			Detail: "the connection broke while the change was committed, and the database has not answered since whether it was: " + postgresReason(err),
-			Next:   "look whether it was made before you make it again"}
+			Next:   "look whether it was made before you make it again", Cause: ErrUnknown}
 	case !landed:
 		return postgresError(err)
 	}
