@@ -156,6 +156,23 @@ func (c *core) try(ctx context.Context, asked *answers, fn func(t *tx) error) er
 		return err
 	}
 	defer turn.end()
+	// What is there already, or gone already, is told once it is known to last.
+	switch err = c.make(ctx, turn, asked, fn); {
+	case errors.Is(err, errNothing):
+		return turn.settle()
+	case errors.Is(err, ErrNotFound):
+		return cmpError(turn.settle(), err)
+	default:
+		return err
+	}
+}
+
+// errNothing is the error of a change that changes nothing, because what it is
+// to make is there.
+var errNothing = errors.New("there is nothing to change")
+
+// make is try in turn.
+func (c *core) make(ctx context.Context, turn turn, asked *answers, fn func(t *tx) error) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	if err := ctx.Err(); err != nil {
@@ -183,7 +200,10 @@ func (c *core) try(ctx context.Context, asked *answers, fn func(t *tx) error) er
 	}
 	if t.empty() {
 		cond.done()
-		return nil
+		if t.asFound {
+			return nil
+		}
+		return errNothing
 	}
 	ops, rows, err := t.ops()
 	if err != nil {

@@ -38,6 +38,7 @@ func (c *core) SyncDeclarative(ctx context.Context, teamID string, creds []Decla
 			return err
 		}
 		s.syncLinks()
+		t.asFound = true // each start declares it again
 		if !t.empty() {
 			if ev.Action == "" {
 				ev.Action = auth.ActionConfigReload

@@ -32,6 +32,10 @@ type turn interface {
 	// it cannot tell which, the error is an *uncertainError, or, where the next
 	// turn will tell, one of ErrUnknown.
 	commit(ops []op, to mark) error
+	// settle makes sure that what since has told, and what was known before, is
+	// durable, where nothing is committed after it. Nothing else is done in the
+	// turn then.
+	settle() error
 	// end ends the turn. It is called once.
 	end()
 }
@@ -55,6 +59,8 @@ type news struct {
 	rows []op
 	// all says that rows are all there are.
 	all bool
+	// last is the newest commit, which the head among rows is to be of.
+	last mark
 }
 
 // op puts a row, or deletes it where value is nil.
@@ -78,4 +84,5 @@ var _ turn = ownTurn{}
 
 func (ownTurn) since(context.Context, mark) (*news, error) { return nil, nil }
 func (t ownTurn) commit(ops []op, _ mark) error            { return t.put(ops) }
+func (ownTurn) settle() error                              { return nil }
 func (ownTurn) end()                                       {}

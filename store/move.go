@@ -96,7 +96,7 @@ func (p Location) hold(ctx context.Context, o Options) (dump func(yield func(op)
 	if err != nil {
 		return nil, nil, errors.Join(err, release())
 	}
-	return drv.dump, release, nil
+	return drv.dumpIn(ctx), release, nil
 }
 
 // alone makes sure that no weighbridge has the store open, for as long as the

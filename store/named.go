@@ -63,7 +63,7 @@ func (c *core) EnsureSealed(ctx context.Context, name string, value []byte) ([]b
 	made := false
 	err := c.change(ctx, func(t *tx) error {
 		if _, ok := t.m.sealed[namedPrefix+name]; ok {
-			made = false
+			made, t.asFound = false, true
 			return nil
 		}
 		made = true

@@ -25,6 +25,10 @@ const (
 	// turnLimit is how long a change waits for the database and for its turn: it
 	// outlasts the restart of a database, and most failovers.
 	turnLimit = 10 * time.Second
+	// maxConns is how many connections acts and looks share, where the DSN does
+	// not say pool_max_conns: one for the act whose turn it is, one for the look
+	// at what others did, and two that are being given up or read the record.
+	maxConns = 4
 	// retryEvery is how soon what failed is tried again.
 	retryEvery = 100 * time.Millisecond
 )
@@ -142,12 +146,36 @@ func connect(ctx context.Context, dsn auth.Secret) (*postgresDriver, error) {
 	if c.ConnConfig.RuntimeParams["application_name"] == "" {
 		c.ConnConfig.RuntimeParams["application_name"] = "weighbridge"
 	}
+	c.ConnConfig.OnNotice = heedWarning
+	if !saysHowMany(dsn) {
+		c.MaxConns = maxConns
+	}
 	c.MinConns = 0
 	pool, err := pgxpool.NewWithConfig(ctx, c)
 	if err != nil {
 		return nil, bad
 	}
 	return &postgresDriver{pool: pool, dsn: dsn, gate: make(chan struct{}, 1)}, nil
+}
+
+// saysHowMany reports whether dsn bounds the connections.
+func saysHowMany(dsn auth.Secret) bool {
+	c, err := pgx.ParseConfig(dsn.Reveal()) // which leaves what is the pool's
+	if err != nil {
+		return false
+	}
+	_, ok := c.RuntimeParams["pool_max_conns"]
+	return ok
+}
+
+// dial makes a connection beside those of the pool, for what holds one for long.
+// The caller disconnects it.
+func (d *postgresDriver) dial(ctx context.Context) (*pgx.Conn, error) {
+	conn, err := pgx.ConnectConfig(ctx, d.pool.Config().ConnConfig)
+	if err != nil {
+		return nil, cancelled(ctx, err)
+	}
+	return conn, nil
 }
 
 // within runs fn in a transaction, which is rolled back where it fails.

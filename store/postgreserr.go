@@ -88,6 +88,9 @@ func postgresReason(err error) string {
 	if e, ok := errors.AsType[*net.DNSError](err); ok {
 		return e.Error()
 	}
+	if errors.Is(err, errLocal) {
+		return "no standby has confirmed it"
+	}
 	if errors.Is(err, context.DeadlineExceeded) || pgconn.Timeout(err) {
 		return "it did not answer in time"
 	}

@@ -61,9 +61,9 @@ func (f *following) attend(ctx context.Context, first bool) error {
 }
 
 func (f *following) connect(ctx context.Context) error {
-	conn, err := pgx.ConnectConfig(ctx, f.d.pool.Config().ConnConfig)
+	conn, err := f.d.dial(ctx)
 	if err != nil {
-		return cancelled(ctx, err)
+		return err
 	}
 	there, schema := false, ""
 	err = conn.QueryRow(ctx, `SELECT pg_try_advisory_lock_shared($1, hashtext(current_schema())), coalesce(current_schema(), '')`, presenceLock).Scan(&there, &schema)
@@ -193,33 +193,21 @@ func (f *following) look(c *core, told func(error)) {
 }
 
 // follow looks for changes of others, and takes them over where there are any.
-// Nothing is locked where there are none.
+// Nothing is locked while it waits for the database, so that an act, which holds
+// a connection when it waits for its turn in here, never waits for one that
+// waits for a connection.
 func (d *postgresDriver) follow(ctx context.Context, c *core) error {
 	c.writing.Lock()
 	at := c.at
 	c.writing.Unlock()
-	quick, stop := context.WithTimeout(ctx, queryLimit)
-	defer stop()
-	var last, floor int64
-	var tag []byte
-	if err := d.pool.QueryRow(quick, newsSQL, at.commit).Scan(&last, &tag, &floor); err != nil {
-		return postgresError(err)
-	}
-	if more, _, err := look(last, tag, floor, at); err != nil || !more {
+	n, err := d.since(ctx, at)
+	if err != nil || n == nil {
 		return err
 	}
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	if c.isClosed() {
+	if c.isClosed() || c.at != at { // an act was made meanwhile, and has caught up
 		return nil
 	}
-	return c.catchUp(ctx, d)
-}
-
-// since is what others changed after the commit at, as it stands at one moment.
-func (d *postgresDriver) since(ctx context.Context, at mark) (n *news, err error) {
-	ctx, stop := context.WithTimeout(ctx, loadLimit)
-	defer stop()
-	err = d.within(ctx, atOneMoment, func(tx pgx.Tx) (err error) { n, err = newsIn(ctx, tx, at); return err })
-	return n, err
+	return c.takeOver(ctx, n)
 }

@@ -28,7 +28,7 @@ func (d *postgresDriver) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return d.within(ctx, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	return d.within(ctx, readCommitted, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1, hashtext(current_schema()))`, migrationLock)
 		if err != nil {
 			return err

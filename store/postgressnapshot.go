@@ -22,7 +22,9 @@ func (d *postgresDriver) snapshot() (f *os.File, err error) {
 	if err := file.Close(); err != nil {
 		return nil, errors.Join(boltError(temp, err), os.Remove(temp))
 	}
-	if err := fillBolt(temp, d.dump); err != nil {
+	ctx, stop := context.WithTimeout(context.Background(), loadLimit)
+	defer stop()
+	if err := fillBolt(temp, d.dumpIn(ctx)); err != nil {
 		return nil, errors.Join(err, os.Remove(temp))
 	}
 	if f, err = os.Open(temp); err != nil {
@@ -31,24 +33,32 @@ func (d *postgresDriver) snapshot() (f *os.File, err error) {
 	return f, nil
 }
 
-// dump yields every row, events among them in order, as they stand at one
-// moment. The value is only valid during the call.
-func (d *postgresDriver) dump(yield func(op) error) error {
-	ctx, stop := context.WithTimeout(context.Background(), loadLimit)
-	defer stop()
-	return d.within(ctx, atOneMoment, func(tx pgx.Tx) error {
-		err := loadRows(ctx, tx, func(bucket, key string, value []byte) error { return yield(op{bucket, key, value}) })
+// dumpIn yields every row, events among them in order, as they stand at one
+// moment. The value is only valid during the call. It has a connection of its
+// own, as whoever takes the rows may take his time.
+func (d *postgresDriver) dumpIn(ctx context.Context) func(yield func(op) error) error {
+	return func(yield func(op) error) error {
+		conn, err := d.dial(ctx)
 		if err != nil {
 			return err
 		}
-		rows, err := tx.Query(ctx, `SELECT key, value FROM weighbridge_events ORDER BY key`)
-		if err != nil {
-			return err
-		}
-		var key, value []byte
-		_, err = pgx.ForEachRow(rows, []any{&key, &value}, func() error { return yield(op{bucketEvents, string(key), value}) })
+		defer disconnect(conn)
+		return postgresError(pgx.BeginTxFunc(ctx, conn, atOneMoment, func(tx pgx.Tx) error { return dumpRows(ctx, tx, yield) }))
+	}
+}
+
+func dumpRows(ctx context.Context, tx pgx.Tx, yield func(op) error) error {
+	err := loadRows(ctx, tx, func(bucket, key string, value []byte) error { return yield(op{bucket, key, value}) })
+	if err != nil {
 		return err
-	})
+	}
+	rows, err := tx.Query(ctx, `SELECT key, value FROM weighbridge_events ORDER BY key`)
+	if err != nil {
+		return err
+	}
+	var key, value []byte
+	_, err = pgx.ForEachRow(rows, []any{&key, &value}, func() error { return yield(op{bucketEvents, string(key), value}) })
+	return err
 }
 
 // fillBolt writes all rows of dump into the empty file at path.

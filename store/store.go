@@ -221,7 +221,10 @@ type Options struct {
 	// Check, if set, is asked before a change of the state is committed, with
 	// the state as it would be. Where it answers an error the change is refused
 	// with ErrInvalid and nothing has changed: so nothing is stored that cannot
-	// be decided by. It must not keep the state's slices, nor call the store.
+	// be decided by. It is asked too, right before OnChange, of a state that
+	// another weighbridge committed, which stands whatever the answer: so the
+	// state that OnChange is told of is always the one that was asked about last.
+	// It must not keep the state's slices, nor call the store.
 	Check func(auth.State) error
 	// OnChange is called with the new state after every commit that changed
 	// it, before the changing call returns, in order of revision, one call at

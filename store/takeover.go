@@ -9,9 +9,7 @@ import (
 
 // catchUp takes over what others changed since the last commit that is known
 // here. c.writing is held. Where it fails nothing has changed.
-func (c *core) catchUp(ctx context.Context, t interface {
-	since(ctx context.Context, at mark) (*news, error)
-}) error {
+func (c *core) catchUp(ctx context.Context, t turn) error {
 	n, err := t.since(ctx, c.at)
 	if err != nil || n == nil {
 		return err
@@ -20,9 +18,10 @@ func (c *core) catchUp(ctx context.Context, t interface {
 }
 
 // takeOver makes what others changed part of the model, after the same checks
-// as at a start: the tag of every row, the number of rows, the digest of all.
-// So nobody who can write the database but does not hold the KEK can slip
-// something in while weighbridge runs.
+// as at a start: the tag of every row, the number of rows, the digest of all;
+// and that it is newer than what is known. So nobody who can write the database
+// but does not hold the KEK can slip something in while weighbridge runs, nor put
+// old rows back as if they were new. c.writing is held.
 func (c *core) takeOver(ctx context.Context, n *news) error {
 	rows := n.rows
 	if n.all {
@@ -52,6 +51,13 @@ func (c *core) takeOver(ctx context.Context, n *news) error {
 	if head == nil {
 		return damagedRow(bucketMeta, metaHead, fmt.Errorf("others changed rows and left no head"))
 	}
+	to := markOf(b.head.Commits, head)
+	switch {
+	case to.commit <= c.at.commit:
+		return wentBack("its rows are of change number %d, and number %d was known here", to.commit, c.at.commit)
+	case to != n.last:
+		return wentBack("its rows are of change number %d, and its last one is number %d", to.commit, n.last.commit)
+	}
 	ledger := c.ledger.with(rows, c.codec)
 	if err := ledger.check(c.codec, b.head); err != nil {
 		return err
@@ -67,7 +73,10 @@ func (c *core) takeOver(ctx context.Context, n *news) error {
 		}
 	}
 	changed, state := b.head.Revision != c.m.head.Revision, c.m.next(b)
-	c.ledger, c.schema, c.at = ledger, schema, markOf(b.head.Commits, head)
+	if changed && c.check != nil {
+		_ = c.check(state) // it is stored, whatever is thought of it
+	}
+	c.ledger, c.schema, c.at = ledger, schema, to
 	c.mu.Lock()
 	c.m.install(b, state)
 	if change != nil {

@@ -22,6 +22,8 @@ type tx struct {
 	kek    *kekChange
 	// answers are what KEKs were asked for this change.
 	answers *answers
+	// asFound says that nobody is told that a change was made where none is.
+	asFound bool
 	// sign says that a signed head goes on record.
 	sign bool
 	// anchor is the new one, anchors, where it is not nil, are the new ones of

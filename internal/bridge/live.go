@@ -21,7 +21,10 @@ type live struct {
 
 	mu       sync.Mutex
 	revision uint64
-	// checked is what check compiled last, of the revision checkedAs.
+	// checked is what check compiled last, of the revision checkedAs. More than one
+	// state may be of a revision: one that could not be committed, and the one that
+	// another weighbridge committed in its place. So check has the last word: the
+	// store asks it about each state right before update is told of it.
 	checked   *auth.Snapshot
 	checkedAs uint64
 }
@@ -35,8 +38,12 @@ func newLive(providers []auth.Provider, log zerolog.Logger) *live {
 func (l *live) Snapshot() *auth.Snapshot { return l.current.Load() }
 
 // check compiles the state that a change would leave, and keeps the snapshot
-// for update. The error names everything that is wrong with it.
+// for update. The error names everything that is wrong with it; then none is
+// kept.
 func (l *live) check(st auth.State) error {
+	l.mu.Lock()
+	l.checked = nil
+	l.mu.Unlock()
 	snap, err := auth.Compile(st, auth.Options{Providers: l.providers, Previous: l.current.Load()})
 	if err != nil {
 		return err

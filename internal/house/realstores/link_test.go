@@ -3,6 +3,8 @@
 package realstores
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -22,7 +24,10 @@ type link struct {
 
 	mu   sync.Mutex
 	down bool
-	open map[net.Conn]bool
+	// pools says that the server's side of a connection is kept when the client
+	// leaves, as a pooler does.
+	pools bool
+	open  map[net.Conn]bool
 }
 
 // newLink leads to the server until the test ends.
@@ -63,6 +68,15 @@ func (l *link) cut() {
 	}
 }
 
+// lead has it lead to another server from now on.
+func (l *link) lead(s *server) {
+	l.mu.Lock()
+	l.to = fmt.Sprintf("127.0.0.1:%d", s.port)
+	l.mu.Unlock()
+	l.cut()
+	l.mend()
+}
+
 func (l *link) mend() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -91,7 +105,10 @@ func (l *link) serve(near net.Conn) {
 	if !l.hold(near) {
 		return
 	}
-	far, err := net.Dial("tcp", l.to)
+	l.mu.Lock()
+	to := l.to
+	l.mu.Unlock()
+	far, err := net.Dial("tcp", to)
 	if err != nil {
 		return
 	}
@@ -104,7 +121,27 @@ func (l *link) serve(near net.Conn) {
 		_, _ = io.Copy(near, far)
 		_ = near.Close()
 	})
-	_, _ = io.Copy(far, near)
-	_ = far.Close()
+	if !l.pools {
+		_, _ = io.Copy(far, near)
+		_ = far.Close()
+	} else if lend(far, near) == nil {
+		_ = near.Close() // and far stays, until all is cut
+	}
 	back.Wait()
+}
+
+// lend copies what the client sends until it takes its leave (Terminate, in
+// PostgreSQL's documentation, "Message Formats"), which the server is not told.
+func lend(far, near net.Conn) error {
+	leave := []byte{'X', 0, 0, 0, 4}
+	for b := make([]byte, 64<<10); ; {
+		n, err := near.Read(b)
+		if err != nil {
+			return errors.Join(err, far.Close())
+		}
+		said, left := bytes.CutSuffix(b[:n], leave)
+		if _, err := far.Write(said); err != nil || left {
+			return err
+		}
+	}
 }
