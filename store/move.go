@@ -89,7 +89,7 @@ func (p Location) hold(ctx context.Context, o Options) (dump func(yield func(op)
 		if err != nil {
 			return err
 		}
-		release = func() error { disconnect(alone); return drv.close() }
+		release = func() error { alone(); return drv.close() }
 		_, err = open(ctx, drv, o)
 		return err
 	}()
@@ -99,28 +99,38 @@ func (p Location) hold(ctx context.Context, o Options) (dump func(yield func(op)
 	return drv.dumpIn(ctx), release, nil
 }
 
-// alone makes sure that no weighbridge has the store open, for as long as the
-// connection lasts.
-func (d *postgresDriver) alone(ctx context.Context) (*pgx.Conn, error) {
+// alone makes sure that no weighbridge has the store open, until release. It
+// holds a transaction open, and its lock ends with that: a lock of the session
+// would outlive it in a pooler, and keep everybody out.
+func (d *postgresDriver) alone(ctx context.Context) (release func(), err error) {
 	ctx, stop := context.WithTimeout(ctx, turnLimit)
 	defer stop()
-	conn, err := pgx.ConnectConfig(ctx, d.pool.Config().ConnConfig)
+	conn, err := d.dial(ctx)
 	if err != nil {
-		return nil, cancelled(ctx, err)
+		return nil, err
 	}
-	alone := false
-	err = conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1, hashtext(current_schema()))`, presenceLock).Scan(&alone)
-	if err == nil && !alone {
-		err = &Error{Kind: KindUnavailable, What: whatStore, Detail: "a weighbridge has it open", Next: "stop all that share it", Cause: ErrInUse}
-	}
+	tx, err := conn.BeginTx(ctx, readCommitted)
 	if err != nil {
 		disconnect(conn)
 		return nil, cancelled(ctx, err)
 	}
-	return conn, nil
+	release = func() { rollBack(tx); disconnect(conn) }
+	alone := false
+	_, err = tx.Exec(ctx, `SET LOCAL idle_in_transaction_session_timeout = 0`)
+	if err == nil {
+		err = tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock($1, hashtext(current_schema()))`, presenceLock).Scan(&alone)
+	}
+	if err == nil && !alone {
+		err = &Error{Kind: KindUnavailable, What: whatStore, Detail: "a weighbridge has it open", Next: "stop all that share it", Cause: ErrInUse}
+	}
+	if err != nil {
+		release()
+		return nil, cancelled(ctx, err)
+	}
+	return release, nil
 }
 
-// dump is that of postgresDriver.
+// dump is dumpIn of postgresDriver.
 func (d *boltDriver) dump(yield func(op) error) error {
 	return errors.Join(
 		d.load(func(bucket, key string, value []byte) error { return yield(op{bucket, key, value}) }),
@@ -163,7 +173,8 @@ func intoBolt(ctx context.Context, path string, dump func(func(op) error) error,
 }
 
 // intoPostgres writes all rows in one transaction, which is committed before
-// they are checked, and taken back where they do not pass.
+// they are checked, and taken back where they do not pass, or where it is not
+// known whether they are there. It takes as long as it takes.
 func intoPostgres(ctx context.Context, dsn auth.Secret, dump func(func(op) error) error, o Options, check func(Store) error) (err error) {
 	drv, err := connect(ctx, dsn)
 	if err != nil {
@@ -175,26 +186,40 @@ func intoPostgres(ctx context.Context, dsn auth.Secret, dump func(func(op) error
 	if err := drv.migrate(long); err != nil {
 		return err
 	}
-	alone, err := drv.alone(ctx)
+	release, err := drv.alone(ctx)
 	if err != nil {
 		return err
 	}
-	defer disconnect(alone)
-	if err := drv.within(long, pgx.TxOptions{}, func(tx pgx.Tx) error { return fillPostgres(long, tx, dump) }); err != nil {
-		return err
-	}
-	c, err := open(ctx, drv, o)
-	if err == nil {
-		err = check(c)
-	}
-	if err == nil {
-		return nil
-	}
-	undo := drv.within(context.WithoutCancel(long), pgx.TxOptions{}, func(tx pgx.Tx) error {
-		_, err := tx.Exec(context.WithoutCancel(long), `TRUNCATE weighbridge_rows, weighbridge_events, weighbridge_commits`)
+	defer release()
+	filled := false
+	err = drv.within(ctx, readCommitted, func(tx pgx.Tx) error {
+		err := fillPostgres(ctx, tx, dump)
+		filled = err == nil
 		return err
 	})
-	return errors.Join(err, undo)
+	if err == nil {
+		var c *core
+		if c, err = open(ctx, drv, o); err == nil {
+			err = check(c)
+		}
+	}
+	if err == nil || !filled {
+		return err
+	}
+	return errors.Join(err, drv.clear(context.WithoutCancel(ctx)))
+}
+
+// clear takes out all that fillPostgres put in.
+func (d *postgresDriver) clear(ctx context.Context) error {
+	ctx, stop := context.WithTimeout(ctx, loadLimit)
+	defer stop()
+	return d.within(ctx, readCommitted, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `TRUNCATE weighbridge_rows, weighbridge_events, weighbridge_commits`)
+		if err == nil { // a store that begins here has forgotten nothing
+			_, err = tx.Exec(ctx, `UPDATE weighbridge_turn SET floor = 0`)
+		}
+		return err
+	})
 }
 
 // fillPostgres writes all rows of dump into tables that are empty. What was

@@ -129,6 +129,51 @@ func TestMigrateThereAndBack(t *testing.T) {
 	move("postgres:env:DSN", "bbolt:"+filepath.Join(dir, "x.db"))
 }
 
+// Whoever moves a store leaves no lock behind, also where the connection that
+// held it lives on in a pooler.
+func TestMigrateLeavesNoLock(t *testing.T) {
+	t.Parallel()
+	kek, err := store.NewMemoryKEK()
+	check(t, err)
+	dsn, o := shared.schema(t), store.Options{KEK: kek}
+	starts := func() {
+		t.Helper()
+		s, err := store.OpenPostgres(t.Context(), dsn, o)
+		check(t, err)
+		check(t, s.Close())
+	}
+	starts()
+	l := newLink(t, shared)
+	l.pools = true
+	_, err = store.Move(t.Context(), store.Location{DSN: l.through(dsn)}, store.Location{Path: filepath.Join(t.TempDir(), "x.db")}, o, func(store.Store) error { return nil })
+	check(t, err)
+	starts()
+}
+
+// What is moved and does not pass is taken out again, with what it left to be
+// known of commits: a store that begins there is as any other.
+func TestMigrateThatDoesNotPassLeavesNothing(t *testing.T) {
+	t.Parallel()
+	kek, err := store.NewMemoryKEK()
+	check(t, err)
+	o := store.Options{KEK: kek}
+	file := filepath.Join(t.TempDir(), "weighbridge.db")
+	s, err := store.OpenBolt(file, o)
+	check(t, err)
+	seal(t, s, "one")
+	check(t, s.Close())
+	dsn, schema := shared.schemaAs(t, "%s")
+	refuse := errors.New("it is not what it was")
+	if _, err = store.Move(t.Context(), store.Location{Path: file}, store.Location{DSN: dsn}, o, func(store.Store) error { return refuse }); !errors.Is(err, refuse) {
+		t.Fatalf("error is %v", err)
+	}
+	equal(t, "rows", len(shared.rows(t, schema)), 0)
+	s, err = store.OpenPostgres(t.Context(), dsn, o)
+	check(t, err)
+	check(t, s.Close())
+	shared.until(t, "it begins anew", "SELECT floor = 0 FROM "+schema+".weighbridge_turn")
+}
+
 // A DSN on the command line is refused, and not repeated.
 func TestMigrateTakesNoDSN(t *testing.T) {
 	const secret = "postgres://u:canary-of-a-password@h/d"
