@@ -44,6 +44,13 @@ func (c *contact) lose(err error) (news bool) {
 	return news
 }
 
+// isBack reports whether the last look found that the database went back.
+func (c *contact) isBack() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lost && c.back
+}
+
 // Contact implements Store.
 func (c *core) Contact() time.Time {
 	k := &c.contact

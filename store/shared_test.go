@@ -19,6 +19,7 @@ type sharedRows struct {
 	record  memoryDriver // of the events
 	rows    map[string]sharedRow
 	commits []string
+	floor   int
 }
 
 type sharedRow struct {
@@ -85,17 +86,17 @@ type sharedTurn struct{ *sharedDriver }
 
 func (t sharedTurn) since(_ context.Context, at mark) (*news, error) {
 	all := t.all
-	s := standing{last: int64(all.newest()), lastTag: []byte(all.commits[all.newest()])}
-	if at.commit < uint64(len(all.commits)) {
+	s := standing{last: int64(all.newest()), lastTag: []byte(all.commits[all.newest()]), floor: int64(all.floor)}
+	if at.commit < uint64(len(all.commits)) && int(at.commit) >= all.floor {
 		s.tag = []byte(all.commits[at.commit])
 	}
-	more, _, err := s.after(at)
+	more, whole, err := s.after(at)
 	if err != nil || !more {
 		return nil, err
 	}
-	n := &news{last: mark{uint64(s.last), string(s.lastTag)}}
+	n := &news{all: whole, last: mark{uint64(s.last), string(s.lastTag)}}
 	for _, r := range all.rows {
-		if r.commit > int(at.commit) {
+		if whole && r.value != nil || !whole && r.commit > int(at.commit) {
 			n.rows = append(n.rows, r.op)
 		}
 	}
@@ -253,6 +254,27 @@ func TestT56_OldRowsUnderNewNumbersAreNotTakenOver(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Who was away for longer than commits are remembered reads all rows. Not so
+// who saw that the database went back: what was changed there since does not
+// make it the one that was known.
+func TestR36_ADatabaseThatWentBackIsNotFollowedLater(t *testing.T) {
+	all, cores := newShared(t, 2, nil)
+	a, b := cores[0], cores[1]
+	team := newTeam(t, b, "worker")
+	check(t, look(t, a))
+	check(t, revoke(t, b, team, "worker"))
+	all.floor = all.newest()
+	a.contact.lose(wentBack("as far as one could see"))
+	if err := look(t, a); !errors.Is(err, ErrWentBack) {
+		t.Fatalf("error is %v", err)
+	}
+	a.contact.found(time.Now())
+	check(t, look(t, a))
+	st, err := a.State(t.Context())
+	check(t, err)
+	equal(t, "revoked", st.Keys[0].RevokedAt.IsZero(), false)
 }
 
 // What is to be read of a database, and what of one is not believed.

@@ -53,6 +53,8 @@ func (c *core) takeOver(ctx context.Context, n *news) error {
 	}
 	to := markOf(b.head.Commits, head)
 	switch {
+	case n.all && c.contact.isBack(): // and then all was forgotten by which it would show
+		return wentBack("it is at change number %d, and it cannot be seen any more whether number %d is among them", to.commit, c.at.commit)
 	case to.commit <= c.at.commit:
 		return wentBack("its rows are of change number %d, and number %d was known here", to.commit, c.at.commit)
 	case to != n.last:
