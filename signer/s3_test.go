@@ -381,6 +381,53 @@ func TestS3Learns(t *testing.T) {
 	}
 }
 
+// Several requests for one bucket may be on their way when its region or the
+// clock is learned of the first: each of them is asked once more.
+func TestS3LearnsWhileOthersAreOnTheirWay(t *testing.T) {
+	const malformed = `<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-west-1</Region></Error>`
+	there := headerLines{{Name: "X-Amz-Bucket-Region", Value: "eu-west-1"}}
+	for _, c := range []struct {
+		name, method, endpoint, url string
+		status                      int
+		header                      headerLines
+		body                        string
+	}{
+		{"redirect", "GET", "", "https://s3.amazonaws.com/bkt/k", 301, there, ""},
+		{"redirect of a HEAD", "HEAD", "", "https://s3.us-west-2.amazonaws.com/bkt/k", 301, there, ""},
+		{"malformed", "GET", "http://127.0.0.1:9000", "http://127.0.0.1:9000/bkt/k", 400, nil, malformed},
+		{"malformed HEAD", "HEAD", "http://127.0.0.1:9000", "http://127.0.0.1:9000/bkt/k", 400, there, ""},
+	} {
+		params := map[string]string{}
+		if c.endpoint != "" {
+			params[s3Endpoint] = c.endpoint
+		}
+		y := newS3Yard(t, s3Cred{id: "c", patterns: []string{"s3://bkt/*"}, params: params})
+		for i, out := range []*auth.Outgoing{y.send(c.method, c.url), y.send(c.method, c.url), y.send(c.method, c.url)} {
+			if l := y.learn(out, c.status, c.header, c.body, false); !l.Again || l.Err != nil {
+				t.Errorf("%s, request %d: %+v", c.name, i+1, l)
+			}
+		}
+		again := y.send(c.method, c.url)
+		if !strings.Contains(scope(again), "/eu-west-1/") {
+			t.Errorf("%s: signed for %s", c.name, scope(again))
+		}
+		// What was asked there already is not asked there for ever.
+		if l := y.learn(again, c.status, c.header, c.body, false); l.Again || c.status == 301 && (l.Err == nil || !strings.Contains(l.Err.Reason, "was asked there")) {
+			t.Errorf("%s, in the region that was learned: %+v", c.name, l)
+		}
+	}
+	y := newS3Yard(t, s3Cred{id: "c", patterns: []string{"s3://bkt/*"}})
+	date := headerLines{{Name: "Date", Value: "Sat, 21 Nov 2026 12:40:00 GMT"}}
+	for i, out := range []*auth.Outgoing{y.send("HEAD", "https://s3.amazonaws.com/bkt/k"), y.send("HEAD", "https://s3.amazonaws.com/bkt/k")} {
+		if l := y.learn(out, 403, date, "", false); !l.Again {
+			t.Errorf("the clock, request %d: %+v", i+1, l)
+		}
+	}
+	if l := y.learn(y.send("HEAD", "https://s3.amazonaws.com/bkt/k"), 403, date, "", false); l.Again {
+		t.Errorf("what is dated by the storage's clock is asked again: %+v", l)
+	}
+}
+
 func TestS3LessonsAreBounded(t *testing.T) {
 	var l s3Lessons
 	for i := range 3 * maxLessons {

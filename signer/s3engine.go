@@ -34,6 +34,11 @@ type s3Plan struct {
 	request s3Request
 	target  auth.Target
 	region  string
+	// learned is the region that was known of the bucket, or empty; offset is by
+	// how much the request is dated otherwise than our clock says. What an answer
+	// teaches is measured by them: others learn meanwhile.
+	learned string
+	offset  time.Duration
 }
 
 // plan works a request out. It is the same for the target as it came and for
@@ -55,11 +60,11 @@ func (e *s3Engine) plan(d *auth.Decision, method string, t auth.Target) (*s3Plan
 	if !s3host.ValidRegion(own) || r.host.Service == s3host.AWS && !r.host.TakesRegion(own) {
 		own = ""
 	}
-	learned := e.lessons.region(d, r.bucketName())
+	p.learned, p.offset = e.lessons.of(d, r.bucketName())
 	move := "" // the region that the host is to be of
 	switch {
-	case learned != "":
-		p.region, move = learned, learned
+	case p.learned != "":
+		p.region, move = p.learned, p.learned
 	case r.host.Implied && own != "":
 		p.region, move = own, own
 	case r.host.Region != "":
@@ -156,7 +161,7 @@ func (e *s3Engine) put(ctx context.Context, d *auth.Decision, open openFields, o
 	signed, err := own.signer.Sign(ctx, sigv4.Request{
 		Method: out.Method, Host: out.Target.Authority(), Path: p.request.path, Query: p.request.query,
 		Region: p.region, Fields: header.signed, Payload: header.payload,
-	}, e.now().Add(e.lessons.offset(d)))
+	}, e.now().Add(p.offset))
 	if err != nil {
 		return auth.Applied{}, err
 	}

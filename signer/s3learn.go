@@ -40,16 +40,12 @@ type s3Lessons struct {
 	offsets map[s3Bucket]time.Duration
 }
 
-func (l *s3Lessons) region(d *auth.Decision, bucket string) string {
+// of returns what is known of a bucket's region, empty for nothing, and of the
+// clock.
+func (l *s3Lessons) of(d *auth.Decision, bucket string) (region string, offset time.Duration) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return l.regions[s3Bucket{d.CredentialID, d.Version, bucket}]
-}
-
-func (l *s3Lessons) offset(d *auth.Decision) time.Duration {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	return l.offsets[s3Bucket{credential: d.CredentialID, version: d.Version}]
+	return l.regions[s3Bucket{d.CredentialID, d.Version, bucket}], l.offsets[s3Bucket{credential: d.CredentialID, version: d.Version}]
 }
 
 func (l *s3Lessons) learnRegion(d *auth.Decision, bucket, region string) {
@@ -64,7 +60,7 @@ func (l *s3Lessons) learnOffset(d *auth.Decision, offset time.Duration) {
 	remember(&l.offsets, s3Bucket{credential: d.CredentialID, version: d.Version}, offset)
 }
 
-func remember[V any](m *map[s3Bucket]V, k s3Bucket, v V) {
+func remember[K comparable, V any](m *map[K]V, k K, v V) {
 	if _, known := (*m)[k]; !known && len(*m) >= maxLessons {
 		for other := range *m { // any of them: it is learned again
 			delete(*m, other)
@@ -72,7 +68,7 @@ func remember[V any](m *map[s3Bucket]V, k s3Bucket, v V) {
 		}
 	}
 	if *m == nil {
-		*m = make(map[s3Bucket]V)
+		*m = make(map[K]V)
 	}
 	(*m)[k] = v
 }
@@ -99,7 +95,7 @@ func (e *s3Engine) learn(ctx context.Context, d *auth.Decision, out *auth.Outgoi
 	case redirect, a.Status == 400 && (out.Method == "HEAD" || said.Code == "AuthorizationHeaderMalformed" || said.Code == "IllegalLocationConstraintException"):
 		return e.learnRegion(ctx, d, p, a, &said, redirect)
 	case a.Status == 403 && (said.Code == "RequestTimeTooSkewed" || out.Method == "HEAD"):
-		return e.learnClock(d, a, said.Code != "")
+		return e.learnClock(d, p, a, said.Code != "")
 	}
 	return auth.Lesson{}
 }
@@ -114,15 +110,14 @@ func (e *s3Engine) learnRegion(ctx context.Context, d *auth.Decision, p *s3Plan,
 	if region == "" && redirect && !a.Again && home.Service == s3host.AWS {
 		region = e.askRegion(ctx, p)
 	}
-	known := e.lessons.region(d, bucket)
 	switch {
-	case region != "" && home.TakesRegion(region) && region != known && (region != p.region || redirect) && !a.Again:
-		if !a.Repeatable {
-			e.lessons.learnRegion(d, bucket, region)
-			break
-		}
+	// What counts is what this request was signed for: another one may have
+	// learned the same while it was on its way.
+	case region != "" && home.TakesRegion(region) && (region != p.region || redirect && region != p.learned) && !a.Again:
 		e.lessons.learnRegion(d, bucket, region)
-		return auth.Lesson{Again: true, Note: "the bucket " + bucket + " is in the region " + region + ", which is asked from now on"}
+		if a.Repeatable {
+			return auth.Lesson{Again: true, Note: "the bucket " + bucket + " is in the region " + region + ", which is asked from now on"}
+		}
 	case !redirect || home.Service != s3host.AWS && region == "":
 		// Its error goes to the worker; other stores redirect to where they like.
 		return auth.Lesson{}
@@ -136,6 +131,8 @@ func (e *s3Engine) learnRegion(ctx context.Context, d *auth.Decision, p *s3Plan,
 		reason = "S3 led to another region for the bucket " + bucket + " a second time"
 	case region != "" && !home.TakesRegion(region):
 		reason = "S3 named a region for the bucket " + bucket + " that is none of the same partition"
+	case region != "" && a.Repeatable:
+		reason = "S3 leads to the region " + region + " for the bucket " + bucket + ", and it was asked there"
 	case region != "":
 		reason = "the bucket " + bucket + " is in the region " + region + ", which is remembered; the request has a body and has to be sent again by the worker"
 	}
@@ -143,14 +140,15 @@ func (e *s3Engine) learnRegion(ctx context.Context, d *auth.Decision, p *s3Plan,
 }
 
 // learnClock learns by how much the storage's clock differs from ours. coded
-// says that the error itself spoke of the clock, which a HEAD cannot show.
-func (e *s3Engine) learnClock(d *auth.Decision, a *auth.Refused, coded bool) auth.Lesson {
+// says that the error itself spoke of the clock, which a HEAD cannot show: of
+// one it is told by how far from the storage's time the request was dated.
+func (e *s3Engine) learnClock(d *auth.Decision, p *s3Plan, a *auth.Refused, coded bool) auth.Lesson {
 	date, err := http.ParseTime(a.Header.Get("Date"))
 	if err != nil || a.Again || !a.Repeatable {
 		return auth.Lesson{}
 	}
 	offset := date.Sub(e.now())
-	if off := offset - e.lessons.offset(d); !coded && off.Abs() <= maxSkew || offset.Abs() > maxOffset {
+	if off := offset - p.offset; !coded && off.Abs() <= maxSkew || offset.Abs() > maxOffset {
 		return auth.Lesson{}
 	}
 	e.lessons.learnOffset(d, offset)
