@@ -32,6 +32,11 @@ type Canonical struct {
 	// Below says that the request is about everything whose path begins with one
 	// of Match (a listing). A rule has to match all that may be there.
 	Below bool
+	// Itself says that the request is about the container itself, and that its
+	// answer tells no more than that it is there and where (a bucket's HEAD).
+	// Deciding makes no difference of it; it is for what was decided by a part of
+	// the container.
+	Itself bool
 	// Container is how many leading segments of their paths name the container
 	// (a bucket). A rule that says more than these does not match a path with
 	// empty segments further on, which some servers leave out.

@@ -92,6 +92,10 @@ type Decision struct {
 	// Rule is the expanded pattern that decided, Written the operator's own.
 	Rule    string
 	Written string
+	// Also are the rules by which the further objects of a request were decided
+	// (Entry.Also), each once, without Rule itself where it is used alike. They are
+	// of the same credential.
+	Also []Ruling
 	// Provider is the provider of the deciding rule, or of the host where no
 	// rule decided; nil where there is none.
 	Provider Provider
@@ -112,6 +116,15 @@ type Decision struct {
 	// NeedBody asks for a second asking with the body (at most
 	// MaxClassifyBody bytes); Outcome is then Deny and must not be answered.
 	NeedBody bool
+}
+
+// Ruling is the rule that decided an object which a request names beside the
+// first.
+type Ruling struct {
+	// Method is how the object is used: GET for what is read.
+	Method string
+	// Rule is as in Decision.
+	Rule string
 }
 
 // Denial turns a denying decision into the error it is answered with.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/weighbridge/weighbridge/auth"
@@ -198,6 +199,10 @@ func (x *exchange) frontDecide() *auth.Error {
 		if err != nil {
 			x.decision.Outcome = auth.Deny
 			return err
+		}
+		r := auth.Ruling{Method: o.Method, Rule: d.Rule}
+		if r != (auth.Ruling{Method: subject.Method, Rule: x.decision.Rule}) && !slices.Contains(x.decision.Also, r) {
+			x.decision.Also = append(x.decision.Also, r)
 		}
 	}
 	return nil

@@ -89,8 +89,9 @@ func (a *audience) refuses(method string, t *auth.Target, decided bool) string {
 		case c.Refused != "":
 			return c.Refused
 		case slices.ContainsFunc(c.Match, func(t auth.Target) bool { return c.Admits(&t, a.matches) }):
-		case decided && method == "POST" && c.Below && slices.ContainsFunc(c.Match, a.holds):
-			// What it is about stands in its body, and was decided name by name.
+		case decided && (method == "POST" || c.Itself) && c.Below && slices.ContainsFunc(c.Match, a.holds):
+			// What it is about stands in its body, and was decided name by name; or it
+			// tells nothing of what is in the container.
 		default:
 			return unmatched
 		}

@@ -17,6 +17,8 @@ type s3Engine struct {
 	means   *means
 	signers s3Signers
 	lessons s3Lessons
+	// policies are those of sessions.
+	policies s3Policies
 }
 
 func (s3) engine(now func() time.Time, m *means) engine { return &s3Engine{now: now, means: m} }
@@ -148,9 +150,7 @@ func (e *s3Engine) put(ctx context.Context, d *auth.Decision, open openFields, o
 	if err != nil {
 		return auth.Applied{}, err
 	}
-	// What does not only read, a batch of deletions included, is signed for by
-	// keys that may write: whether the request may be made was decided.
-	keys, err := e.keysOf(ctx, d, open, p, p.request.class != auth.ClassRead)
+	keys, err := e.keysOf(ctx, d, open, p)
 	if err != nil {
 		return auth.Applied{}, err
 	}

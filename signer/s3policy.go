@@ -42,6 +42,10 @@ func s3ResourceKey(key string) string {
 	return key
 }
 
+// arnText escapes what IAM reads as a wildcard or variable ("IAM policy
+// elements: Variables and tags").
+var arnText = strings.NewReplacer("*", "${*}", "?", "${?}", "$", "${$}")
+
 var _ auth.Granter = s3{}
 
 // s3Placeholder stands where no pattern names a bucket yet. No bucket is called

@@ -282,7 +282,7 @@ func (p *probing) callerIdentity(ctx context.Context) auth.Report {
 		return *p.unknown(asked, "there is no way out", "")
 	}
 	e := &s3Engine{now: p.set.now, means: p.means}
-	provider, err := e.source(p.Credential.Params, s3Keys{p.Fields[s3AccessKeyID].Reveal(), p.Fields[s3SecretAccessKey].Reveal(), p.Fields[s3SessionToken].Reveal()})
+	provider, err := e.source(p.Credential.Params, s3Keys{p.Fields[s3AccessKeyID].Reveal(), p.Fields[s3SecretAccessKey].Reveal(), p.Fields[s3SessionToken].Reveal()}, "")
 	if err != nil {
 		return *p.unknown("", err.Error(), "")
 	}

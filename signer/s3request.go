@@ -77,7 +77,7 @@ func (d *s3Dialect) read(method string, t *auth.Target) (r s3Request, ok bool) {
 		r.refused = "an upload, a part or a version is named by what no storage makes: it has a dot segment, a backslash or a control character"
 	}
 	r.class = r.classify(method)
-	if r.key == "" && r.class != auth.ClassForbidden {
+	if r.key == "" && (r.class != auth.ClassForbidden || r.listsUploads(method)) {
 		var times int
 		if r.prefix, times = r.query.Get("prefix"); times > 1 && r.refused == "" {
 			r.refused = "the query names the prefix more than once; send it once"
@@ -132,7 +132,7 @@ func (s3) Canonical(dialect, method string, t auth.Target) (c auth.Canonical, ok
 		_, ok = d.parse(t.Scheme, t.Host, t.Port)
 		return auth.Canonical{}, ok
 	}
-	c.Class, c.Refused, c.Container = r.class, r.refused, 1
+	c.Class, c.Refused, c.Container, c.Itself = r.class, r.refused, 1, r.locates(method)
 	named := r.key
 	if c.Below = named == ""; c.Below {
 		named = r.prefix
@@ -251,6 +251,42 @@ func (r *s3Request) classify(method string) auth.Class {
 		return auth.ClassWrite
 	}
 	return auth.ClassForbidden
+}
+
+// locates reports whether a request is about a bucket itself, and tells no more
+// of it than that it is there and where (Amazon S3 API Reference, HeadBucket,
+// GetBucketLocation).
+func (r *s3Request) locates(method string) bool {
+	switch {
+	case r.key != "":
+		return false
+	case method == "HEAD":
+		return r.says("", "x-id")
+	}
+	return method == "GET" && r.says("location", "x-id")
+}
+
+// listsUploads reports whether a request lists the unfinished uploads of a
+// bucket, which are named by a prefix as objects are (ListMultipartUploads).
+func (r *s3Request) listsUploads(method string) bool {
+	return method == "GET" && r.key == "" && r.says("uploads",
+		"prefix", "delimiter", "max-uploads", "encoding-type", "key-marker", "upload-id-marker", "x-id")
+}
+
+// says reports whether the query has the parameter mark, where that is not
+// empty, and none beside it and those of others, but for a signature's.
+func (r *s3Request) says(mark string, others ...string) bool {
+	found := mark == ""
+	for _, p := range r.query {
+		name := strings.ToLower(p.Name)
+		switch {
+		case name == mark:
+			found = true
+		case !contains(others, name) && !sigv4.IsSigningParam(p.Name) && !sigv4.IsAmz(p.Name):
+			return false
+		}
+	}
+	return found
 }
 
 // multipart reports whether the query is that of a multipart upload's POST.

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/signer/s3host"
 )
 
 // The sources of keys (AWS SDKs and Tools Reference, "Standardized credential
@@ -40,9 +41,9 @@ func s3Exchanged(params map[string]string) bool {
 
 // keysOf gets the keys to sign with: those of the fields, those of the machine
 // or pod, or those of a role. Temporary ones are kept and renewed ahead, one
-// exchange at a time; a role's are good for what the deciding pattern names
+// exchange at a time; a role's are good for what the deciding patterns name
 // and for the kind of request only.
-func (e *s3Engine) keysOf(ctx context.Context, d *auth.Decision, open openFields, p *s3Plan, write bool) (s3Keys, error) {
+func (e *s3Engine) keysOf(ctx context.Context, d *auth.Decision, open openFields, p *s3Plan) (s3Keys, error) {
 	static := d.Params[s3Source] == "" || d.Params[s3Source] == s3Static
 	var own s3Keys
 	if static {
@@ -58,13 +59,16 @@ func (e *s3Engine) keysOf(ctx context.Context, d *auth.Decision, open openFields
 	if e.means == nil || e.means.tokens == nil {
 		return s3Keys{}, errors.New("there are no means to exchange it")
 	}
+	narrowed, err := s3Narrowed(d.Params, &p.request.host)
+	if err != nil {
+		return s3Keys{}, err
+	}
 	purpose, policy := "machine", ""
-	if d.Params[s3RoleARN] != "" {
-		var err error
-		if policy, err = s3SessionPolicy(d.Rule, p, write); err != nil {
+	if narrowed {
+		if policy, err = e.policies.of(d, p); err != nil {
 			return s3Keys{}, err
 		}
-		purpose = "role " + policy
+		purpose = policy
 	}
 	v, err := e.means.tokens.get(ctx, tokenKey{d.CredentialID, d.Version, purpose}, func(ctx context.Context) (token, error) {
 		return e.exchange(ctx, d.Params, own, policy)
@@ -79,17 +83,38 @@ func (e *s3Engine) keysOf(ctx context.Context, d *auth.Decision, open openFields
 	return keys, nil
 }
 
-// exchange asks AWS for temporary keys.
+// s3Narrowed reports whether the session is one of a role that is assumed, which
+// a policy narrows. That of a pod's role may be for what no policy of ours can
+// name: an access point, whose bucket is not known, or an endpoint of one's own.
+func s3Narrowed(params map[string]string, at *s3host.Host) (bool, error) {
+	switch named := at.Partition != "" && !at.AccessPoint; {
+	case params[s3RoleARN] == "":
+		return named && params[s3Source] == s3WebIdentity, nil
+	case named:
+		return true, nil
+	case at.AccessPoint:
+		return false, errors.New("a role is not assumed for an access point; name the bucket")
+	}
+	return false, errors.New("roles are those of Amazon")
+}
+
+// exchange asks AWS for temporary keys. policy narrows them where a role is
+// assumed, and is empty for others.
 func (e *s3Engine) exchange(ctx context.Context, params map[string]string, own s3Keys, policy string) (token, error) {
-	provider, err := e.source(params, own)
+	role := params[s3RoleARN]
+	first := policy
+	if role != "" {
+		first = "" // it has to assume the other
+	}
+	provider, err := e.source(params, own, first)
 	if err != nil {
 		return token{}, err
 	}
-	if params[s3RoleARN] != "" {
+	if role != "" {
 		if e.means.client == nil {
 			return token{}, errors.New("there is no client to reach STS with")
 		}
-		provider = stscreds.NewAssumeRoleProvider(e.sts(params, provider), params[s3RoleARN], func(o *stscreds.AssumeRoleOptions) {
+		provider = stscreds.NewAssumeRoleProvider(e.sts(params, provider), role, func(o *stscreds.AssumeRoleOptions) {
 			o.RoleSessionName = "weighbridge"
 			o.Policy = aws.String(policy)
 			if id := params[s3ExternalID]; id != "" {
@@ -136,8 +161,8 @@ const s3MachineLife = 5 * time.Minute
 // source finds the keys that a role is assumed with, or that are used as they
 // are: the fields', or the environment's variables, the container's endpoint
 // and the machine's metadata service in this order, or those of the role that a
-// pod's token stands for.
-func (e *s3Engine) source(params map[string]string, own s3Keys) (aws.CredentialsProvider, error) {
+// pod's token stands for, narrowed by policy where it is not empty.
+func (e *s3Engine) source(params map[string]string, own s3Keys, policy string) (aws.CredentialsProvider, error) {
 	env := e.means.getenv
 	switch params[s3Source] {
 	case s3WebIdentity:
@@ -150,6 +175,9 @@ func (e *s3Engine) source(params map[string]string, own s3Keys) (aws.Credentials
 		}
 		return stscreds.NewWebIdentityRoleProvider(e.sts(params, aws.AnonymousCredentials{}), role, webToken{e.means, file}, func(o *stscreds.WebIdentityRoleOptions) {
 			o.RoleSessionName = "weighbridge"
+			if policy != "" {
+				o.Policy = aws.String(policy)
+			}
 		}), nil
 	case s3Environment:
 		if id, secret := env("AWS_ACCESS_KEY_ID"), env("AWS_SECRET_ACCESS_KEY"); id != "" && secret != "" {
@@ -198,40 +226,3 @@ func (e *s3Engine) sts(params map[string]string, with aws.CredentialsProvider) *
 	}
 	return sts.New(sts.Options{Region: region, Credentials: with, HTTPClient: e.means.client})
 }
-
-// s3SessionPolicy allows what the deciding rule names, and of that the kind of
-// request that is made: a role's keys that read cannot write (IAM User Guide,
-// "Session policies").
-func s3SessionPolicy(rule string, p *s3Plan, write bool) (string, error) {
-	if p.request.host.AccessPoint {
-		return "", errors.New("a role is not assumed for an access point; name the bucket")
-	}
-	if p.request.host.Partition == "" {
-		return "", errors.New("roles are those of Amazon")
-	}
-	pattern, err := auth.ParsePattern(rule)
-	if err != nil {
-		return "", err
-	}
-	bucket, key, _ := strings.Cut(pattern.Path()[1:], "/")
-	if strings.Contains(bucket, "*") {
-		bucket, key = "*", "*" // what a star of ours matches is no ARN's
-	}
-	key = s3ResourceKey(key)
-	arn := "arn:" + p.request.host.Partition + ":s3:::" + bucket
-	actions := []string{"s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectAttributes"}
-	if write {
-		actions = append(actions, "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:AbortMultipartUpload")
-	}
-	list := s3Statement{Effect: "Allow", Action: []string{"s3:ListBucket", "s3:ListBucketVersions", "s3:GetBucketLocation"}, Resource: arn}
-	if key != "*" && key != "" {
-		list.Action = list.Action[:2]
-		list.Condition = map[string]map[string]string{"StringLike": {"s3:prefix": key}}
-	}
-	text, err := json.Marshal(s3PolicyOf(s3Statement{Effect: "Allow", Action: actions, Resource: arn + "/" + key}, list))
-	return string(text), err
-}
-
-// arnText escapes what IAM reads as a wildcard or variable ("IAM policy
-// elements: Variables and tags").
-var arnText = strings.NewReplacer("*", "${*}", "?", "${?}", "$", "${$}")

@@ -18,6 +18,7 @@ import (
 // fakeSTS answers AssumeRole and AssumeRoleWithWebIdentity.
 type fakeSTS struct {
 	asked atomic.Int64
+	first atomic.Pointer[url.Values]
 	last  atomic.Pointer[url.Values]
 	auth  atomic.Pointer[string]
 	fail  atomic.Bool
@@ -35,6 +36,7 @@ func (f *fakeSTS) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	n := f.asked.Add(1)
 	signed := r.URL.Host + " " + r.Header.Get("Authorization")
+	f.first.CompareAndSwap(nil, &form)
 	f.last.Store(&form)
 	f.auth.Store(&signed)
 	action, status := form.Get("Action"), 200
@@ -68,8 +70,9 @@ func TestS3AssumesANarrowedRole(t *testing.T) {
 		t.Errorf("%s after %d exchanges", scope(out), f.asked.Load())
 	}
 	form := *f.last.Load()
-	const want = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:GetObject","s3:GetObjectVersion","s3:GetObjectAttributes"],"Resource":"arn:aws:s3:::bkt/models/v*"},` +
-		`{"Effect":"Allow","Action":["s3:ListBucket","s3:ListBucketVersions"],"Resource":"arn:aws:s3:::bkt","Condition":{"StringLike":{"s3:prefix":"models/v*"}}}]}`
+	const want = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:GetObject","s3:GetObjectVersion","s3:GetObjectAttributes","s3:GetObjectVersionAttributes"],"Resource":"arn:aws:s3:::bkt/models/v*"},` +
+		`{"Effect":"Allow","Action":["s3:ListBucket","s3:ListBucketVersions"],"Resource":"arn:aws:s3:::bkt","Condition":{"StringLike":{"s3:prefix":"models/v*"}}},` +
+		`{"Effect":"Allow","Action":["kms:Decrypt"],"Resource":"*","Condition":{"StringLike":{"kms:ViaService":"s3.*.amazonaws.com"}}}]}`
 	if form.Get("Policy") != want || form.Get("ExternalId") != "ours" || form.Get("RoleArn") != "arn:aws:iam::123456789012:role/models" || form.Get("RoleSessionName") != "weighbridge" {
 		t.Errorf("asked %v", form)
 	}
@@ -114,6 +117,40 @@ func TestS3RoleForABatchOfDeletionsMayDelete(t *testing.T) {
 	if policy := f.last.Load().Get("Policy"); !strings.Contains(policy, `"s3:DeleteObject"`) {
 		t.Error(policy)
 	}
+	// What it names by other rules is in the session as well, and used as it is
+	// used; the keys for it are no other request's.
+	y, f = s3Role(t, map[string]string{s3RoleARN: "arn:aws:iam::123456789012:role/models"}, SetOptions{}, "s3://out/*", "s3://src/sd/*")
+	d = y.decide("PUT", "https://s3.amazonaws.com/out/x")
+	source := y.decide("GET", "https://s3.amazonaws.com/src/sd/x")
+	copied := d
+	copied.Also = []auth.Ruling{{Method: "GET", Rule: source.Rule}, {Method: "GET", Rule: d.Rule}}
+	for i, d := range []*auth.Decision{&copied, &d, &copied} {
+		out := &auth.Outgoing{Method: "PUT", Target: target(t, "https://s3.amazonaws.com/out/x"), Header: &headerLines{{Name: "x-amz-copy-source", Value: "src/sd/x"}}, Decided: true}
+		if err := y.set.Aim(d, out); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := y.set.Sign(t.Context(), *d, out); err != nil {
+			t.Fatal(err)
+		}
+		policy := f.last.Load().Get("Policy")
+		reads := strings.Contains(policy, `{"Effect":"Allow","Action":["s3:GetObject","s3:GetObjectVersion","s3:GetObjectAttributes","s3:GetObjectVersionAttributes"],"Resource":"arn:aws:s3:::src/sd/*"}`)
+		if i < 2 && (reads != (i == 0) || !strings.Contains(policy, `"s3:ListMultipartUploadParts"],"Resource":"arn:aws:s3:::out/*"}`) || !strings.Contains(policy, `"kms:GenerateDataKey"`)) {
+			t.Errorf("request %d: %s", i, policy)
+		}
+	}
+	if n := f.asked.Load(); n != 2 {
+		t.Errorf("%d sessions", n)
+	}
+	for i := range 60 {
+		copied.Also = append(copied.Also, auth.Ruling{Method: "DELETE", Rule: fmt.Sprintf("s3.amazonaws.com/src/a-directory-of-a-batch-%d/*", i)})
+	}
+	out = &auth.Outgoing{Method: "PUT", Target: target(t, "https://s3.amazonaws.com/out/x"), Header: &headerLines{}, Decided: true}
+	if err := y.set.Aim(&copied, out); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := y.set.Sign(t.Context(), copied, out); err == nil || !strings.Contains(err.Error(), "ask for less in one request") || f.asked.Load() != 2 {
+		t.Errorf("more than a policy holds: %v", err)
+	}
 	// So it is where the pattern is about a part of the bucket, and only then.
 	y = newS3Yard(t, s3Cred{id: "c", patterns: []string{"s3://bkt/models/*"}})
 	for _, c := range []struct {
@@ -154,10 +191,70 @@ func TestS3KeysOfTheMachineAndThePod(t *testing.T) {
 	if out := y.send("GET", url); !strings.HasPrefix(scope(out), "ASIATEMPORARY1/") || f.last.Load().Get("WebIdentityToken") != "the.pods.token" {
 		t.Error(scope(out))
 	}
+	// Its session is narrowed as that of any role is.
+	if policy := f.last.Load().Get("Policy"); !strings.Contains(policy, `"arn:aws:s3:::bkt/*"`) || !strings.Contains(policy, "kms:Decrypt") || strings.Contains(policy, "PutObject") {
+		t.Errorf("the session of the pod: %q", policy)
+	}
+	if y.send("PUT", url); !strings.Contains(f.last.Load().Get("Policy"), "PutObject") {
+		t.Errorf("the session of an upload: %q", f.last.Load().Get("Policy"))
+	}
+	// Of an access point no policy can name the bucket.
+	y, f = s3Role(t, map[string]string{s3Source: s3WebIdentity}, o, "https://ap-123456789012.s3-accesspoint.us-east-1.amazonaws.com/*")
+	y.vault.fields = auth.Fields{}
+	if y.send("GET", "https://ap-123456789012.s3-accesspoint.us-east-1.amazonaws.com/x"); f.asked.Load() != 1 || f.last.Load().Has("Policy") {
+		t.Errorf("an access point: %v", f.last.Load())
+	}
+	// Of two roles the second is narrowed: the first has to assume it.
+	y, f = s3Role(t, map[string]string{s3Source: s3WebIdentity, s3RoleARN: "arn:aws:iam::123456789012:role/models"}, o, "s3://bkt/*")
+	y.vault.fields = auth.Fields{}
+	if y.send("GET", url); f.asked.Load() != 2 || f.first.Load().Has("Policy") || !f.last.Load().Has("Policy") {
+		t.Errorf("%v, then %v", f.first.Load(), f.last.Load())
+	}
 	// Where the machine has none it is said, and nothing is sent.
 	y, _ = s3Role(t, map[string]string{s3Source: s3WebIdentity}, SetOptions{}, "s3://bkt/*")
 	if _, err := y.trySend("GET", url); err == nil || !strings.Contains(err.Error(), "AWS_WEB_IDENTITY_TOKEN_FILE") {
 		t.Errorf("%v", err)
+	}
+}
+
+// A bucket itself is found by a session of its own where the pattern is about a
+// part of it: the request names no prefix by which S3 could hold it to that.
+func TestS3RoleForABucketItself(t *testing.T) {
+	y, f := s3Role(t, map[string]string{s3RoleARN: "arn:aws:iam::123456789012:role/models"}, SetOptions{}, "s3://bkt/sd/*", "s3://all/*")
+	for _, c := range []struct{ method, url, subject, want string }{
+		{"HEAD", "/bkt", "/bkt/?list-type=2&prefix=sd/", `[{"Effect":"Allow","Action":["s3:ListBucket","s3:GetBucketLocation"],"Resource":"arn:aws:s3:::bkt"}]`},
+		{"GET", "/bkt?location=", "/bkt/?list-type=2&prefix=sd/", `[{"Effect":"Allow","Action":["s3:ListBucket","s3:GetBucketLocation"],"Resource":"arn:aws:s3:::bkt"}]`},
+		{"GET", "/bkt?uploads=&prefix=sd/x", "/bkt/?list-type=2&prefix=sd/x", `{"Effect":"Allow","Action":["s3:ListBucketMultipartUploads"],"Resource":"arn:aws:s3:::bkt"}`},
+		{"GET", "/bkt?uploads=", "/bkt/?list-type=2&prefix=sd/", ""},
+		{"GET", "/bkt?uploads=&prefix=other/", "/bkt/?list-type=2&prefix=sd/", ""},
+		{"GET", "/bkt?policy=&prefix=sd/", "/bkt/?list-type=2&prefix=sd/", ""},
+		{"GET", "/bkt?uploads=&policy=&prefix=sd/", "/bkt/?list-type=2&prefix=sd/", ""},
+		{"HEAD", "/bkt?versioning=", "/bkt/?list-type=2&prefix=sd/", ""},
+		{"HEAD", "/other", "/bkt/?list-type=2&prefix=sd/", ""},
+		{"HEAD", "/all", "/all/?list-type=2", `"Action":["s3:ListBucket","s3:ListBucketVersions","s3:GetBucketLocation"],"Resource":"arn:aws:s3:::all"}`},
+	} {
+		const base = "https://s3.amazonaws.com"
+		before := f.asked.Load()
+		d := y.decide("GET", base+c.subject)
+		out := &auth.Outgoing{Method: c.method, Target: target(t, base+c.url), Header: &headerLines{}, Decided: true}
+		err := y.set.Aim(&d, out)
+		if err == nil {
+			_, err = y.set.Sign(t.Context(), d, out)
+		}
+		switch {
+		case c.want == "" && (err == nil || f.asked.Load() != before):
+			t.Errorf("%s %s: %v", c.method, c.url, err)
+		case c.want != "" && err != nil:
+			t.Errorf("%s %s: %v", c.method, c.url, err)
+		case c.want != "" && !strings.Contains(f.last.Load().Get("Policy"), c.want):
+			t.Errorf("%s %s: %s", c.method, c.url, f.last.Load().Get("Policy"))
+		}
+		// Only what a front has decided is let through so.
+		if out.Decided = false; c.url != "/all" {
+			if _, err := y.set.Sign(t.Context(), d, out); c.url != "/bkt?uploads=&prefix=sd/x" && err == nil {
+				t.Errorf("%s %s, decided by nobody: signed", c.method, c.url)
+			}
+		}
 	}
 }
 

@@ -92,6 +92,15 @@ func PartitionOf(region string) string {
 	return ""
 }
 
+// Suffix is what the hosts of a partition's services end in, such as
+// "amazonaws.com"; empty for a partition that is not known.
+func Suffix(partition string) string {
+	if p := partitionNamed(partition); p != nil {
+		return p.suffix
+	}
+	return ""
+}
+
 // parse reads what stands left of the suffix.
 func (p *partition) parse(left string) (Host, bool) {
 	h := Host{Service: AWS, Partition: p.name}
