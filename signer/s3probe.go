@@ -24,12 +24,12 @@ func (p s3) asks(q *auth.Inquiry) (string, string) {
 	switch {
 	case why != "":
 		return "", why
-	case q.Credential.Params[s3RoleARN] != "" && stsHost(q.Credential.Params) != "":
-		return "https://" + stsHost(q.Credential.Params) + "/", "" // the role comes first
+	case q.Credential.Params[s3RoleARN] != "" && stsHost(&q.Credential) != "":
+		return "https://" + stsHost(&q.Credential) + "/", "" // the role comes first
 	case len(places) > 0:
 		return places[0].url, ""
-	case stsHost(q.Credential.Params) != "":
-		return "https://" + stsHost(q.Credential.Params) + "/", ""
+	case stsHost(&q.Credential) != "":
+		return "https://" + stsHost(&q.Credential) + "/", ""
 	}
 	return "", "the fields are well formed; no pattern names a bucket, so nobody is asked: give an object in the field " + s3SampleObject
 }
@@ -173,7 +173,7 @@ func (p s3) probe(ctx context.Context, c *probing) auth.Report {
 	t := c.trial(p)
 	defer t.close()
 	r := t.tally(ctx, places, func(a *answer, at *place) finding { return s3Finding(c.Credential.Params, a, at) })
-	if host := stsHost(c.Credential.Params); r.Asked == "" && s3Exchanged(c.Credential.Params) && host != "" { // no keys
+	if host := stsHost(&c.Credential); r.Asked == "" && s3Exchanged(c.Credential.Params) && host != "" { // no keys
 		r.Asked = "POST https://" + host + "/"
 	}
 	if r.Verdict == auth.VerdictInvalid && r.Next == "" {
@@ -256,28 +256,49 @@ func s3RegionWords(params map[string]string) string {
 
 // stsHost is the Security Token Service of a credential whose buckets are
 // Amazon's; empty for others.
-func stsHost(params map[string]string) string {
-	if params[s3Endpoint] != "" {
+func stsHost(c *auth.Credential) string {
+	if c.Params[s3Endpoint] != "" {
 		return ""
 	}
-	switch partition, region := s3host.PartitionOf(params[s3Region]), params[s3Region]; partition {
-	case "", "aws":
-		if region == "" {
-			region = "us-east-1"
-		}
-		return "sts." + region + ".amazonaws.com"
-	case "aws-us-gov":
-		return "sts." + region + ".amazonaws.com"
-	case "aws-cn":
-		return "sts." + region + ".amazonaws.com.cn"
+	partition := s3Partition(c)
+	if s3host.Suffix(partition) == "" {
+		return ""
 	}
-	return ""
+	return "sts." + stsRegion(c.Params, partition) + "." + s3host.Suffix(partition)
+}
+
+// s3Partition is the partition of AWS that a credential's keys are of: that of
+// its role, of its region, or of a host in its patterns. It is empty where its
+// patterns name hosts of others alone, who are not Amazon's to know.
+func s3Partition(c *auth.Credential) string {
+	if p := arnPartition(c.Params[s3RoleARN]); p != "" {
+		return p
+	}
+	if p := s3host.PartitionOf(c.Params[s3Region]); p != "" {
+		return p
+	}
+	others := false
+	for _, text := range c.Patterns {
+		pattern, err := auth.ParsePattern(text)
+		if err != nil || pattern.Scheme() == "s3" {
+			continue
+		}
+		h, _ := s3host.Parse(strings.Replace(pattern.Host(), "*", "any", 1))
+		if h.Partition != "" {
+			return h.Partition
+		}
+		others = true
+	}
+	if others {
+		return ""
+	}
+	return "aws"
 }
 
 // callerIdentity asks AWS whose the keys are, for which no permission is needed
 // (AWS STS API Reference, GetCallerIdentity).
 func (p *probing) callerIdentity(ctx context.Context) auth.Report {
-	asked := "POST https://" + stsHost(p.Credential.Params) + "/"
+	asked := "POST https://" + stsHost(&p.Credential) + "/"
 	if p.client == nil {
 		return *p.unknown(asked, "there is no way out", "")
 	}
@@ -286,7 +307,7 @@ func (p *probing) callerIdentity(ctx context.Context) auth.Report {
 	if err != nil {
 		return *p.unknown("", err.Error(), "")
 	}
-	got, err := e.sts(p.Credential.Params, provider).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	got, err := e.sts(stsRegion(p.Credential.Params, s3Partition(&p.Credential)), provider).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	var refused interface{ ErrorCode() string }
 	switch {
 	case err == nil:

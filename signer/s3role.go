@@ -114,7 +114,7 @@ func (e *s3Engine) exchange(ctx context.Context, params map[string]string, own s
 		if e.means.client == nil {
 			return token{}, errors.New("there is no client to reach STS with")
 		}
-		provider = stscreds.NewAssumeRoleProvider(e.sts(params, provider), role, func(o *stscreds.AssumeRoleOptions) {
+		provider = stscreds.NewAssumeRoleProvider(e.sts(stsRegion(params, arnPartition(role)), provider), role, func(o *stscreds.AssumeRoleOptions) {
 			o.RoleSessionName = "weighbridge"
 			o.Policy = aws.String(policy)
 			if id := params[s3ExternalID]; id != "" {
@@ -173,7 +173,7 @@ func (e *s3Engine) source(params map[string]string, own s3Keys, policy string) (
 		if e.means.client == nil {
 			return nil, errors.New("there is no client to reach STS with")
 		}
-		return stscreds.NewWebIdentityRoleProvider(e.sts(params, aws.AnonymousCredentials{}), role, webToken{e.means, file}, func(o *stscreds.WebIdentityRoleOptions) {
+		return stscreds.NewWebIdentityRoleProvider(e.sts(stsRegion(params, arnPartition(role)), aws.AnonymousCredentials{}), role, webToken{e.means, file}, func(o *stscreds.WebIdentityRoleOptions) {
 			o.RoleSessionName = "weighbridge"
 			if policy != "" {
 				o.Policy = aws.String(policy)
@@ -218,11 +218,32 @@ type webToken struct {
 // GetIdentityToken implements stscreds.IdentityTokenRetriever.
 func (w webToken) GetIdentityToken() ([]byte, error) { return w.means.readFile(w.file) }
 
-// sts is the regional Security Token Service.
-func (e *s3Engine) sts(params map[string]string, with aws.CredentialsProvider) *sts.Client {
-	region := params[s3Region]
-	if region == "" {
-		region = "us-east-1"
-	}
+// sts is the Security Token Service of a region.
+func (e *s3Engine) sts(region string, with aws.CredentialsProvider) *sts.Client {
 	return sts.New(sts.Options{Region: region, Credentials: with, HTTPClient: e.means.client})
+}
+
+// arnPartition is the partition in an ARN ("Amazon Resource Names", format);
+// empty where it is none.
+func arnPartition(arn string) string {
+	rest, ok := strings.CutPrefix(arn, "arn:")
+	if !ok {
+		return ""
+	}
+	partition, _, _ := strings.Cut(rest, ":")
+	return partition
+}
+
+// stsRegion is the region whose Security Token Service is asked about what is of
+// a partition: that of the field, or where it is of another partition or not
+// given, the partition's own. What is of one partition nobody knows in another:
+// keys would be called wrong there that are not.
+func stsRegion(params map[string]string, partition string) string {
+	if region := params[s3Region]; s3host.PartitionOf(region) == partition && region != "" {
+		return region
+	}
+	if region := s3host.Fallback(partition); region != "" {
+		return region
+	}
+	return s3host.Fallback("aws")
 }

@@ -217,6 +217,68 @@ func TestS3KeysOfTheMachineAndThePod(t *testing.T) {
 	}
 }
 
+// STS is asked in the partition that the role is of: in another one nobody knows
+// its keys, and they would be called wrong.
+func TestS3AsksTheSTSOfThePartition(t *testing.T) {
+	env := map[string]string{"AWS_WEB_IDENTITY_TOKEN_FILE": "/run/token", "AWS_ROLE_ARN": "arn:aws-us-gov:iam::1:role/pod"}
+	o := SetOptions{Getenv: func(n string) string { return env[n] }, ReadFile: func(string) ([]byte, error) { return []byte("the.pods.token"), nil }}
+	for _, c := range []struct{ role, region, pattern, url, want string }{
+		{"arn:aws-cn:iam::1:role/x", "", "bkt.s3.cn-north-1.amazonaws.com.cn/*", "https://bkt.s3.cn-north-1.amazonaws.com.cn/k", "sts.cn-north-1.amazonaws.com.cn"},
+		{"arn:aws-cn:iam::1:role/x", "cn-northwest-1", "s3://bkt/*", "https://s3.cn-north-1.amazonaws.com.cn/bkt/k", "sts.cn-northwest-1.amazonaws.com.cn"},
+		{"arn:aws-us-gov:iam::1:role/x", "", "s3.us-gov-east-1.amazonaws.com/bkt/*", "https://s3.us-gov-east-1.amazonaws.com/bkt/k", "sts.us-gov-west-1.amazonaws.com"},
+		{"arn:aws-eusc:iam::1:role/x", "", "bkt.s3.eusc-de-east-1.amazonaws.eu/*", "https://bkt.s3.eusc-de-east-1.amazonaws.eu/k", "sts.eusc-de-east-1.amazonaws.eu"},
+		{"arn:aws:iam::1:role/x", "", "s3://bkt/*", "https://s3.eu-west-1.amazonaws.com/bkt/k", "sts.us-east-1.amazonaws.com"},
+		{"arn:aws:iam::1:role/x", "eu-west-1", "s3://bkt/*", "https://s3.eu-west-1.amazonaws.com/bkt/k", "sts.eu-west-1.amazonaws.com"},
+		{"", "", "s3.us-gov-west-1.amazonaws.com/bkt/*", "https://s3.us-gov-west-1.amazonaws.com/bkt/k", "sts.us-gov-west-1.amazonaws.com"},
+	} {
+		params := map[string]string{}
+		if params[s3RoleARN] = c.role; c.role == "" {
+			params[s3Source] = s3WebIdentity
+		}
+		if c.region != "" {
+			params[s3Region] = c.region
+		}
+		y, f := s3Role(t, params, o, c.pattern)
+		y.send("GET", c.url)
+		if host, _, _ := strings.Cut(*f.auth.Load(), " "); host != c.want {
+			t.Errorf("%s, region %q: %s was asked, want %s", c.role, c.region, host, c.want)
+		}
+		if policy := f.last.Load().Get("Policy"); c.role != "" && !strings.Contains(policy, `"`+arnPrefix(c.role)+`:s3:::bkt/*"`) {
+			t.Errorf("%s: %s", c.role, policy)
+		}
+	}
+	// A probe that names no bucket asks there too, and of keys that are not
+	// Amazon's it asks nobody.
+	for _, c := range []struct{ role, region, pattern, want string }{
+		{"", "", "*.s3.cn-north-1.amazonaws.com.cn/*", "sts.cn-north-1.amazonaws.com.cn"},
+		{"", "us-gov-east-1", "*.s3.us-gov-east-1.amazonaws.com/*", "sts.us-gov-east-1.amazonaws.com"},
+		{"", "", "*.s3.eusc-de-east-1.amazonaws.eu/*", "sts.eusc-de-east-1.amazonaws.eu"},
+		{"", "", "*.s3.us-iso-east-1.c2s.ic.gov/*", "sts.us-iso-east-1.c2s.ic.gov"},
+		{"arn:aws-cn:iam::1:role/x", "", "bkt.s3.cn-north-1.amazonaws.com.cn/*", "sts.cn-north-1.amazonaws.com.cn"},
+		{"", "", "*.s3.amazonaws.com/*", "sts.us-east-1.amazonaws.com"},
+		{"", "auto", "*.0123456789abcdef0123456789abcdef.r2.cloudflarestorage.com/*", ""},
+	} {
+		sts := &fakeSTS{now: time.Now}
+		set := NewSet(nil, SetOptions{Client: &http.Client{Transport: sts}, Now: time.Now})
+		q := auth.Inquiry{Credential: auth.Credential{Provider: "s3", Patterns: []string{c.pattern}, Params: map[string]string{s3RoleARN: c.role, s3Region: c.region}},
+			Fields: auth.Fields{s3AccessKeyID: auth.NewSecret(s3ID), s3SecretAccessKey: auth.NewSecret(canary)}}
+		if host := set.Host(q); host != c.want {
+			t.Errorf("%s: a probe would ask %s, want %s", c.pattern, host, c.want)
+		}
+		sts.fail.Store(true) // what it says is not looked at here
+		r := set.Probe(t.Context(), q)
+		set.Close()
+		switch signed := sts.auth.Load(); {
+		case c.want == "" && (signed != nil || r.Verdict != auth.VerdictUnasked):
+			t.Errorf("%s: %+v", c.pattern, r)
+		case c.want != "" && (signed == nil || !strings.HasPrefix(*signed, c.want+" ") || r.Asked != "POST https://"+c.want+"/"):
+			t.Errorf("%s: %+v", c.pattern, r)
+		}
+	}
+}
+
+func arnPrefix(arn string) string { return strings.Join(strings.SplitN(arn, ":", 3)[:2], ":") }
+
 // A bucket itself is found by a session of its own where the pattern is about a
 // part of it: the request names no prefix by which S3 could hold it to that.
 func TestS3RoleForABucketItself(t *testing.T) {

@@ -101,6 +101,15 @@ func Suffix(partition string) string {
 	return ""
 }
 
+// Fallback is the region of a partition that is asked where nobody names one;
+// empty for a partition that is not known.
+func Fallback(partition string) string {
+	if p := partitionNamed(partition); p != nil {
+		return p.fallback
+	}
+	return ""
+}
+
 // parse reads what stands left of the suffix.
 func (p *partition) parse(left string) (Host, bool) {
 	h := Host{Service: AWS, Partition: p.name}
