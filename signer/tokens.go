@@ -59,6 +59,9 @@ type tokens struct {
 // keptToken is one entry; the fields are guarded by tokens.mu.
 type keptToken struct {
 	value auth.Secret
+	// dropped is the last one that was given up, which other requests may have
+	// been sent with.
+	dropped auth.Secret
 	// got is when it was exchanged.
 	got time.Time
 	// from renew on it is renewed, from end on it is not used.
@@ -175,21 +178,31 @@ func (t *tokens) start(k *keptToken, fetch func(context.Context) (token, error))
 const tokenFresh = 10 * time.Second
 
 // drop forgets the token of a credential that was put on as authorization, and
-// was refused, and reports whether it did: another one may do better.
+// was refused, and reports whether there is or will be another one, which may do
+// better: also where it was forgotten for a request that was sent before.
 func (t *tokens) drop(credential string, version uint64, authorization string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.now()
 	for key, k := range t.kept {
-		if key.credential != credential || key.version != version || k.value.IsZero() || now.Sub(k.got) < tokenFresh {
-			continue
-		}
-		if v := k.value.Reveal(); v == authorization || "Bearer "+v == authorization {
-			k.value = auth.Secret{}
+		switch {
+		case key.credential != credential || key.version != version:
+		case isBearer(k.value, authorization):
+			if now.Sub(k.got) >= tokenFresh {
+				k.dropped, k.value = k.value, auth.Secret{}
+				return true
+			}
+		case isBearer(k.dropped, authorization):
 			return true
 		}
 	}
 	return false
+}
+
+// isBearer reports whether authorization is value, or a Bearer of it.
+func isBearer(value auth.Secret, authorization string) bool {
+	v := value.Reveal()
+	return v != "" && (v == authorization || "Bearer "+v == authorization)
 }
 
 // running is how many exchanges are under way for a credential, also for

@@ -138,6 +138,22 @@ func TestTokensAreRenewedAheadWhileTheOldOneServes(t *testing.T) {
 		if !tokens.drop("cred", 1, "Bearer "+current) || get() == current {
 			t.Error("it is given out after it was dropped")
 		}
+		// Others were on their way with it: they may try with the new one, which
+		// stays, and so it is before that is there.
+		second := get()
+		if !tokens.drop("cred", 1, "Bearer "+current) || get() != second {
+			t.Error("a second request is not asked once more, or takes the new one along")
+		}
+		if tokens.drop("cred", 1, "Bearer "+second) {
+			t.Error("a fresh one was dropped")
+		}
+		time.Sleep(tokenFresh)
+		if !tokens.drop("cred", 1, "Bearer "+second) || !tokens.drop("cred", 1, "Bearer "+second) {
+			t.Error("two refusals before another one is there")
+		}
+		if tokens.drop("cred", 1, "Bearer "+current) || tokens.drop("cred", 2, "Bearer "+second) {
+			t.Error("what was given up before that, or of another version, is asked with once more")
+		}
 	})
 }
 
