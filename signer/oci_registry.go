@@ -105,23 +105,60 @@ func (ociRegistry) Mend(f auth.Fields) auth.Fields {
 	return out
 }
 
+// Expand adds, for Google's registries, where blobs are redirected to.
 func (ociRegistry) Expand(p auth.Pattern) ([]auth.Rule, error) {
-	return []auth.Rule{{Pattern: p}}, nil
+	rules := []auth.Rule{{Pattern: p}}
+	switch {
+	case !googleRegistry(p.Host()):
+	case strings.HasPrefix(p.Path(), googleDownloads):
+		rules[0].Bare = true
+	default:
+		downloads, err := auth.ParsePattern(strings.TrimSuffix(p.String(), p.Path()) + googleDownloads + "*")
+		if err != nil {
+			return nil, err
+		}
+		rules = append(rules, auth.Rule{Pattern: downloads, Bare: true})
+	}
+	return rules, nil
+}
+
+// googleDownloads is where Artifact Registry, gcr.io included, sends who asks
+// for a blob: 302 to /artifacts-downloads/namespaces/PROJECT/repositories/
+// REPOSITORY/downloads/TOKEN on the same host. The token is the power to read
+// that blob and nothing else is wanted with it, so the hop is what signed URLs
+// are elsewhere. Which repository it names is not always that of the request: one
+// may be made up of others.
+const googleDownloads = "/artifacts-downloads/"
+
+// googleRegistry reports whether host, which may have stars, is one of Google's
+// registries ("Artifact Registry", Repository names; "Transition from Container
+// Registry", gcr.io domains).
+func googleRegistry(host string) bool {
+	return host == "gcr.io" || hostBelow(host, "gcr.io") || hostBelow(host, "pkg.dev")
+}
+
+// googleDownload reports whether t is where a blob is redirected to.
+func googleDownload(t *auth.Target) bool {
+	return strings.HasPrefix(t.Path, googleDownloads) && googleRegistry(t.Host)
 }
 
 // Companions is empty: blobs are redirected to signed URLs at stores of every
 // kind, to which nothing is put on because nothing matches them.
 func (ociRegistry) Companions() []auth.Companion { return nil }
 
-// Classify allows what reads below /v2/ (OCI Distribution Specification) and
-// nothing else: tokens are asked for to pull only, the catalogue is the
-// account's, and the token endpoints of a registry would hand its tokens to
-// the worker.
+// Classify allows what reads below /v2/ (OCI Distribution Specification), and
+// at Google's registries where that leads to, and nothing else: tokens are
+// asked for to pull only, the catalogue is the account's, and the token
+// endpoints of a registry would hand its tokens to the worker.
 func (ociRegistry) Classify(method string, t auth.Target) auth.Class {
 	if classifyMethod(method) != auth.ClassRead {
 		return auth.ClassForbidden
 	}
+	download := googleDownload(&t) && (method == "GET" || method == "HEAD")
 	return strictest(t.Path, func(w words) auth.Class {
+		if download && w.seg[0] == strings.Trim(googleDownloads, "/") {
+			return auth.ClassRead
+		}
 		if !w.is(0, "v2") || w.begins(1, "_") && !w.is(1, "_oras") || w.is(1, "token", "auth") {
 			return auth.ClassForbidden
 		}
@@ -142,6 +179,10 @@ func (ociRegistry) choose(params map[string]string) []string {
 // derive puts on what the registry asks for: a token to pull from the
 // repository that the URL is of, or user name and password.
 func (p ociRegistry) derive(ctx context.Context, c *call) (auth.Applied, error) {
+	if googleDownload(&c.out.Target) {
+		// Whatever pattern led here.
+		return auth.Applied{}, &obstacle{why: "the URL is good by itself, and gets nothing put on"}
+	}
 	if v := c.fields["username"].Reveal() + c.fields["password"].Reveal() + c.fields["token"].Reveal(); !pairable(v) {
 		return auth.Applied{}, errUnsendable
 	}

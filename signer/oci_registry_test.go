@@ -195,10 +195,31 @@ func TestOCIScopeAndClass(t *testing.T) {
 	for request, want := range map[string]auth.Class{
 		"GET /v2/": auth.ClassRead, "GET /v2/a/b/manifests/x": auth.ClassRead, "HEAD /v2/a/blobs/x": auth.ClassRead,
 		"PUT /v2/a/manifests/x": auth.ClassForbidden, "POST /v2/a/blobs/uploads/": auth.ClassForbidden, "DELETE /v2/a/manifests/x": auth.ClassForbidden,
+		"GET /artifacts-downloads/namespaces/p/repositories/r/downloads/t": auth.ClassForbidden,
 		"GET /v2/_catalog": auth.ClassForbidden, "GET /v2/token": auth.ClassForbidden, "GET /token": auth.ClassForbidden, "GET /api/v2.0/users": auth.ClassForbidden, "GET /": auth.ClassForbidden,
 	} {
 		method, path, _ := strings.Cut(request, " ")
 		if got := (ociRegistry{}).Classify(method, target(t, "https://r.example.com"+path)); got != want {
+			t.Errorf("%s: %v, want %v", request, got, want)
+		}
+	}
+	for request, want := range map[string]auth.Class{
+		"GET us-docker.pkg.dev/artifacts-downloads/namespaces/p/repositories/r/downloads/t": auth.ClassRead,
+		"HEAD gcr.io/artifacts-downloads/namespaces/p/repositories/gcr.io/downloads/t":      auth.ClassRead,
+		"OPTIONS gcr.io/artifacts-downloads/namespaces/p":                                   auth.ClassForbidden,
+		"POST eu.gcr.io/artifacts-downloads/namespaces/p":                                   auth.ClassForbidden,
+		"PUT us-docker.pkg.dev/artifacts-downloads/namespaces/p":                            auth.ClassForbidden,
+		"GET us-docker.pkg.dev/artifacts-downloads":                                         auth.ClassForbidden,
+		"GET us-docker.pkg.dev//artifacts-downloads/x":                                      auth.ClassForbidden,
+		"GET us-docker.pkg.dev/Artifacts-Downloads/x":                                       auth.ClassForbidden,
+		"GET us-docker.pkg.dev/artifacts-downloads/%2e%2e/v2/_catalog":                      auth.ClassForbidden,
+		"GET us-docker.pkg.dev/artifacts-uploads/x":                                         auth.ClassForbidden,
+		"GET pkg.dev.example.com/artifacts-downloads/x":                                     auth.ClassForbidden,
+		"GET xgcr.io/artifacts-downloads/x":                                                 auth.ClassForbidden,
+	} {
+		method, rest, _ := strings.Cut(request, " ")
+		host, path, _ := strings.Cut(rest, "/")
+		if got := (ociRegistry{}).Classify(method, auth.Target{Scheme: "https", Host: host, Port: 443, Path: "/" + path}); got != want {
 			t.Errorf("%s: %v, want %v", request, got, want)
 		}
 	}
@@ -223,5 +244,54 @@ func TestOCIScopeAndClass(t *testing.T) {
 		if err := p.Check(auth.Mend(p, f)); c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%v: %v, want %q", c.fields, err, c.want)
 		}
+	}
+}
+
+// Google's registries redirect a blob to a URL on their own host with the power
+// in its path: a pattern for the registry allows that hop, and puts nothing on.
+func TestGoogleRegistryDownloadsGetNothingPutOn(t *testing.T) {
+	for pattern, want := range map[string]string{
+		"us-docker.pkg.dev/*":        "us-docker.pkg.dev/artifacts-downloads/*",
+		"us-docker.pkg.dev/v2/p/r/*": "us-docker.pkg.dev/artifacts-downloads/*",
+		"*.pkg.dev/*":                "*.pkg.dev/artifacts-downloads/*",
+		"gcr.io/v2/p/*":              "gcr.io/artifacts-downloads/*",
+		"eu.gcr.io/*":                "eu.gcr.io/artifacts-downloads/*",
+		"ghcr.io/*":                  "",
+		"pkg.dev.example.com/*":      "",
+		"us-docker.pkg.dev/artifacts-downloads/namespaces/p/*": "itself",
+	} {
+		parsed, err := auth.ParsePattern(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rules, err := ociRegistry{}.Expand(parsed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case want == "itself":
+			if len(rules) != 1 || !rules[0].Bare {
+				t.Errorf("%s: %+v", pattern, rules)
+			}
+		case want == "":
+			if len(rules) != 1 || rules[0].Bare {
+				t.Errorf("%s: %+v", pattern, rules)
+			}
+		case len(rules) != 2 || rules[0].Bare || !rules[1].Bare || rules[1].Pattern.String() != want:
+			t.Errorf("%s: %+v", pattern, rules)
+		}
+	}
+	// A decision that were wrong about it would not be signed for.
+	e := registryAt(`Bearer realm="https://gcr.io/v2/token",service="gcr.io"`)
+	set := NewSet(&openVault{fields: auth.Fields{"username": auth.NewSecret("bot"), "password": auth.NewSecret(canary)}}, SetOptions{Now: fixedClock, Client: e.client()})
+	defer set.Close()
+	p, _ := Lookup("oci_registry")
+	d := decide(p, "gcr.io/*")
+	d.Params = map[string]string{"username": "bot"}
+	out := sample(t, "GET", "https://gcr.io/artifacts-downloads/namespaces/p/repositories/gcr.io/downloads/t")
+	_, err := set.Sign(t.Context(), d, out)
+	wantRefusal(t, err, "gets nothing put on")
+	if out.Header.Get("Authorization") != "" || len(e.asked) != 0 {
+		t.Errorf("asked %q", e.asked)
 	}
 }
