@@ -34,6 +34,8 @@ type azureResource struct {
 	account, container, blob string
 	// kind is sr, moment the snapshot or version that it names.
 	kind, moment string
+	// lists says that the request lists what is in it.
+	lists bool
 	// whole says that only an account SAS is taken for the request; kind is srt
 	// then.
 	whole bool
@@ -134,7 +136,8 @@ func azureResourceOf(c *call) (azureResource, error) {
 		path = strings.TrimPrefix(path, r.account+"/")
 	}
 	q := azureQuery(t.RawQuery)
-	if q.has("restype", "container") {
+	filesystem := dataLake(t.Host) && q.has("resource", "filesystem")
+	if q.has("restype", "container") || filesystem {
 		r.container, r.kind = strings.TrimSuffix(path, "/"), "c"
 		if r.container == "" || strings.Contains(r.container, "/") {
 			return r, &obstacle{why: "the URL names no container"}
@@ -142,12 +145,15 @@ func azureResourceOf(c *call) (azureResource, error) {
 		// Of a container a service SAS lists the blobs, and tells nothing else
 		// ("Create a service SAS", Permissions for a directory, container, or
 		// blob: properties and metadata need an account SAS).
-		r.whole = !q.has("comp", "list", "blobs")
+		// "Path - List" is a GET of the filesystem; a HEAD gets its properties.
+		r.lists = q.has("comp", "list") || filesystem && c.out.Method == "GET"
+		r.whole = !r.lists && !q.has("comp", "blobs")
 		return r, nil
 	}
-	if path == "" && q.has("comp", "list") {
-		// List Containers ("Create an account SAS", Blob service).
-		r.kind, r.whole = "s", true
+	if path == "" && (q.has("comp", "list") || dataLake(t.Host) && q.has("resource", "account")) {
+		// List Containers, or Filesystem - List ("Create an account SAS", Blob
+		// service).
+		r.kind, r.lists, r.whole = "s", true, true
 		return r, nil
 	}
 	var inContainer bool
@@ -171,6 +177,11 @@ func azureResourceOf(c *call) (azureResource, error) {
 	return r, nil
 }
 
+// dataLake reports whether host serves the API of Data Lake Storage, where a
+// container is a filesystem, and said by another parameter ("Azure Data Lake
+// Storage Gen2 REST APIs").
+func dataLake(host string) bool { return strings.Contains(host, ".dfs.") }
+
 // storageHost reports whether host is one of Azure's own, whose first label is
 // the account; others are domains of the account's owner, or emulators.
 func storageHost(host string) bool {
@@ -182,7 +193,7 @@ func storageHost(host string) bool {
 func mintedPermissions(c *call, r *azureResource) (string, error) {
 	q := azureQuery(c.out.Target.RawQuery)
 	switch {
-	case r.kind == "s" && c.read(), r.kind == "c" && c.read() && q.has("comp", "list"):
+	case r.lists && c.read():
 		return "l", nil
 	case r.kind == "s":
 		return "", &obstacle{why: "the account is not changed with its key"}

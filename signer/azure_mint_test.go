@@ -48,9 +48,21 @@ func TestMintedSAS(t *testing.T) {
 		{"GET", host + "/?comp=list&prefix=a", "srt=s", "l", "VxqkT3c43sgVO8Q75ImbUL+4IlfNCB6uT52w+cG2Mpw=", "comp=list&prefix=a&"},
 		{"HEAD", host + "/models?restype=container", "srt=c", "r", "uzdNms0N5oSGxEPe4Qtvp+2zyN4UPboWu2vozfv09/g=", "restype=container&"},
 		{"GET", host + "/models?restype=container&comp=metadata", "srt=c", "r", "uzdNms0N5oSGxEPe4Qtvp+2zyN4UPboWu2vozfv09/g=", "restype=container&comp=metadata&"},
+		// The same by the API of Data Lake Storage.
+		{"GET", "https://acme.dfs.core.windows.net/models?resource=filesystem&recursive=true", "c", "l", "8w84+s5DDQlfCgYMGFFyhejUmXd3/Pj5Gy6I6FO+iqU=", "resource=filesystem&recursive=true&"},
+		{"GET", "https://acme.dfs.core.windows.net/models?recursive=false&directory=sd&resource=filesystem", "c", "l", "8w84+s5DDQlfCgYMGFFyhejUmXd3/Pj5Gy6I6FO+iqU=", "recursive=false&directory=sd&resource=filesystem&"},
+		{"HEAD", "https://acme.dfs.core.windows.net/models?resource=filesystem", "srt=c", "r", "uzdNms0N5oSGxEPe4Qtvp+2zyN4UPboWu2vozfv09/g=", "resource=filesystem&"},
+		{"GET", "https://acme.dfs.core.windows.net/?resource=account&prefix=a", "srt=s", "l", "VxqkT3c43sgVO8Q75ImbUL+4IlfNCB6uT52w+cG2Mpw=", "resource=account&prefix=a&"},
+		{"GET", "https://acme.dfs.core.windows.net/models/x.bin", "b", "r", "", ""},
+		// Elsewhere the parameter says nothing.
+		{"GET", host + "/x.bin?resource=filesystem", "b", "r", "fomA6CyZ9V96dP2SYAe4+ql+AZdGfMxI/wuFi5DqYZ8=", "resource=filesystem&"},
 		{"GET", "https://acme-secondary.blob.core.windows.net/x.bin", "b", "r", "fomA6CyZ9V96dP2SYAe4+ql+AZdGfMxI/wuFi5DqYZ8=", ""},
 	} {
-		out, err := signAccount(t, c.method, "*.blob.core.windows.net/*", c.url)
+		rule := "*.blob.core.windows.net/*"
+		if strings.Contains(c.url, ".dfs.") {
+			rule = "*.dfs.core.windows.net/*"
+		}
+		out, err := signAccount(t, c.method, rule, c.url)
 		if err != nil {
 			t.Errorf("%s: %v", c.url, err)
 			continue
@@ -61,6 +73,12 @@ func TestMintedSAS(t *testing.T) {
 		}
 		want := c.before + "sv=2022-11-02&spr=https&se=2026-11-21T13%3A15%3A00Z&" + kind + "&sp=" + c.permissions + "&sig=" +
 			strings.NewReplacer("+", "%2B", "/", "%2F", "=", "%3D").Replace(c.signature)
+		if c.signature == "" { // that of a blob, which other rows hold
+			want = out.Target.RawQuery
+			if !strings.Contains(want, "&sr=b&sp=r&sig=") {
+				t.Errorf("%s: %s", c.url, want)
+			}
+		}
 		if out.Target.RawQuery != want {
 			t.Errorf("%s %s\n got %s\nwant %s", c.method, c.url, out.Target.RawQuery, want)
 		}
@@ -89,6 +107,10 @@ func TestMintedSASGoesToItsAccountOnly(t *testing.T) {
 		{"GET", "acme.blob.core.windows.net/*", "https://acme.blob.core.windows.net/a/b?restype=container&comp=list", "names no container"},
 		{"PUT", "acme.blob.core.windows.net/*", "https://acme.blob.core.windows.net/a?restype=container", "not made or changed"},
 		{"GET", "acme.blob.core.windows.net/*", "https://acme.blob.core.windows.net/a/b?snapshot=x&snapshot=y", "more than one snapshot"},
+		{"PUT", "acme.dfs.core.windows.net/*", "https://acme.dfs.core.windows.net/a?resource=filesystem", "not made or changed"},
+		{"DELETE", "acme.dfs.core.windows.net/*", "https://acme.dfs.core.windows.net/a?resource=filesystem", "not made or changed"},
+		{"GET", "acme.dfs.core.windows.net/*", "https://acme.dfs.core.windows.net/a/b?resource=filesystem&recursive=true", "names no container"},
+		{"PUT", "acme.dfs.core.windows.net/*", "https://acme.dfs.core.windows.net/?resource=account", "the account is not changed"},
 	} {
 		out, err := signAccount(t, c.method, c.rule, c.url)
 		if c.want != "" {
