@@ -202,6 +202,8 @@ func azureFinding(c *probing, a *answer, at *place) finding {
 		return invalid("the storage account takes no account keys, nor what they sign: use Entra")
 	case code == "AuthenticationFailed" && what == "the SAS token":
 		return invalid("Azure does not take the SAS token: its signature is wrong, it has ended or not begun, or it is for another container")
+	case code == "AuthenticationFailed" && what == "the account key" && endedThere(c, a):
+		return finding{meaning: "what is signed with the account key ends within the hour, and by Azure's clock that is over: this machine's clock is behind", next: "Set this machine's clock."}
 	case code == "AuthenticationFailed":
 		return invalid("Azure does not take " + what + ": it is wrong, or was replaced")
 	case code == "AuthorizationFailure" && !emulated(a):
@@ -213,6 +215,14 @@ func azureFinding(c *probing, a *answer, at *place) finding {
 		return invalid("Azure does not take the token of the identity")
 	}
 	return finding{}
+}
+
+// endedThere reports whether the clock of who answered is further ahead of ours
+// than what is minted with an account key holds for: it had ended when it came,
+// whatever the key is.
+func endedThere(c *probing, a *answer) bool {
+	date, err := http.ParseTime(a.header.Get("Date"))
+	return err == nil && date.Sub(c.now) > mintedLife
 }
 
 // emulated recognises Azurite, which says AuthorizationFailure where Azure says

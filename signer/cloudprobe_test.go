@@ -215,7 +215,9 @@ func TestProbe_Azure(t *testing.T) {
 	const host = "acme.blob.core.windows.net"
 	sas := map[string]string{"sasToken": containerSAS}
 	code, status := "BlobNotFound", 404
+	var theirs time.Duration // how far the clock of Azure is before ours
 	u := newUpstreams(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Date", fixedClock().Add(theirs).Format(http.TimeFormat))
 		if r.Host != host || r.URL.Query().Get("sig") == "" || r.Header.Get("Authorization") != "" || r.Header.Get("Range") != "bytes=0-0" {
 			t.Errorf("%s%s %v", r.Host, r.URL.Path, r.Header)
 		}
@@ -273,6 +275,13 @@ func TestProbe_Azure(t *testing.T) {
 	status, code = 403, "AuthenticationFailed"
 	account := map[string]string{"accountName": "acme", "accountKey": mintKey}
 	wantReport(t, "account key", u.probe("azure_blob", account, nil, ""), auth.VerdictInvalid, "does not take the account key")
+	// By a clock so far ahead what was minted has ended, whatever the key is.
+	theirs = 2 * time.Hour
+	wantReport(t, "account key, our clock behind", u.probe("azure_blob", account, nil, ""), auth.VerdictUnknown, "Set this machine's clock.")
+	wantReport(t, "a SAS has ended by Azure's clock", u.probe("azure_blob", sas, []string{host + "/models/*"}, ""), auth.VerdictInvalid, "it has ended or not begun")
+	theirs = -2 * time.Hour
+	wantReport(t, "account key, our clock ahead", u.probe("azure_blob", account, nil, ""), auth.VerdictInvalid, "does not take the account key")
+	theirs = 0
 	status, code = 404, "ContainerNotFound"
 	wantReport(t, "account key, nothing there", u.probe("azure_blob", account, nil, ""), auth.VerdictValid, "Azure takes the account key")
 	if r := u.probe("azure_blob", sas, []string{host + "/models/*"}, "https://"+host+"/models/y"); r.Reached || r.Resource == "" {
