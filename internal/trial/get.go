@@ -130,7 +130,11 @@ func (c *Caller) answered(u *url.URL, resp *http.Response, out *Result) {
 	if message == "" {
 		message = printable(said.Error)
 	}
-	out.refusedUpstream(u, h.Get("X-Error-Code"), message)
+	code := h.Get("X-Error-Code")
+	if code == "" {
+		code = h.Get("X-Ms-Error-Code")
+	}
+	out.refusedUpstream(u, code, message)
 }
 
 // ownWords fills in what a refusal of ours does not say: one that answers

@@ -13,8 +13,25 @@ import (
 	"time"
 )
 
-// refusedUpstream says what an upstream's refusal means. code and message are
-// the Hub's X-Error-Code and words; other upstreams have none.
+// wanted reports whether an upstream's refusal means that it wants a credential
+// and none was put on. Azure says it by other statuses as well: that the account
+// lets nobody in without one, or, of a container that is not public, that there
+// is no such resource ("Common REST API error codes").
+func (r *Result) wanted(code string) bool {
+	switch {
+	case r.Credential != "":
+		return false
+	case r.Status == http.StatusConflict:
+		return code == "PublicAccessNotPermitted"
+	case r.Status == http.StatusNotFound:
+		return code == "ResourceNotFound"
+	}
+	return r.Status == http.StatusUnauthorized || r.Status == http.StatusForbidden
+}
+
+// refusedUpstream says what an upstream's refusal means. code is the Hub's
+// X-Error-Code or Azure's x-ms-error-code, message the Hub's words; other
+// upstreams have none.
 func (r *Result) refusedUpstream(u *url.URL, code, message string) {
 	who := "nothing was put on the request"
 	if r.Credential != "" {
@@ -32,7 +49,7 @@ func (r *Result) refusedUpstream(u *url.URL, code, message string) {
 	case r.Status == http.StatusUnauthorized && r.Credential != "":
 		r.Code, r.Detail = CredentialRefused, u.Host+" does not take "+who+tail
 		r.Next = "Give the credential a secret that works: `weighbridge credential update " + r.Credential + "`."
-	case (r.Status == http.StatusUnauthorized || r.Status == http.StatusForbidden) && r.Credential == "":
+	case r.wanted(code):
 		r.Code, r.Detail = CredentialNeeded, u.Host+" wants a credential, and nothing was put on the request"+tail
 		r.Next = "Have a credential for this URL made and linked to this worker's API key: `weighbridge credential create`, `weighbridge link`."
 		if r.Decision != "" {
