@@ -139,7 +139,8 @@ func (a *API) hop(ctx context.Context, q auth.Question, mode string) (hop Hop, t
 	}
 	ev := a.event(ctx, auth.ActionURLProbe)
 	ev.KeyID, ev.KeyName, ev.Mode, ev.Method = q.Identity.KeyID, q.Identity.KeyName, mode, q.Method
-	ev.Host, ev.Path, ev.Rule, ev.Reason = q.Target.Authority(), q.Target.Path, d.Rule, d.Reason
+	ev.Scheme, ev.Host, ev.Path = q.Target.Recorded()
+	ev.Rule, ev.Reason = d.Rule, d.Reason
 	if d.Outcome == auth.Inject {
 		hop.Credential = d.CredentialName
 		ev.CredentialID, ev.CredentialName, ev.Version = d.CredentialID, d.CredentialName, d.Version

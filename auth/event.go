@@ -104,6 +104,8 @@ type Event struct {
 	// Mode is "forward", "reverse", or "s3" for the S3 front.
 	Mode   string `json:"mode,omitempty"`
 	Method string `json:"method,omitempty"`
+	// Scheme is that of the URL that was asked for where it is not https.
+	Scheme string `json:"scheme,omitempty"`
 	// Host is host[:port]; Path is the escaped path. There is no query.
 	Host string `json:"host,omitempty"`
 	Path string `json:"path,omitempty"`
@@ -151,6 +153,15 @@ func OutcomeOf(e *Event) string {
 	default:
 		return OutcomeOK
 	}
+}
+
+// Place is what a request was for, as people read it: host and path, behind the
+// scheme where that is not https.
+func (e Event) Place() string {
+	if e.Scheme == "" {
+		return e.Host + e.Path
+	}
+	return e.Scheme + "://" + e.Host + e.Path
 }
 
 // Ticket stands for a recorded event on its way to durable storage.

@@ -125,6 +125,15 @@ func (t Target) Redacted() string {
 	return string(append(t.appendAuthority(b), t.Path...))
 }
 
+// Recorded is what an [Event] has of t: no query, and no scheme where it is
+// https.
+func (t *Target) Recorded() (scheme, host, path string) {
+	if t.Scheme != "https" {
+		scheme = t.Scheme
+	}
+	return scheme, t.Authority(), t.Path
+}
+
 // Signed reports whether the query carries a complete foreign signature (S3
 // presigned, SAS, CloudFront, Cloud Storage): such a URL authorizes itself,
 // and no byte of it may change.

@@ -89,6 +89,20 @@ func TestATrippedSinkRefusesBeforeDialling(t *testing.T) {
 	}
 }
 
+// The record tells a plain URL from one over TLS.
+func TestTheRecordHasTheSchemeOfAPlainURL(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	for i, one := range []struct{ target, scheme, place string }{
+		{"/http:" + otherHost + ":9000/m", "http", "http://" + otherHost + ":9000/m"},
+		{"/" + otherHost + ":9000/m", "", otherHost + ":9000/m"},
+	} {
+		r.expect(r.reverse(one.target), 403, auth.CodeNoCredentialMatched)
+		if e := r.recorder.eventually(auth.ActionDenied, i+1)[i]; e.Scheme != one.scheme || e.Place() != one.place {
+			t.Errorf("%s: %q, %q", one.target, e.Scheme, e.Place())
+		}
+	}
+}
+
 func TestEveryUseHasOneEnd(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	big := strings.Repeat("x", 1<<20)

@@ -19,7 +19,7 @@ func (x *exchange) event(action string, at time.Time) auth.Event {
 		Rule: d.Rule, Mode: x.recordMode(), Method: x.method, Reason: x.more.reason + d.Reason,
 	}
 	if x.target.Host != "" {
-		e.Host, e.Path = x.target.Authority(), x.target.Path
+		e.Scheme, e.Host, e.Path = x.target.Recorded()
 	}
 	if x.identity.KeyName != "" {
 		e.Actor = "key:" + x.identity.KeyName

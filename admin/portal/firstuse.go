@@ -24,14 +24,14 @@ type firstUse struct {
 func (f *firstUse) take(e *auth.Event) bool {
 	switch {
 	case e.Action == auth.ActionDenied, e.Action == auth.ActionFinished && auth.OutcomeOf(e) == auth.OutcomeFailed:
-		f.Refused, f.Reason, f.Place = string(e.Code), e.Reason, e.Host+e.Path
+		f.Refused, f.Reason, f.Place = string(e.Code), e.Reason, e.Place()
 		if f.Refused == "" {
 			f.Refused = http.StatusText(e.Status)
 		}
 	case e.Action == auth.ActionUsed:
-		f.Used, f.Place, f.Credential = true, e.Host+e.Path, e.CredentialName
+		f.Used, f.Place, f.Credential = true, e.Place(), e.CredentialName
 	case e.Action == auth.ActionFinished:
-		f.Used, f.Done, f.Bytes, f.Place, f.Credential = true, true, e.Bytes, e.Host+e.Path, e.CredentialName
+		f.Used, f.Done, f.Bytes, f.Place, f.Credential = true, true, e.Bytes, e.Place(), e.CredentialName
 		f.Refused, f.Reason = "", ""
 	default:
 		return false

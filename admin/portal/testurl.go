@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"slices"
@@ -170,7 +171,7 @@ func testable(e *auth.Event) bool {
 
 // TestHref is *Test a URL* for what a request of the record asked for.
 func (w *view) TestHref(e auth.Event) string {
-	q := url.Values{"url": {"https://" + e.Host + e.Path}, "key": {e.KeyName}}
+	q := url.Values{"url": {cmp.Or(e.Scheme, "https") + "://" + e.Host + e.Path}, "key": {e.KeyName}}
 	if e.Mode != "" && e.Mode != "forward" {
 		q.Set("mode", "reverse")
 	}

@@ -2,9 +2,12 @@ package portal
 
 import (
 	"context"
+	"html"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weighbridge/weighbridge/admin"
 	"github.com/weighbridge/weighbridge/auth"
@@ -124,6 +127,32 @@ func TestAPatternMore(t *testing.T) {
 	viewer := k.user("eve@example.com", auth.DefaultTeam, auth.RoleViewer)
 	if page := viewer.post("/t/default/test", form).body; strings.Contains(page, "/edit?") {
 		t.Errorf("a viewer is offered it: %s", page)
+	}
+}
+
+// What was refused of a plain URL is tested as one, and leads to the pattern of
+// one; what has no scheme on record is of https.
+func TestARefusalOfAPlainURLIsTestedAsOne(t *testing.T) {
+	k := newKit(t, nil)
+	b := k.owner()
+	key, err := k.local.CreateKey(t.Context(), admin.NewKey{Name: "gpu-1"})
+	k.must(err)
+	team, err := k.store.EnsureTeam(t.Context(), auth.DefaultTeam)
+	k.must(err)
+	for scheme, want := range map[string][2]string{
+		"http": {"url=http%3A%2F%2F10.0.0.5%3A9000%2Fm%2Fx.bin", "pattern=http%3A%2F%2F10.0.0.5%3A9000%2Fm%2F%2A"},
+		"":     {"url=https%3A%2F%2F10.0.0.5%3A9000%2Fm%2Fx.bin", "pattern=10.0.0.5%3A9000%2Fm%2F%2A"},
+	} {
+		k.must(k.record.Record(auth.Event{ID: auth.NewID(time.Now()), Time: time.Now(), TeamID: team.ID, Action: auth.ActionDenied, Code: auth.CodeNoCredentialMatched,
+			KeyID: key.ID, KeyName: key.Name, Mode: "reverse", Method: "GET", Scheme: scheme, Host: "10.0.0.5:9000", Path: "/m/x.bin"}).Wait(t.Context()))
+		page := b.page("/t/default/audit")
+		href := regexp.MustCompile(`href="(/t/default/test\?[^"]*` + regexp.QuoteMeta(want[0]) + `[^"]*)"`).FindStringSubmatch(page)
+		if href == nil {
+			t.Fatalf("%q: the audit leads to no test of %s: %s", scheme, want[0], page)
+		}
+		if page := b.page(html.UnescapeString(href[1])); !strings.Contains(page, want[1]) {
+			t.Errorf("%q: the test does not propose %s: %s", scheme, want[1], page)
+		}
 	}
 }
 

@@ -88,7 +88,7 @@ func askedFor(e *auth.Event) string {
 	case e.Host == "":
 		return strings.TrimSpace(e.Method + " " + e.Path)
 	default:
-		return e.Host + e.Path
+		return e.Place()
 	}
 }
 

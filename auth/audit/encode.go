@@ -48,6 +48,7 @@ func appendEvent(dst []byte, e *auth.Event) []byte {
 	dst = appendField(dst, `,"rule":`, e.Rule)
 	dst = appendField(dst, `,"mode":`, e.Mode)
 	dst = appendField(dst, `,"method":`, e.Method)
+	dst = appendField(dst, `,"scheme":`, e.Scheme)
 	dst = appendField(dst, `,"host":`, plainHost(e.Host))
 	dst = appendField(dst, `,"path":`, plainPath(e.Path))
 	outcome := e.Outcome

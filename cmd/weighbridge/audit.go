@@ -83,7 +83,7 @@ func eventRow(e *auth.Event) []string {
 	}
 	switch {
 	case e.Method != "":
-		what = e.Method + " " + e.Host + e.Path
+		what = e.Method + " " + e.Place()
 	case e.TokenName != "" && who != "token:"+e.TokenName:
 		what = e.TokenName
 	case who != "user:"+e.UserName:
