@@ -86,7 +86,7 @@ func (a *API) comfyCloud(ctx context.Context) (auth.Credential, error) {
 	c, err := a.o.Store.Credential(ctx, team(ctx), ComfyCloud)
 	switch {
 	case errors.Is(err, store.ErrNotFound), err == nil && c.Name != ComfyCloud:
-		return c, problem(http.StatusNotFound, "not_found", "no key for Comfy Cloud is set", "Set one: `weighbridge cloud-provider set "+ComfyCloud+"`.")
+		return c, problem(http.StatusNotFound, "not_found", "no key for Comfy Cloud is set", "Set one, on the page Cloud providers or by `weighbridge cloud-provider set "+ComfyCloud+"`.")
 	case err != nil:
 		return c, a.public(err)
 	case c.Provider != comfyCloudProvider:

@@ -131,7 +131,7 @@ func (a *API) keyEnd(t *time.Time) (time.Time, error) {
 		return time.Time{}, nil
 	}
 	if err := auth.CheckLife(*t, a.o.Now()); err != nil {
-		return time.Time{}, invalid("body.expires_at", err.Error(), "Give a span such as 90d, or none for a key that does not end.")
+		return time.Time{}, invalid("body.expires_at", err.Error(), "Give a time from 1 to 365 days from now, or none for a key that does not end.")
 	}
 	return t.UTC(), nil
 }

@@ -64,7 +64,7 @@ func (a *API) members() {
 		}) (*memberOutput, error) {
 			m, err := a.o.Store.PutMember(ctx, team(ctx), in.Ref, auth.Role(in.Body.Role), a.event(ctx, auth.ActionMemberPut))
 			if errors.Is(err, store.ErrNotFound) {
-				return nil, problem(http.StatusNotFound, "not_found", err.Error(), "Whoever runs weighbridge makes users: `weighbridge user create EMAIL`. Then put the user into the team.")
+				return nil, problem(http.StatusNotFound, "not_found", err.Error(), "Whoever runs weighbridge makes users, on the page Users or by `weighbridge user create EMAIL`. Then put the user into the team.")
 			}
 			if err != nil {
 				return nil, a.public(err)

@@ -135,7 +135,7 @@ func invalidFields(err error) *Problem {
 
 // past refuses an end that has gone by.
 func past(t time.Time) *Problem {
-	return invalid("body.expires_at", t.UTC().Format(time.RFC3339)+" lies in the past", "Give a time to come, or a span such as 90d.")
+	return invalid("body.expires_at", t.UTC().Format(time.RFC3339)+" lies in the past", "Give a time to come.")
 }
 
 // badPattern says what is wrong with a pattern or route, which is written by
@@ -183,9 +183,9 @@ func faceOf(err error) error {
 	case errors.Is(err, store.ErrReadOnly):
 		return problem(http.StatusConflict, "read_only", err.Error(), "It comes from the configuration file: change it there and reload.")
 	case errors.Is(err, store.ErrConflict):
-		return problem(http.StatusConflict, "conflict", err.Error(), "")
+		return ofStore(http.StatusConflict, "conflict", err, "Look at what there is now, and decide again.")
 	case errors.Is(err, store.ErrInvalid):
-		return problem(http.StatusUnprocessableEntity, "invalid", err.Error(), "")
+		return ofStore(http.StatusUnprocessableEntity, "invalid", err, "Correct what it names, and send it again.")
 	case errors.Is(err, store.ErrUnavailable):
 		return problem(http.StatusServiceUnavailable, "unavailable", err.Error(), "Nothing was changed. Look at the log of weighbridge.")
 	case errors.As(err, &ae):
@@ -193,4 +193,16 @@ func faceOf(err error) error {
 	default:
 		return problem(http.StatusInternalServerError, "internal", "an internal error", "Look at the log of weighbridge.")
 	}
+}
+
+// ofStore is a problem of which the store says what it is and, as some do, what
+// to do about it; next where it does not.
+func ofStore(status int, code string, err error, next string) *Problem {
+	detail := err.Error()
+	if e, ok := errors.AsType[*store.Error](err); ok && e.Next != "" {
+		if what, whole := strings.CutSuffix(detail, "; "+e.Next); whole {
+			detail, next = what, strings.ToUpper(e.Next[:1])+e.Next[1:]+"."
+		}
+	}
+	return problem(status, code, detail, next)
 }

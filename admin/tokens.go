@@ -134,7 +134,7 @@ func (a *API) createToken(ctx context.Context, in NewToken) (*tokenOutput, error
 		return nil, invalid("body.user", "nobody makes an access token for somebody else", "Leave user out.")
 	}
 	if left := in.ExpiresAt.Sub(a.o.Now()); left < auth.MinTokenLife-time.Minute || left > auth.MaxTokenLife+time.Minute {
-		return nil, invalid("body.expires_at", "an access token lives for 1 to 365 days", "Give a time in that span, such as 90d.")
+		return nil, invalid("body.expires_at", "an access token lives for 1 to 365 days", "Give a time in that span.")
 	}
 	if err := auth.CheckTokenRoute(in.Route); err != nil {
 		return nil, invalid("body.route", err.Error(), "")

@@ -116,7 +116,7 @@ func (v *visit) editCredential(c admin.Credential) error {
 		}
 		d.Name, d.Patterns, d.Ends, d.NoValidate = form.Get("name"), form.Get("patterns"), form.Get("ends"), in.NoValidate
 		d.mark(err)
-		return v.refused(inWords(v, err), "credential-edit.html", d)
+		return v.refused(err, "credential-edit.html", d)
 	}
 	return v.redirect(v.at("credentials", refOf(now)), "credential-updated")
 }
@@ -169,7 +169,7 @@ func (v *visit) rotateCredential(c admin.Credential) error {
 		if d, broken := v.changeForm(c, in.Fields, notPolicy); broken == nil {
 			d.Ends, d.NoValidate = form.Get("ends"), in.NoValidate
 			d.mark(err)
-			return v.refused(inWords(v, err), "credential-rotate.html", d)
+			return v.refused(err, "credential-rotate.html", d)
 		}
 		return err
 	}

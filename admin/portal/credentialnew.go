@@ -201,7 +201,7 @@ func (v *visit) addCredential() error {
 		if p, err := v.api.PreviewCredential(v.ctx(), admin.CredentialDraft{Provider: s.Name, Patterns: in.Patterns}); err == nil {
 			d.Preview.Grant = p.Grant
 		}
-		return v.refused(inWords(v, err), "credential-new.html", d)
+		return v.refused(err, "credential-new.html", d)
 	}
 	if form.Get("guide") != "" && made.Status != string(auth.StatusInvalid) {
 		return v.redirect(v.at("guide"), "credential-added")
@@ -243,16 +243,4 @@ func titleAt(s auth.Schema, location string) string {
 		}
 	}
 	return ""
-}
-
-// inWords is what the API said, with the next step as a page has it where the
-// API speaks of its command line.
-func inWords(v *visit, err error) error {
-	prob, ok := asProblem(err)
-	if !ok || !strings.Contains(prob.Next, "--") {
-		return err
-	}
-	said := *prob
-	said.Next = v.p.pages().text.optional("credential-next." + prob.Code)
-	return &said
 }

@@ -129,7 +129,7 @@ func (p *Portal) guideKey(v *visit, form url.Values) error {
 	}
 	k, err := v.api.Once(form.Get("once")).CreateKey(v.ctx(), in)
 	if err != nil {
-		return v.refused(v.sentBefore(err), "guide.html", d)
+		return v.refused(err, "guide.html", d)
 	}
 	d.Key = &k
 	if d.Revealed, err = v.reveal(&k, d.Form.Reach, sys); err != nil {

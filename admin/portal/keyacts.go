@@ -1,7 +1,6 @@
 package portal
 
 import (
-	"net/http"
 	"net/url"
 
 	"github.com/weighbridge/weighbridge/admin"
@@ -37,7 +36,7 @@ func (p *Portal) keyActs() {
 		}
 		k, err := v.api.Once(form.Get("once")).RegenerateKey(v.ctx(), d.Key.ID, admin.RegenerateKeyQuery{Overlap: d.Overlap})
 		if err != nil {
-			return v.refused(v.sentBefore(err), "regenerate-key.html", d)
+			return v.refused(err, "regenerate-key.html", d)
 		}
 		return v.revealKey(&k, d.Reach, sys, false)
 	})
@@ -49,7 +48,7 @@ func (p *Portal) keyActs() {
 		yes := true
 		k, err := v.api.Once(form.Get("once")).UpdateKey(v.ctx(), v.r.PathValue("key"), admin.KeyPatch{URLKey: &yes})
 		if err != nil {
-			return v.sentBefore(err)
+			return err
 		}
 		return v.revealKey(&k, v.reachOf(&sys), &sys, false)
 	})
@@ -110,13 +109,4 @@ func (v *visit) regenerating() (d regenerateData, sys *admin.System, err error) 
 	d.Key, err = v.api.GetKey(v.ctx(), v.r.PathValue("key"))
 	d.Reach, d.Overlaps = v.reachOf(&s), overlaps[:]
 	return d, &s, err
-}
-
-// sentBefore says in the words of a form that it was sent before, with
-// something else in it.
-func (v *visit) sentBefore(err error) error {
-	if p, ok := asProblem(err); ok && p.Code == "idempotency_mismatch" {
-		return v.problem(http.StatusUnprocessableEntity, p.Code, "once.other", "once.other.next")
-	}
-	return err
 }

@@ -51,7 +51,7 @@ func (p *Portal) keyPages() {
 		}
 		k, err := v.api.Once(form.Get("once")).CreateKey(v.ctx(), in)
 		if err != nil {
-			return v.refused(v.sentBefore(err), "new-key.html", f)
+			return v.refused(err, "new-key.html", f)
 		}
 		return v.revealKey(&k, f.Reach, sys, true)
 	})

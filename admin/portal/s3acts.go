@@ -38,7 +38,7 @@ func (p *Portal) s3KeyActs() {
 		}
 		k, err := v.api.Once(form.Get("once")).RegenerateS3Key(v.ctx(), d.Key.ID)
 		if err != nil {
-			return v.refused(v.sentBefore(err), "regenerate-s3-key.html", d)
+			return v.refused(err, "regenerate-s3-key.html", d)
 		}
 		return v.revealS3Key(&k, d.Reach)
 	})

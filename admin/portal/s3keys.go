@@ -144,7 +144,7 @@ func (p *Portal) createS3Key(v *visit, form url.Values) error {
 	}
 	k, err := v.api.Once(form.Get("once")).CreateS3Key(v.ctx(), in)
 	if err != nil {
-		return v.refused(v.sentBefore(err), "new-s3-key.html", f)
+		return v.refused(err, "new-s3-key.html", f)
 	}
 	return v.revealS3Key(&k, f.Reach)
 }

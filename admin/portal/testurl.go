@@ -83,6 +83,7 @@ func (v *visit) test(form url.Values, explain, probe bool) error {
 	if err != nil {
 		return v.refused(err, "test.html", d)
 	}
+	out.Next = v.nextStep(string(out.Code), out.Next)
 	d.Explained = &out
 	// What is refused for another reason, and what a link would help, needs no
 	// credential more.

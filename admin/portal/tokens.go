@@ -48,7 +48,7 @@ func (p *Portal) tokenPages() {
 		}
 		t, err := v.api.Once(form.Get("once")).CreateToken(v.ctx(), in)
 		if err != nil {
-			return v.refused(v.sentBefore(err), "new-token.html", f)
+			return v.refused(err, "new-token.html", f)
 		}
 		return v.revealToken(&t)
 	})
@@ -66,7 +66,7 @@ func (p *Portal) tokenPages() {
 		}
 		t, err := v.api.Once(form.Get("once")).RegenerateToken(v.ctx(), was.ID)
 		if err != nil {
-			return v.refused(v.sentBefore(err), "regenerate-token.html", was)
+			return v.refused(err, "regenerate-token.html", was)
 		}
 		return v.revealToken(&t)
 	})

@@ -147,8 +147,7 @@ func createUser(v *visit) error {
 		}
 	case noPassword:
 	default:
-		// Another one each time it is sent: the address is what happens once.
-		in.Password, api = newPassword(), v.api
+		in.Password = newPassword() // another one each time that the form is sent
 	}
 	var u admin.User
 	if err == nil {
@@ -159,6 +158,9 @@ func createUser(v *visit) error {
 		d, failed := v.newUser(form)
 		if failed != nil {
 			return failed
+		}
+		if prob, ok := asProblem(err); ok && prob.Code == "idempotency_mismatch" && d.How == generated {
+			err = v.problem(http.StatusConflict, "exists", "new-user.twice", "new-user.twice.next")
 		}
 		return v.refused(err, "new-user.html", d)
 	case form.Get("how") == typed || in.Password == "":

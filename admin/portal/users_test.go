@@ -26,6 +26,7 @@ func TestANewUsersPasswordIsShownOnce(t *testing.T) {
 	}
 	bob.page("/t/default/teams")
 	again := b.refuses("/t/default/teams/users/new", form, http.StatusConflict, "exists")
+	shows(t, "sent again", again.body, true, "the password that was made then stood in that answer alone", "<code>weighbridge user reset-password EMAIL</code>")
 	if regexp.MustCompile(`[A-Z2-7]{5}-[A-Z2-7]{5}-`).MatchString(again.body + b.page("/t/default/teams/users") + b.page("/t/default/teams/users/"+k.userID("bob@example.com"))) {
 		t.Error("a password is shown again")
 	}

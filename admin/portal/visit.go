@@ -116,11 +116,12 @@ func (v *visit) part(name, part string, data any) error {
 	return v.p.pages().write(v.w, http.StatusOK, name, part, v.view(data))
 }
 
-// refused renders the form of a page again, with what the API said; an error
-// that is no problem of the form is returned.
+// refused renders the form of a page again, with what the API said: what was
+// typed is not lost, also where the store is away for a while. An error that the
+// API did not say, and the end of a session, are returned.
 func (v *visit) refused(err error, name string, data any) error {
 	prob, ok := asProblem(err)
-	if !ok || prob.Status == http.StatusUnauthorized || prob.Status >= 500 {
+	if !ok || prob.Status == http.StatusUnauthorized {
 		return err
 	}
 	w := v.view(data)
