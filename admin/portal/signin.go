@@ -27,6 +27,8 @@ const (
 type signInData struct {
 	Email, Next string
 	OIDC        bool
+	// Undone says that the session had ended when a form was sent.
+	Undone bool
 }
 
 // signInPages are the pages for whoever is not signed in yet, and the start.
@@ -74,7 +76,7 @@ func (p *Portal) signInPages() {
 }
 
 func (v *visit) signInData(q url.Values) signInData {
-	return signInData{Next: local(q.Get("next")), OIDC: v.p.o.OIDC != nil && v.p.o.OIDC()}
+	return signInData{Next: local(q.Get("next")), OIDC: v.p.o.OIDC != nil && v.p.o.OIDC(), Undone: q.Get("undone") != ""}
 }
 
 func (p *Portal) signIn(v *visit) error {

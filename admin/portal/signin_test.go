@@ -46,9 +46,12 @@ func TestAnEndedSessionLeadsToTheSignIn(t *testing.T) {
 	if got := b.get("/t/default/teams?x=1"); got.status != http.StatusSeeOther || got.location != "/sign-in?next="+url.QueryEscape("/t/default/teams?x=1") {
 		t.Errorf("a page: %d to %q", got.status, got.location)
 	}
-	if got := b.post("/t/default/teams", url.Values{"email": {"x@example.com"}}); got.status != http.StatusSeeOther || got.location != "/sign-in" {
+	got := b.post("/t/default/teams?done=member-put", url.Values{"email": {"x@example.com"}})
+	if got.status != http.StatusSeeOther || got.location != "/sign-in?next=%2Ft%2Fdefault%2Fteams&undone=1" {
 		t.Errorf("a form: %d to %q", got.status, got.location)
 	}
+	shows(t, "the sign-in after a form", b.page(got.location), true, "what you sent was not done", `name="next" value="/t/default/teams"`)
+	shows(t, "the sign-in", b.page("/sign-in"), false, "was not done")
 	for at, want := range map[string]string{
 		k.url + "/t/default/settings?a=b": "/sign-in?next=" + url.QueryEscape("/t/default/settings?a=b"), "": "/sign-in", "https://evil.example/x": "/sign-in?next=%2Fx", "//evil.example//": "/sign-in",
 	} {

@@ -174,7 +174,8 @@ func (v *visit) comeAgain(wait int) {
 	}
 }
 
-// signedOut leads to the sign-in, and from there back. A browser that follows a
+// signedOut leads to the sign-in, which says of a form that what it asked for was
+// not done, and from there back. A browser that follows a
 // link of another site does not send its cookies the first time: it is asked to
 // come again, from here.
 func (v *visit) signedOut() {
@@ -193,8 +194,16 @@ func (v *visit) signedOut() {
 			back = local(at.RequestURI())
 		}
 	}
-	if back != "/" && (v.fragment() || v.r.Method == http.MethodGet) {
-		path += "?next=" + url.QueryEscape(back)
+	q := url.Values{}
+	if !v.fragment() && v.r.Method != http.MethodGet {
+		back = v.r.URL.EscapedPath() // what was done before, its query may say: that is over
+		q.Set("undone", "1")
+	}
+	if back != "/" {
+		q.Set("next", back)
+	}
+	if len(q) > 0 {
+		path += "?" + q.Encode()
 	}
 	_ = v.redirect(path, "")
 }
