@@ -1,6 +1,6 @@
 // What the pages do beyond links, forms and htmx: copying, taking the code of
-// the first-run link, filtering lists, confirming by name. Each works on
-// attributes; a page without scripts can do all but these.
+// the first-run link, filtering lists, confirming by name, sending a form once.
+// Each works on attributes; a page without scripts can do all but these.
 "use strict";
 
 (() => {
@@ -62,6 +62,21 @@
     history.replaceState(null, "", location.pathname + location.search);
     place.hidden = true;
   };
+
+  // A form is sent once while its answer is awaited: of two answers a browser
+  // shows the second, and what is shown once stands in the first. An answer that
+  // is saved as a file (data-again), or that somebody gave up waiting for, leaves
+  // the page as it is, and the form may be sent again.
+  document.addEventListener("submit", (event) => {
+    const form = event.target, aMinute = 60000;
+    if (event.defaultPrevented || form.getAttribute("method") !== "post" || "again" in form.dataset) return;
+    if ("sent" in form.dataset) {
+      event.preventDefault();
+      return;
+    }
+    form.dataset.sent = "";
+    setTimeout(() => { delete form.dataset.sent; }, aMinute);
+  });
 
   // A choice that submits its form at once: data-submit.
   document.addEventListener("change", (event) => {

@@ -34,6 +34,7 @@ type front struct {
 
 	mu      sync.Mutex
 	trouble []string
+	held    chan struct{} // nil where answers to forms go on at once
 }
 
 func newFront(own string, seen *house.Watch) *front {
@@ -69,6 +70,15 @@ func newFront(own string, seen *house.Watch) *front {
 // look counts what comes, and notes what a page loads in vain. What a person
 // asks for may be refused: that is a page like any other.
 func (f *front) look(r *http.Response) error {
+	f.mu.Lock()
+	held := f.held
+	f.mu.Unlock()
+	if held != nil && r.Request.Method == http.MethodPost {
+		select {
+		case <-held:
+		case <-r.Request.Context().Done():
+		}
+	}
 	for name, values := range r.Header {
 		for _, value := range values {
 			f.bytes.Add(int64(len(name) + len(value) + 4))
@@ -98,6 +108,21 @@ func (f *front) troubles() []string {
 	out := f.trouble
 	f.trouble = nil
 	return out
+}
+
+// hold keeps the answers to forms until release is called, once or more.
+func (f *front) hold() (release func()) {
+	held := make(chan struct{})
+	set := func(to chan struct{}) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.held = to
+	}
+	set(held)
+	return sync.OnceFunc(func() {
+		set(nil)
+		close(held)
+	})
 }
 
 // refusals says whether scripts may be refused from here on.

@@ -1,0 +1,58 @@
+//go:build realclients
+
+package portal
+
+import (
+	"context"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/weighbridge/weighbridge/internal/house"
+)
+
+// What is shown once is seen also by who presses the button twice: the second
+// does nothing while the first is awaited.
+func TestTwoClicksShowWhatIsShownOnce(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, house.Options{Empty: true})
+	b := s.firstUser()
+	b.open("/t/default/keys/new")
+	b.fill("Name", "worker")
+	b.twice("Create and show it once")
+	b.revealed()
+	if keys, err := s.API().ListKeys(t.Context()); err != nil || len(keys) != 1 {
+		t.Errorf("%d keys: %v", len(keys), err)
+	}
+
+	b.open("/t/default/teams/users/new")
+	b.fill("E-mail address", "bob@example.com")
+	b.tick("Make one, and show it once", true)
+	b.twice("Create the user")
+	made := b.words("#password")
+	if len(made) != 29 {
+		b.fatal("the password that was made is %d characters", len(made))
+	}
+	s.seen.Add(house.CanaryOf(made))
+
+	// A file leaves the page as it is, and may be had again.
+	b.open("/t/default/settings/backup")
+	if eval[bool](b, `(() => { const form = document.querySelector("main form"); let sent = 0;
+  form.addEventListener("submit", () => sent++); document.addEventListener("submit", (e) => { if (e.defaultPrevented) sent--; e.preventDefault(); });
+  form.requestSubmit(); form.requestSubmit(); return sent !== 2; })()`) {
+		t.Error("a backup is made once for each time that its page is opened")
+	}
+}
+
+// twice clicks a button two times before the answer to the first has come.
+func (b *tab) twice(name string) {
+	b.t.Helper()
+	release := b.front.hold()
+	defer release()
+	button := find("control", name)
+	actions := append(b.hit(name, button), b.hit(name, button)...)
+	b.landing("clicking "+name+" twice", append(actions, chromedp.ActionFunc(func(context.Context) error {
+		release()
+		return nil
+	}))...)
+}
