@@ -34,6 +34,10 @@ type Client struct {
 	team string
 	// once, where it is set, goes into Idempotency-Key.
 	once string
+	// match, where it is set, goes into If-Match.
+	match string
+	// etag, where it is set, is told the ETag of each answer.
+	etag *string
 	// failed is why nothing can be called.
 	failed error
 }
@@ -224,6 +228,9 @@ func (c *Client) send(ctx context.Context, method, path string, in any) (*http.R
 	if c.once != "" {
 		req.Header.Set(idempotencyKey, c.once)
 	}
+	if c.match != "" {
+		req.Header.Set("If-Match", c.match)
+	}
 	resp, err := c.http.Do(req)
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) {
@@ -241,6 +248,9 @@ func (c *Client) send(ctx context.Context, method, path string, in any) (*http.R
 		_ = json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(p)
 		p.RetryAfter, _ = strconv.Atoi(resp.Header.Get("Retry-After")) // a date, which is never ours, is none
 		return nil, p
+	}
+	if c.etag != nil {
+		*c.etag = resp.Header.Get("ETag")
 	}
 	return resp, nil
 }

@@ -28,14 +28,6 @@ func NewInsideClient(h http.Handler, r *http.Request, team string, token auth.Se
 	}
 }
 
-// Once is the client with a key under which what it sends happens once,
-// however often it is sent (Idempotency-Key).
-func (c *Client) Once(key string) *Client {
-	once := *c
-	once.once = key
-	return &once
-}
-
 // inside is a transport that calls a handler.
 type inside struct {
 	api            http.Handler

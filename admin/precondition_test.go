@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/weighbridge/weighbridge/admin"
+	"github.com/weighbridge/weighbridge/auth"
 )
 
 // with calls the API with header fields, given as names and values in turn.
@@ -196,5 +198,26 @@ func TestConditionsAreDocumented(t *testing.T) {
 	}
 	if n < 2 {
 		t.Errorf("%d", n)
+	}
+}
+
+// The client sees the state of what it reads, and changes what is still in it.
+func TestTheClientChangesWhatItHasSeen(t *testing.T) {
+	f := newFixture(t)
+	f.must(201, "POST", "/api/v1/keys", `{"name":"k"}`)
+	c := admin.NewInsideClient(f.api.Local(), httptest.NewRequest("GET", "/", nil), "", auth.Secret{})
+	var seen string
+	if _, err := c.ETag(&seen).GetKey(t.Context(), "k"); err != nil || seen == "" || seen != f.with("GET", "/api/v1/keys/k", "").Header().Get("ETag") {
+		t.Fatalf("%q %v", seen, err)
+	}
+	write, read := "write", "read"
+	_, err := c.IfMatch(seen).UpdateKey(t.Context(), "k", admin.KeyPatch{Scope: &write})
+	must(t, err)
+	_, err = c.IfMatch(seen).UpdateKey(t.Context(), "k", admin.KeyPatch{Scope: &read})
+	if p, ok := errors.AsType[*admin.Problem](err); !ok || p.Status != 412 || p.Code != "precondition_failed" {
+		t.Errorf("what it has not seen: %v", err)
+	}
+	if k, err := c.GetKey(t.Context(), "k"); err != nil || k.Scope != write {
+		t.Errorf("%s %v", k.Scope, err)
 	}
 }
