@@ -31,6 +31,19 @@ func endWith(c *auth.Credential) {
 	}
 }
 
+// endOfSecret is when the secret of c ends, as its fields or the upstream say;
+// nil where neither does.
+func endOfSecret(c *auth.Credential) *time.Time {
+	end := c.Reading.ExpiresAt
+	if c.Report != nil && !c.Report.ExpiresAt.IsZero() && (end.IsZero() || c.Report.ExpiresAt.Before(end)) {
+		end = c.Report.ExpiresAt
+	}
+	if end.IsZero() {
+		return nil
+	}
+	return &end
+}
+
 // together are all the fields of a credential, secret or not.
 func together(secrets auth.Fields, params map[string]string) auth.Fields {
 	all := maps.Clone(secrets)

@@ -111,6 +111,12 @@ func boundsOf(l *admin.Limits, sources []string) bounds {
 	return b
 }
 
+// boundsHold is what b holds, before anybody typed into it.
+func (v *visit) boundsHold(b *bounds) holding {
+	return holding{{"rate", v.say("bounds.rate"), b.Rate}, {"burst", v.say("bounds.burst"), b.Burst}, {"transfers", v.say("bounds.transfers"), b.Transfers},
+		{"bandwidth", v.say("bounds.bandwidth"), b.Bandwidth}, {"sources", v.say("bounds.sources"), b.Sources}}
+}
+
 // limits are what the API takes; nothing is no limit.
 func (v *visit) limits(b bounds) (admin.Limits, error) {
 	var out admin.Limits

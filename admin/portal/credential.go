@@ -81,7 +81,7 @@ func refusedAsItIs[D any](v *visit, err error, page string, data func(admin.Cred
 
 // credential is the one that the path names.
 func (v *visit) credential() (admin.Credential, error) {
-	return v.api.GetCredential(v.ctx(), v.r.PathValue("ref"))
+	return v.api.ETag(&v.state).GetCredential(v.ctx(), v.r.PathValue("ref"))
 }
 
 func (v *visit) credentialData(c admin.Credential) (d credentialData, err error) {

@@ -2,6 +2,7 @@ package portal
 
 import (
 	"context"
+	"encoding/base64"
 	"net/http"
 	"net/url"
 	"strings"
@@ -22,7 +23,7 @@ func TestEditACredential(t *testing.T) {
 	was, err := k.local.GetCredential(t.Context(), "hub")
 	k.must(err)
 	edit := func(pairs ...string) answer {
-		return b.send(credentialsAt+"/hub/edit", with(url.Values{"name": {"hub"}, "patterns": {"huggingface.co/acme/*"}, "field.xet": {""}, "ends": {""}, "ends-was": {""}, "once": {once()}}, pairs...))
+		return b.send(credentialsAt+"/hub/edit", with(url.Values{"name": {"hub"}, "patterns": {"huggingface.co/acme/*"}, "field.xet": {""}, "ends": {""}, "once": {once()}}, pairs...))
 	}
 	if got := b.at(credentialsAt + "/hub/edit"); strings.Contains(got, "password") || !strings.Contains(got, "huggingface.co/acme/*</textarea>") {
 		t.Error("the form asks for the secret, or does not show what is there")
@@ -42,7 +43,7 @@ func TestEditACredential(t *testing.T) {
 	}
 	_, err = k.local.UpdateCredential(t.Context(), was.ID, admin.CredentialPatch{Name: new("hub")})
 	k.must(err)
-	if edit("field.xet", "hide", "ends", "", "ends-was", "2099-05-06"); k.credential("hub").ExpiresAt != nil {
+	if edit("field.xet", "hide", "ends", ""); k.credential("hub").ExpiresAt != nil {
 		t.Error("the end cannot be taken away")
 	}
 	got := edit("field.xet", "hide", "patterns", "huggingface.co/acme/*\nmirror.example.com/*")
@@ -54,6 +55,45 @@ func TestEditACredential(t *testing.T) {
 	if now = k.credential("hub"); got.status != http.StatusSeeOther || len(now.Patterns) != 2 || now.Fields["xet"] != "hide" || now.Fields["token"] == was.Fields["token"] {
 		t.Errorf("%d %s: %+v", got.status, got.body, now)
 	}
+}
+
+// An end that somebody set outlives the secret that is given once more; one that
+// the old secret had by itself does not.
+func TestTheEndOfAnEditedCredential(t *testing.T) {
+	k := newKit(t, nil)
+	b := watched{k.owner()}
+	jwt := "eyJhbGciOiJub25lIn0." + base64.RawURLEncoding.EncodeToString([]byte(`{"exp":4081536000}`)) + ".c2ln" // 2099-05-04
+	for _, one := range []struct{ name, token, set, shown, kept string }{
+		{"set", "tok-of-no-end-123456", "2099-05-06", "2099-05-06", "2099-05-06"},
+		{"its own", jwt, "", "", ""},
+		{"set before its own", jwt, "2098-05-06", "2098-05-06", "2098-05-06"},
+	} {
+		t.Run(one.name, func(t *testing.T) {
+			b.does(credentialsAt+"/new", url.Values{"provider": {"http_bearer"}, "name": {one.name}, "field.token": {one.token}, "patterns": {"a.example.com/*"}, "ends": {one.set}, "once": {once()}})
+			if k.credential(one.name).ExpiresAt == nil {
+				t.Fatal("it has no end")
+			}
+			at := teamPath(auth.DefaultTeam, "credentials", one.name, "edit")
+			form := with(formWith(t, b.at(at), "seen"), "patterns", "a.example.com/*\r\nb.example.com/*")
+			got := b.refuses(at, form, http.StatusConflict, "secret_required")
+			form = formWith(t, got.body, "secret")
+			if form.Get("ends") != one.shown {
+				t.Errorf("the form has the end %q", form.Get("ends"))
+			}
+			b.does(at, with(form, "field.token", otherCanary))
+			if c := k.credential(one.name); dateOf(c.ExpiresAt) != one.kept || len(c.Patterns) != 2 {
+				t.Errorf("it ends %v: %q", c.ExpiresAt, c.Patterns)
+			}
+			if got := b.post(at, with(form, "field.token", otherCanary)); got.status != http.StatusSeeOther {
+				t.Errorf("sent again: %d %s", got.status, got.body)
+			}
+		})
+	}
+}
+
+// day is when a day begins.
+func day(year int, month time.Month, d int) time.Time {
+	return time.Date(year, month, d, 0, 0, 0, 0, time.UTC)
 }
 
 // credential is the one of that name.

@@ -15,6 +15,8 @@ type keyForm struct {
 	Bounds                              bounds
 	Reach                               reach
 	Credentials                         []choice
+	// Seen is what the key held as the form was made.
+	Seen string
 }
 
 // newKeyForm is an empty one, with all credentials that there are to link.
@@ -56,7 +58,13 @@ func keyFormOf(k *admin.Key) keyForm {
 		Ending: ending{Ends: endsAsIs, Now: k.ExpiresAt}, Bounds: boundsOf(k.Limits, k.Sources)}
 }
 
-// patch changes a key to what the form says; its URL key stays.
+// keyHolds is what a key holds, whose form f is before anybody typed into it.
+func (v *visit) keyHolds(f *keyForm) holding {
+	return append(holding{{"name", v.say("keys.name"), f.Name}, {"scope", v.say("keys.scope"), f.Scope}, {"routes", v.say("keys.routes"), f.Routes},
+		{"unmatched", v.say("keys.unmatched"), f.Unmatched}, {"xet", v.say("keys.xet"), f.Xet}}, v.boundsHold(&f.Bounds)...)
+}
+
+// keyPatch changes a key to what the form says; its URL key stays.
 func (v *visit) keyPatch(f *keyForm) (admin.KeyPatch, error) {
 	routes, sources := linesOf(f.Routes), linesOf(f.Bounds.Sources)
 	in := admin.KeyPatch{Name: &f.Name, Scope: &f.Scope, Routes: &routes, Sources: &sources, Unmatched: &f.Unmatched, Xet: &f.Xet}

@@ -79,10 +79,14 @@ func (p *Portal) keyPages() {
 		if err != nil {
 			return err
 		}
+		form, clashes := v.keyHolds(&d.Form).since(form)
 		d.Form = d.Form.read(form)
 		in, err := v.keyPatch(&d.Form)
 		if err == nil {
-			_, err = v.api.UpdateKey(v.ctx(), d.Key.ID, in)
+			err = v.clash(clashes)
+		}
+		if err == nil {
+			_, err = v.api.IfMatch(v.state).UpdateKey(v.ctx(), d.Key.ID, in)
 		}
 		if err != nil {
 			return v.refused(err, "key.html", d)
@@ -105,7 +109,7 @@ func (p *Portal) keyPages() {
 
 // key is what the page of one shows.
 func (v *visit) key() (d keyData, err error) {
-	if d.Key, err = v.api.GetKey(v.ctx(), v.r.PathValue("key")); err != nil {
+	if d.Key, err = v.api.ETag(&v.state).GetKey(v.ctx(), v.r.PathValue("key")); err != nil {
 		return d, err
 	}
 	credentials, err := v.api.ListCredentials(v.ctx())
@@ -113,6 +117,7 @@ func (v *visit) key() (d keyData, err error) {
 		return d, err
 	}
 	d.Form, d.Links = keyFormOf(&d.Key), credentialChoices(credentials, d.Key.Credentials)
+	d.Form.Seen = v.keyHolds(&d.Form).seen()
 	d.Use, err = v.usageOf(d.Key.ID)
 	return d, err
 }

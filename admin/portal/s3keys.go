@@ -17,6 +17,8 @@ type s3Form struct {
 	Bounds                                       bounds
 	Reach                                        reach
 	Credentials                                  []choice
+	// Seen is what the key held as the form was made.
+	Seen string
 }
 
 type s3KeyData struct {
@@ -151,12 +153,13 @@ func (p *Portal) createS3Key(v *visit, form url.Values) error {
 
 // s3Key is what the page of one shows.
 func (v *visit) s3Key() (d s3KeyData, err error) {
-	if d.Key, err = v.api.GetS3Key(v.ctx(), v.r.PathValue("key")); err != nil {
+	if d.Key, err = v.api.ETag(&v.state).GetS3Key(v.ctx(), v.r.PathValue("key")); err != nil {
 		return d, err
 	}
 	k := &d.Key
 	d.Form = s3Form{Name: k.Name, Permission: k.Permission, Buckets: strings.Join(k.Buckets, "\n"), Prefixes: strings.Join(k.Prefixes, "\n"),
 		Aliases: aliasLines(k.Aliases), Ending: ending{Ends: endsAsIs, Now: k.ExpiresAt}, Bounds: boundsOf(k.Limits, k.Sources)}
+	d.Form.Seen = v.s3Holds(&d.Form).seen()
 	if d.Links, err = v.s3Choices(k.Credentials); err != nil {
 		return d, err
 	}
@@ -164,11 +167,19 @@ func (v *visit) s3Key() (d s3KeyData, err error) {
 	return d, err
 }
 
+// s3Holds is what an S3 access key holds, whose form f is before anybody typed
+// into it.
+func (v *visit) s3Holds(f *s3Form) holding {
+	return append(holding{{"name", v.say("keys.name"), f.Name}, {"permission", v.say("s3-keys.permission"), f.Permission}, {"buckets", v.say("s3-keys.buckets"), f.Buckets},
+		{"prefixes", v.say("s3-keys.prefixes"), f.Prefixes}, {"aliases", v.say("s3-keys.aliases"), f.Aliases}}, v.boundsHold(&f.Bounds)...)
+}
+
 func (p *Portal) changeS3Key(v *visit, form url.Values) error {
 	d, err := v.s3Key()
 	if err != nil {
 		return err
 	}
+	form, clashes := v.s3Holds(&d.Form).since(form)
 	d.Form = d.Form.read(form)
 	buckets, prefixes, sources := linesOf(d.Form.Buckets), linesOf(d.Form.Prefixes), linesOf(d.Form.Bounds.Sources)
 	in := admin.S3KeyPatch{Name: &d.Form.Name, Permission: &d.Form.Permission, Buckets: &buckets, Prefixes: &prefixes, Sources: &sources}
@@ -181,7 +192,10 @@ func (p *Portal) changeS3Key(v *visit, form url.Values) error {
 		in.Limits, err = v.limitsPatch(d.Form.Bounds)
 	}
 	if err == nil {
-		_, err = v.api.UpdateS3Key(v.ctx(), d.Key.ID, in)
+		err = v.clash(clashes)
+	}
+	if err == nil {
+		_, err = v.api.IfMatch(v.state).UpdateS3Key(v.ctx(), d.Key.ID, in)
 	}
 	if err != nil {
 		return v.refused(err, "s3-key.html", d)

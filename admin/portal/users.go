@@ -39,6 +39,8 @@ type userData struct {
 	User        admin.User
 	Email, Name string
 	Self        bool
+	// Seen is what the user held as the form was made.
+	Seen string
 }
 
 // userPages are about users, for who runs weighbridge.
@@ -69,13 +71,17 @@ func (p *Portal) userPages() {
 		return v.render("user.html", v.userData(u))
 	})
 	p.act("/teams/users/{id}", func(v *visit, form url.Values) error {
-		u, err := v.api.GetUser(v.ctx(), v.r.PathValue("id"))
+		u, err := v.api.ETag(&v.state).GetUser(v.ctx(), v.r.PathValue("id"))
 		if err != nil {
 			return err
 		}
 		d := v.userData(u)
+		form, clashes := v.userHolds(&u).since(form)
 		d.Email, d.Name = form.Get("email"), form.Get("name")
-		if _, err := v.api.UpdateUser(v.ctx(), u.ID, admin.UserPatch{Email: &d.Email, Name: &d.Name}); err != nil {
+		if err = v.clash(clashes); err == nil {
+			_, err = v.api.IfMatch(v.state).UpdateUser(v.ctx(), u.ID, admin.UserPatch{Email: &d.Email, Name: &d.Name})
+		}
+		if err != nil {
 			return v.refused(err, "user.html", d)
 		}
 		return v.redirect(v.at("teams", "users", u.ID), "user-updated")
@@ -118,7 +124,12 @@ func (p *Portal) endUserPages() {
 }
 
 func (v *visit) userData(u admin.User) userData {
-	return userData{User: u, Email: u.Email, Name: u.Name, Self: u.ID == v.me.User.ID}
+	return userData{User: u, Email: u.Email, Name: u.Name, Self: u.ID == v.me.User.ID, Seen: v.userHolds(&u).seen()}
+}
+
+// userHolds is what a user holds in the form that changes it.
+func (v *visit) userHolds(u *admin.User) holding {
+	return holding{{"email", v.say("users.email"), u.Email}, {"name", v.say("users.name"), u.Name}}
 }
 
 // newUser is the form with what was typed; no password is among it.

@@ -27,6 +27,8 @@ type visit struct {
 	team string
 	// token is the JWT of the session.
 	token auth.Secret
+	// state is the ETag of the thing that the path names, as it was read.
+	state string
 }
 
 func (v *visit) ctx() context.Context { return v.r.Context() }
