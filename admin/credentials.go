@@ -33,14 +33,14 @@ type Credential struct {
 	CreatedAt    time.Time         `json:"created_at"`
 	UpdatedAt    time.Time         `json:"updated_at"`
 	ExpiresAt    *time.Time        `json:"expires_at,omitempty"`
-	// SecretExpiresAt tells an end that the secret has by itself from one that
+	// OwnExpiresAt tells an end that the secret has by itself from one that
 	// somebody set.
-	SecretExpiresAt *time.Time `json:"secret_expires_at,omitempty" doc:"When the secret ends as its fields or the upstream say; expires_at is no later."`
+	OwnExpiresAt *time.Time `json:"own_expires_at,omitempty" doc:"When the secret ends as its fields or the upstream say; expires_at is no later."`
 }
 
 // tagged implements tagged. What was found out about the secret is a reading.
 func (c Credential) tagged() any {
-	c.SecretExpiresAt = nil
+	c.OwnExpiresAt = nil
 	c.Reason, c.Facts, c.Warnings, c.Report, c.AnsweredAt, c.LastUsedAt, c.LastUsedFrom = "", nil, nil, nil, nil, nil, ""
 	return c
 }
@@ -324,7 +324,7 @@ func (a *API) show(c *auth.Credential, st *auth.State) Credential {
 	if out.Report = showReport(c.Report); out.Report != nil {
 		out.Warnings = append(out.Warnings, out.Report.Warnings...)
 	}
-	out.SecretExpiresAt = endOfSecret(c)
+	out.OwnExpiresAt = endOfSecret(c)
 	if !c.AnsweredAt.IsZero() {
 		out.AnsweredAt = &c.AnsweredAt
 	}

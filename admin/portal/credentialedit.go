@@ -130,5 +130,5 @@ func (v *visit) movedEnd(date string, c *admin.Credential, secret bool) (*time.T
 // endsWithItsSecret reports whether the end of c is the one that its secret has
 // by itself, and none that somebody set.
 func endsWithItsSecret(c *admin.Credential) bool {
-	return c.ExpiresAt != nil && c.SecretExpiresAt != nil && c.ExpiresAt.Equal(*c.SecretExpiresAt)
+	return c.ExpiresAt != nil && c.OwnExpiresAt != nil && c.ExpiresAt.Equal(*c.OwnExpiresAt)
 }
