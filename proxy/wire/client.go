@@ -240,7 +240,8 @@ func (x *exchange) run() (b *Body, err error) {
 		u.base.setReadIdle(0)
 		_ = u.base.SetReadDeadline(time.Time{})
 		// The answer may come at any time: while the request is on its way
-		// nobody waits for it by a clock but the upload's own.
+		// nobody waits for it by a clock but the upload's own, with whose end,
+		// good or bad, the wait for the answer begins.
 		x.upload = startUpload(u, x.out, func() {
 			if !x.final.Load() {
 				_ = u.base.SetReadDeadline(time.Now().Add(limit))

@@ -106,8 +106,9 @@ type upload struct {
 // abandoner is a request body whose Read can be made to fail from outside.
 type abandoner interface{ abandonBody() }
 
-// startUpload starts it; sent is called when the last byte was sent.
-func startUpload(u *upstream, out *outgoing, sent func()) *upload {
+// startUpload starts it; over is called when nothing more is sent, because that
+// was all of it or because the upstream takes no more.
+func startUpload(u *upstream, out *outgoing, over func()) *upload {
 	up := &upload{u: u, out: out, done: make(chan struct{})}
 	go func() {
 		buf := u.c.o.Buffers.get(smallCopy)
@@ -115,14 +116,15 @@ func startUpload(u *upstream, out *outgoing, sent func()) *upload {
 		u.c.o.Buffers.put(buf)
 		up.err, up.ok = rerr, werr == nil && rerr == nil
 		close(up.done)
-		switch {
-		case up.ok:
-			sent()
-		case rerr != nil:
+		if rerr != nil {
 			// What was sent must not look whole; who waits for the answer is
 			// woken by it, and finds why.
 			Reset(u.base)
+			return
 		}
+		// An upstream that takes no more may still answer, and has as long for
+		// it as any other.
+		over()
 	}()
 	return up
 }

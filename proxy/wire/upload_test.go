@@ -2,12 +2,20 @@ package wire
 
 import (
 	"bufio"
+	"context"
+	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/weighbridge/weighbridge/auth"
 )
 
 // TestUploadThroughTheServer: streaming, with both framings, never held whole.
@@ -80,5 +88,82 @@ func TestT43_AbortedUpload(t *testing.T) {
 			}
 			eventually(t, "everything ends", func() bool { return r.server.Conns() == 0 && r.buffers.Lent() == 0 })
 		})
+	}
+}
+
+// piped is a Dial to an origin in the bubble of a synctest, through TLS where
+// cfg is not nil.
+func piped(cfg *tls.Config, f func(c net.Conn, br *bufio.Reader)) func(context.Context, Dest) (net.Conn, error) {
+	return func(context.Context, Dest) (net.Conn, error) {
+		near, far := net.Pipe()
+		go func() {
+			defer func() { _ = far.Close() }()
+			var c net.Conn = far
+			if cfg != nil {
+				c = tls.Server(far, cfg)
+			}
+			f(c, bufio.NewReader(c))
+		}()
+		return near, nil
+	}
+}
+
+// TestT73_AnUploadThatIsNotTaken: an upstream that stops reading in the middle
+// of a request, and keeps the connection. After the time for a stall it has as
+// long as any other to answer, and no longer.
+func TestT73_AnUploadThatIsNotTaken(t *testing.T) {
+	const size = 64 << 20
+	stall, wait := 20*time.Second, 40*time.Second
+	for _, secure := range []bool{false, true} {
+		for _, length := range []int{size, -1} {
+			for _, late := range []bool{false, true} {
+				t.Run(fmt.Sprintf("tls=%v length=%d late=%v", secure, length, late), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						ctx, over := context.WithTimeout(t.Context(), time.Hour)
+						defer over()
+						var cfg *tls.Config
+						dest := plainDest
+						o := ClientOptions{Buffers: NewBuffers(0), StallTimeout: stall, HeaderTimeout: wait}
+						if secure {
+							ca := newAuthority(t, nil)
+							cfg = &tls.Config{Certificates: []tls.Certificate{ca.issue(t, nil)}}
+							o.TLS = &tls.Config{RootCAs: ca.pool}
+							dest.Scheme, dest.Port = "https", 443
+						}
+						o.Dial = piped(cfg, func(c net.Conn, br *bufio.Reader) {
+							if _, err := http.ReadRequest(br); err != nil {
+								t.Error(err)
+							}
+							if late {
+								time.Sleep(stall + wait/2)
+								_, _ = io.WriteString(c, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n")
+							}
+							<-ctx.Done()
+						})
+						c := NewClient(o)
+						defer c.Close()
+						var req fasthttp.Request
+						var resp fasthttp.Response
+						req.Header.DisableNormalizing()
+						req.Header.SetMethod("PUT")
+						req.Header.SetRequestURI("/")
+						req.Header.SetHost("origin.test")
+						req.SetBodyStream(io.LimitReader(zeros{}, size), length)
+						began := time.Now()
+						b, err := c.Do(ctx, dest, &req, &resp)
+						took := time.Since(began)
+						switch {
+						case !late && (codeOf(err) != auth.CodeUpstreamTimeout || took > stall+wait+time.Second):
+							t.Errorf("%v, after %v", err, took)
+						case late && (err != nil || resp.StatusCode() != 413 || b.Close() != nil):
+							t.Errorf("%d, %v, after %v", resp.StatusCode(), err, took)
+						}
+						if n := o.Buffers.Lent(); n != 0 {
+							t.Errorf("%d bytes are lent", n)
+						}
+					})
+				})
+			}
+		}
 	}
 }
