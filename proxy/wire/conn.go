@@ -127,10 +127,13 @@ func Reset(c net.Conn) {
 // stallError is a deadline of progress that was missed.
 type stallError struct{ after time.Duration }
 
-func (e *stallError) Error() string   { return "no byte moved for " + e.after.String() }
-func (e *stallError) Timeout() bool   { return true }
-func (e *stallError) Temporary() bool { return false }
-func (e *stallError) Unwrap() error   { return os.ErrDeadlineExceeded }
+func (e *stallError) Error() string { return "no byte moved for " + e.after.String() }
+func (e *stallError) Timeout() bool { return true }
+func (e *stallError) Unwrap() error { return os.ErrDeadlineExceeded }
+
+// Temporary is what a TLS layer asks whether it may read on, as a tunnel does of
+// which the other direction works. What it writes fails for good either way.
+func (e *stallError) Temporary() bool { return true }
 
 var _ net.Error = (*stallError)(nil)
 

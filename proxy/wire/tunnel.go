@@ -39,6 +39,8 @@ func Tunnel(ctx context.Context, worker, upstream net.Conn, o TunnelOptions) (up
 	if o.Idle <= 0 {
 		o.Idle = defaultTunnelIdle
 	}
+	// Before either direction begins: what one reads may make TLS write.
+	worker, upstream = resting(worker, o.Idle), resting(upstream, o.Idle)
 	t := &tunnel{o: o, ctx: ctx}
 	t.last.Store(time.Now().UnixNano())
 	t.breakUp = func() { Reset(worker); Reset(upstream) }
@@ -51,6 +53,17 @@ func Tunnel(ctx context.Context, worker, upstream net.Conn, o TunnelOptions) (up
 		err = errors.Join(context.Cause(ctx), err)
 	}
 	return up, down, err
+}
+
+// resting is c, or a *Conn over it, with limit as its deadlines of progress.
+func resting(c net.Conn, limit time.Duration) net.Conn {
+	base := Under(c)
+	if base == nil {
+		base = NewConn(c)
+		c = base
+	}
+	base.SetIdle(limit, limit)
+	return c
 }
 
 // tunnel is what both directions share.
@@ -82,18 +95,8 @@ func (t *tunnel) oneWay(dst, src net.Conn, n *int64, report func(int64)) (err er
 		}
 	}()
 	from, to := Under(src), Under(dst)
-	if from == nil {
-		from = NewConn(src)
-		src = from
-	}
-	if to == nil {
-		to = NewConn(dst)
-		dst = to
-	}
 	t.o.Pace.begin()
 	defer t.o.Pace.end()
-	from.setReadIdle(t.o.Idle)
-	to.setWriteIdle(t.o.Idle)
 	moved := func(k int64) { *n += k; report(k) }
 	if src == from && dst == to {
 		if s := newSplicer(to, from, t.o.Buffers); s != nil {

@@ -11,6 +11,7 @@ import (
 	"net"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -144,4 +145,72 @@ func TestTunnelEnds(t *testing.T) {
 			t.Errorf("the worker's end: %v, want a reset", err)
 		}
 	})
+}
+
+// impatient is a connection that counts its reads, and fails when they are too
+// many to have waited for anything.
+type impatient struct {
+	net.Conn
+	reads int
+}
+
+func (c *impatient) NetConn() net.Conn { return c.Conn }
+
+func (c *impatient) Read(p []byte) (int, error) {
+	if c.reads++; c.reads > 1000 {
+		return 0, errors.New("read without end")
+	}
+	return c.Conn.Read(p)
+}
+
+// TestTunnelRestsInOneDirection for longer than Idle while the other one works,
+// and goes on: also through TLS, without asking for ever what there is.
+func TestTunnelRestsInOneDirection(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		t.Run(fmt.Sprintf("tls=%v", secure), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				worker, w := net.Pipe()
+				upstream, u := net.Pipe()
+				defer func() { _, _ = worker.Close(), upstream.Close() }()
+				var inner net.Conn = NewConn(w)
+				if secure {
+					ca := newAuthority(t, nil)
+					inner = tls.Server(inner, &tls.Config{Certificates: []tls.Certificate{ca.issue(t, nil)}, SessionTicketsDisabled: true})
+					worker = tls.Client(worker, &tls.Config{RootCAs: ca.pool, ServerName: "127.0.0.1"})
+				}
+				rests := &impatient{Conn: inner}
+				done := make(chan error, 1)
+				go func() {
+					_, _, err := Tunnel(t.Context(), rests, NewConn(u), TunnelOptions{Idle: time.Minute})
+					_ = inner.Close()
+					_ = u.Close()
+					done <- err
+				}()
+				move := func(from, to net.Conn) {
+					t.Helper()
+					var got [1]byte
+					if _, err := from.Write([]byte("x")); err != nil {
+						t.Fatal(err)
+					}
+					if _, err := io.ReadFull(to, got[:]); err != nil {
+						t.Fatal(err)
+					}
+				}
+				move(worker, upstream)
+				for range 20 {
+					time.Sleep(30 * time.Second)
+					move(upstream, worker)
+				}
+				move(worker, upstream)
+				_ = worker.Close()
+				_ = upstream.Close()
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+				if rests.reads > 30 {
+					t.Errorf("ten minutes of rest took %d reads", rests.reads)
+				}
+			})
+		})
+	}
 }
