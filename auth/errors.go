@@ -96,7 +96,7 @@ var codes = func() map[Code]CodeInfo {
 		{CodeIdentityUnavailable, 503, "Whose token it is cannot be found out now: the cluster that made it does not answer.", "Try again; see to it that weighbridge reaches the API server, or give it the cluster's public keys in service_accounts.jwks_file."},
 		{CodeOverloaded, 503, "weighbridge is at its limit of connections or memory.", "Wait as Retry-After says."},
 		{CodeDraining, 503, "weighbridge is shutting down and takes no new work.", "Try again; another instance will answer."},
-		{CodeTransferCut, 403, "The operator cut what was in progress, such as by a revocation that does not wait. The worker saw its connection reset.", "Use an API key and a credential that stand."},
+		{CodeTransferCut, 403, "The operator cut what was in progress, such as by a revocation that does not wait, or what a tunnel was opened by has ended. The worker saw its connection reset.", "Use an API key and a credential that stand."},
 		{CodeBoxInvalid, 403, "The sealed URL is not one that this weighbridge made, or it was changed.", "Start the download again from its original URL."},
 		{CodeBoxExpired, 403, "The sealed URL has expired.", "Start the download again from its original URL."},
 		{CodeBrowserForbidden, 403, "A web page may not use the default key of this listener.", "Call the listener by a loopback name, from a program and not from a web page."},

@@ -156,7 +156,7 @@ func TestBlindTunnelsOfARevokedKeyAreClosedWithinASecond(t *testing.T) {
 				t.Errorf("it took %v", took) // a second, on a machine that has the time
 			}
 			e := r.recorder.eventually(auth.ActionFinished, 1)
-			if len(e) != 1 || e[0].Method != "CONNECT" || e[0].Host != casHost || e[0].Bytes == 0 {
+			if len(e) != 1 || e[0].Method != "CONNECT" || e[0].Host != casHost || e[0].Bytes == 0 || e[0].Code != auth.CodeTransferCut {
 				t.Errorf("finished: %+v", e)
 			}
 		})

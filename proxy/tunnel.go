@@ -15,8 +15,8 @@ import (
 	"github.com/weighbridge/weighbridge/proxy/wire"
 )
 
-// tunnelCheck is how often the keys of blind tunnels are looked up again. A
-// key that has ended closes its tunnels within a second.
+// tunnelCheck is how often blind tunnels are decided anew. One that would not
+// be opened any more is closed within a second.
 const tunnelCheck = 500 * time.Millisecond
 
 // connectTimeout bounds what a tunnel waits for its upstream: the lookup, every
@@ -58,11 +58,8 @@ func (x *exchange) blindTunnel(d auth.ConnectDecision) *auth.Error {
 	x.sent, x.firstByte = true, p.o.Now().Sub(x.started)
 	ctx, cancel := context.WithCancel(context.Background())
 	x.transfer = p.transfers.add(ctx, cancel, x)
-	b := &blindOne{who: x.who, peer: x.peer, cancel: x.transfer.cancel}
-	p.tunnels.add(b)
-	if !p.stands(b) { // what was revoked since the decision may have been cut already
-		b.cancel()
-	}
+	b := &blindOne{who: x.who, peer: x.peer, what: "tunnel", host: x.target.Host, port: x.target.Port, transfer: x.transfer}
+	p.oversee(b)
 	x.line.hijack(func(c net.Conn, early []byte) {
 		defer func() { _ = upstream.Close() }()
 		defer p.tunnels.remove(b)
@@ -155,13 +152,25 @@ type tunnels struct {
 	open []*blindOne
 }
 
-// blindOne is who opened a blind tunnel, and how it is closed.
+// blindOne is a blind tunnel or a WebSocket: who opened it, and by what it is
+// still theirs.
 type blindOne struct {
 	who  evidence
 	peer string // as of exchange
-	// still, where it is set, says whether what else it was allowed by stands.
-	still  func(*auth.Snapshot, auth.Identity, time.Time) bool
-	cancel context.CancelFunc
+	// what it is called.
+	what string
+	// host and port are where a tunnel leads.
+	host string
+	port uint16
+	// still, where it is set, is asked in place of what would be answered to a
+	// CONNECT by now.
+	still    func(*auth.Snapshot, auth.Identity, time.Time) bool
+	transfer *transfer
+}
+
+// end closes b, for good and on record.
+func (b *blindOne) end() {
+	b.transfer.cut(auth.NewError(auth.CodeTransferCut, "what the "+b.what+" was allowed by does not stand any more", nil))
 }
 
 func (t *tunnels) add(b *blindOne) {
@@ -191,20 +200,37 @@ func (t *tunnels) check(stands func(*blindOne) bool) {
 	t.mu.Unlock()
 	for _, b := range open {
 		if !stands(b) {
-			b.cancel()
+			b.end()
 		}
 	}
 }
 
-// stands reports whether who opened a blind tunnel is still somebody, who may
-// still come from there.
+// oversee enters b. What was taken away since it was decided may have been looked
+// for already, so it is decided once more.
+func (p *Proxy) oversee(b *blindOne) {
+	p.tunnels.add(b)
+	if !p.stands(b) {
+		b.end()
+	}
+}
+
+// stands reports whether b would be opened now: to somebody who still is one,
+// who may still come from there, and by what holds at this moment. A tunnel to
+// a host that is to be intercepted by now would not be: what is inside it has
+// to be decided.
 func (p *Proxy) stands(b *blindOne) bool {
-	if b.who.implied && b.who.id != p.policy.Load().defaultKey {
+	policy, snap, now := p.policy.Load(), p.o.Snapshot(), p.o.Now()
+	if b.who.implied && b.who.id != policy.defaultKey {
 		return false
 	}
-	snap, now := p.o.Snapshot(), p.o.Now()
 	id, err := b.who.identify(snap, now)
-	return err == nil && id.From(b.peer) == nil && (b.still == nil || b.still(snap, id, now))
+	switch {
+	case err != nil || id.From(b.peer) != nil:
+		return false
+	case b.still != nil:
+		return b.still(snap, id, now)
+	}
+	return policy.allowsPort(b.port) && snap.Connect(id, b.host, b.port, policy.forward, now).Passage == auth.Tunnel
 }
 
 // watchTunnels runs until Close.

@@ -70,13 +70,8 @@ func (x *exchange) websocket(mask *scrub.Masker) *auth.Error {
 	}
 	x.tell(h)
 	head := switchedHead(h)
-	b := &blindOne{who: x.who, peer: x.peer, still: x.standing(), cancel: func() {
-		x.transfer.cut(auth.NewError(auth.CodeTransferCut, "what the WebSocket was allowed by does not stand any more", nil))
-	}}
-	p.tunnels.add(b)
-	if !p.stands(b) { // what was revoked since the decision may have been cut already
-		b.cancel()
-	}
+	b := &blindOne{who: x.who, peer: x.peer, what: "WebSocket", still: x.standing(), transfer: x.transfer}
+	p.oversee(b)
 	x.line.hijack(func(c net.Conn, early []byte) {
 		defer func() { _ = s.Conn.Close() }()
 		defer p.tunnels.remove(b)
