@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"compress/gzip"
 	"fmt"
 	"io"
 	"net/http"
@@ -35,6 +36,23 @@ func TestT51_FieldNamesAreMasked(t *testing.T) {
 	a := r.reverse("/" + hubHost + "/a")
 	if strings.Contains(a.raw, canary) {
 		t.Errorf("the secret stands in a field name: %q", a.raw)
+	}
+}
+
+// A coding may stand in a field of its own, before another one: what is to be
+// decoded is not taken for plain text.
+func TestT51_CodingsInSeveralFields(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	r.hub(func(q *request) bool {
+		var z bytes.Buffer
+		zw := gzip.NewWriter(&z)
+		_, _ = io.WriteString(zw, "the token is "+q.fields.Get("Authorization"))
+		_ = zw.Close()
+		return text(q, "200 OK", z.String(), "Content-Type: text/plain", "Content-Encoding: gzip", "Content-Encoding: aws-chunked")
+	})
+	a := r.reverse("/"+hubHost+"/a", "Accept-Encoding: gzip")
+	if !strings.HasPrefix(string(a.body), "the token is ") || strings.Contains(string(a.body), canary) || a.header.has("Content-Encoding") {
+		t.Errorf("%q, %q", a.raw, a.body)
 	}
 }
 

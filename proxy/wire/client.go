@@ -300,6 +300,9 @@ func (x *exchange) readAnswer() (head, error) {
 		if err := x.resp.Header.Read(x.br); err != nil || x.br.Buffered() != rest {
 			return head{}, &protocolError{errors.New("a field is not acceptable")}
 		}
+		if h.joined { // of several fields only the last was kept
+			x.resp.Header.SetContentEncodingBytes(h.encoding)
+		}
 		if switching && !equalFold(x.resp.Header.Peek("Upgrade"), x.out.protocol) {
 			return head{}, &protocolError{errors.New("the upstream switched to another protocol than was asked for")}
 		}

@@ -174,6 +174,16 @@ func TestT74_ThroughTheServer(t *testing.T) {
 			"HTTP/1.1 302 Found\r\nLocation: /a%2Fb?c=D%2b&&\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"},
 		{"gzip", "GET", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n\x1f\x8b\x08\r\n0\r\n\r\n",
 			"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n3\r\n\x1f\x8b\x08\r\n0\r\n\r\n"},
+		{"codings in several fields", "GET", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nX: y\r\ncontent-encoding: br, zstd\r\nContent-Encoding: aws-chunked\r\nContent-Length: 3\r\n\r\nabc",
+			"HTTP/1.1 200 OK\r\nContent-Encoding: gzip, br, zstd, aws-chunked\r\nX: y\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc"},
+		{"a coding and an empty field", "GET", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Encoding:\r\nContent-Length: 3\r\n\r\nabc",
+			"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc"},
+		{"an empty field and a coding", "HEAD", "HTTP/1.1 200 OK\r\nContent-Encoding:\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\n",
+			"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n"},
+		// RFC 9110, section 8.3: the last of several types is what recipients go by.
+		// It is what we judge by, and all that the worker sees.
+		{"two types", "GET", "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Type: image/png\r\nContent-Length: 3\r\n\r\nabc",
+			"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newScript(t, nil, answers(tc.raw))

@@ -93,6 +93,11 @@ type head struct {
 	// connection and not of the request: see bindsConnection.
 	bound bool
 
+	// encoding is Content-Encoding. joined says that it came in several fields,
+	// which are one list (RFC 9110, sections 5.3 and 8.4); it is a copy then.
+	encoding []byte
+	joined   bool
+
 	hosts     int
 	hasCoding bool
 }
@@ -251,6 +256,8 @@ func (h *head) field(name, value []byte) error {
 			return errBadCoding
 		}
 		h.hasCoding, h.chunked = true, true
+	case equalFold(name, "content-encoding"):
+		h.addEncoding(value)
 	case equalFold(name, "host"):
 		h.hosts++
 	case equalFold(name, "expect"):
@@ -273,6 +280,20 @@ func (h *head) field(name, value []byte) error {
 		}
 	}
 	return nil
+}
+
+// addEncoding takes another field of Content-Encoding.
+func (h *head) addEncoding(value []byte) {
+	switch {
+	case h.encoding == nil:
+		h.encoding = value
+		return
+	case len(h.encoding) == 0 || len(value) == 0:
+		h.encoding = append(bytes.Clone(h.encoding), value...)
+	default:
+		h.encoding = bytes.Join([][]byte{h.encoding, value}, []byte(", "))
+	}
+	h.joined = true
 }
 
 // bindsConnection reports whether one of the credentials or challenges in
