@@ -113,6 +113,61 @@ func TestR09_ACutBreaksAWorkerThatTakesNothing(t *testing.T) {
 	}
 }
 
+// afterwards is a Recorder that does something once a use is durable.
+type afterwards struct {
+	*memory
+	do func()
+}
+
+func (a afterwards) Record(e auth.Event) auth.Ticket {
+	t := a.memory.Record(e)
+	if e.Action != auth.ActionUsed {
+		return t
+	}
+	return durable{t, a.do}
+}
+
+type durable struct {
+	auth.Ticket
+	do func()
+}
+
+func (d durable) Wait(ctx context.Context) error {
+	err := d.Ticket.Wait(ctx)
+	d.do()
+	return err
+}
+
+// TestR02_AnAnswerOfWhichNothingLeftIsNoGoodOne: the transfer is cut when the
+// head of the answer has come and before it goes on to the worker.
+func TestR02_AnAnswerOfWhichNothingLeftIsNoGoodOne(t *testing.T) {
+	for name, answer := range map[string]func(*request) bool{
+		"as it is": endless,
+		"line by line": func(q *request) bool {
+			_, _ = io.WriteString(q.w, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n6\r\ndata:\n\r\n0\r\n\r\n")
+			return true
+		},
+		"from memory": ok,
+	} {
+		t.Run(name, func(t *testing.T) {
+			var r *rig
+			r = newRig(t, rigOptions{options: func(o *Options) {
+				o.Recorder = afterwards{o.Recorder.(*memory), func() { r.proxy.Cut(func(Transfer) bool { return true }) }}
+			}})
+			r.hub(answer)
+			w := r.worker()
+			w.send("GET /" + hubHost + "/a HTTP/1.1\r\nHost: " + r.addr + "\r\nAuthorization: Bearer " + r.key.Reveal() + "\r\n\r\n")
+			if ended, clean := w.closed(); !ended || clean {
+				t.Errorf("the worker's connection ended %v, cleanly %v", ended, clean)
+			}
+			e := r.recorder.eventually(auth.ActionFinished, 1)
+			if len(e) != 1 || e[0].Code != auth.CodeTransferCut || e[0].Bytes != 0 {
+				t.Errorf("on record is %+v", e)
+			}
+		})
+	}
+}
+
 // TestR17_WhatADrainCutsIsOnRecordAsThat, and not as a fault of the upstream,
 // whatever the request was waiting for.
 func TestR17_WhatADrainCutsIsOnRecordAsThat(t *testing.T) {

@@ -25,7 +25,10 @@ type held struct {
 	done bool
 }
 
-var _ wire.Prompt = (*held)(nil)
+var (
+	_ wire.Prompt = (*held)(nil)
+	_ wire.Told   = (*held)(nil)
+)
 
 // hold sends text, which may be the memory of body, with the header as it
 // stands. loan is what the text takes of the budget; it ends with the answer.
@@ -57,6 +60,13 @@ func (h *held) WriteTo(w io.Writer) (int64, error) {
 			h.err = err
 			return h.sent, err
 		}
+	}
+}
+
+// Fail implements wire.Told.
+func (h *held) Fail(err error) {
+	if h.err == nil {
+		h.err = err
 	}
 }
 

@@ -142,7 +142,10 @@ type passing struct {
 	err      error
 }
 
-var _ fasthttp.BodyWriterTo = (*passing)(nil)
+var (
+	_ fasthttp.BodyWriterTo = (*passing)(nil)
+	_ wire.Told             = (*passing)(nil)
+)
 
 func (s *passing) SupportsBodyWriteTo() bool { return true }
 
@@ -174,6 +177,13 @@ func (s *passing) WriteTo(w io.Writer) (int64, error) {
 	}
 }
 
+// Fail implements wire.Told.
+func (s *passing) Fail(err error) {
+	if s.err == nil {
+		s.err = err
+	}
+}
+
 // Close implements io.Closer; the writer of answers calls it in the end.
 func (s *passing) Close() error {
 	if s.done {
@@ -196,7 +206,10 @@ type made struct {
 	done bool
 }
 
-var _ fasthttp.BodyWriterTo = (*made)(nil)
+var (
+	_ fasthttp.BodyWriterTo = (*made)(nil)
+	_ wire.Told             = (*made)(nil)
+)
 
 func (m *made) SupportsBodyWriteTo() bool { return true }
 
@@ -208,6 +221,13 @@ func (m *made) WriteTo(w io.Writer) (int64, error) {
 	m.err = m.fill(c)
 	m.sent = c.n
 	return m.sent, m.err
+}
+
+// Fail implements wire.Told.
+func (m *made) Fail(err error) {
+	if m.err == nil {
+		m.err = err
+	}
 }
 
 // Close implements io.Closer.

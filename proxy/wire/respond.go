@@ -19,7 +19,7 @@ func (x *serving) respond(ctx *fasthttp.RequestCtx, http10, keep bool) (kept boo
 	resp := &ctx.Response
 	stream := resp.BodyStream()
 	defer func() {
-		if cerr := resp.CloseBodyStream(); err == nil {
+		if cerr := closeStream(resp, err); err == nil {
 			err = cerr
 		}
 	}()
@@ -32,6 +32,20 @@ func (x *serving) respond(ctx *fasthttp.RequestCtx, http10, keep bool) (kept boo
 		return false, errors.New("wire: a panic while the response was written")
 	}
 	return kept, err
+}
+
+// Told is a body stream that hears why its response did not go out whole, before
+// its Close: also where nothing of the stream was asked for, because the head
+// could not be written or another response took its place.
+type Told interface{ Fail(err error) }
+
+// closeStream closes the body stream of resp, if there is one. err is nil where
+// the response went out whole.
+func closeStream(resp *fasthttp.Response, err error) error {
+	if s, ok := resp.BodyStream().(Told); ok && err != nil {
+		s.Fail(err)
+	}
+	return resp.CloseBodyStream()
 }
 
 // Prompt is a body stream that has its first bytes at hand: the head of the
@@ -173,7 +187,9 @@ type flusher struct{ bw *bufio.Writer }
 func (f flusher) Write(p []byte) (int, error) {
 	n, err := f.bw.Write(p)
 	if err == nil {
-		err = f.bw.Flush()
+		if err = f.bw.Flush(); err != nil {
+			n = max(n-f.bw.Buffered(), 0) // it is behind what else is left, such as the head
+		}
 	}
 	return n, err
 }

@@ -2,7 +2,10 @@ package wire
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"net"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -104,3 +107,56 @@ func TestResponses(t *testing.T) {
 type panicReader struct{}
 
 func (panicReader) Read([]byte) (int, error) { panic("late") }
+
+// listener is a body stream of five bytes that notes what becomes of it.
+type listener struct{ heard []string }
+
+func (l *listener) SupportsBodyWriteTo() bool { return true }
+
+func (l *listener) Read([]byte) (int, error) { return 0, io.ErrNoProgress }
+
+func (l *listener) WriteTo(w io.Writer) (int64, error) {
+	l.heard = append(l.heard, "write")
+	n, err := io.WriteString(w, "hello")
+	return int64(n), err
+}
+
+func (l *listener) Fail(err error) { l.heard = append(l.heard, fmt.Sprint("fail: ", err)) }
+
+func (l *listener) Close() error {
+	l.heard = append(l.heard, "close")
+	return nil
+}
+
+// TestAStreamIsToldWhyItsResponseIsNotWhole, also where it was never asked for
+// anything.
+func TestAStreamIsToldWhyItsResponseIsNotWhole(t *testing.T) {
+	for name, c := range map[string]struct {
+		length int
+		spoil  func(worker net.Conn)
+		want   []string
+	}{
+		"a whole one":          {5, func(net.Conn) {}, []string{"write", "close"}},
+		"too short":            {9, func(net.Conn) {}, []string{"write", "fail: unexpected EOF", "close"}},
+		"nobody takes a head":  {5, func(c net.Conn) { _ = c.Close() }, []string{"fail: io: read/write on closed pipe", "close"}},
+		"nobody takes a chunk": {-1, func(c net.Conn) { _ = c.Close() }, []string{"fail: io: read/write on closed pipe", "close"}},
+		"the handler panicked": {5, func(net.Conn) { panic("x") }, []string{"fail: wire: the handler panicked", "close"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			worker, ours := net.Pipe()
+			l := &listener{}
+			s := NewServer(ServerOptions{Handler: func(ctx *fasthttp.RequestCtx) {
+				ctx.Response.SetBodyStream(l, c.length)
+				c.spoil(worker)
+			}})
+			var g group
+			g.Go(func() { s.ServeConn(NewConn(ours), nil) })
+			_, _ = io.WriteString(worker, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+			_, _ = io.Copy(io.Discard, worker)
+			g.end()
+			if !slices.Equal(l.heard, c.want) {
+				t.Errorf("%q, want %q", l.heard, c.want)
+			}
+		})
+	}
+}

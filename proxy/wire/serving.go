@@ -207,6 +207,7 @@ func (x *serving) request() bool {
 	ctx.SetUserValue(servingKey{}, x)
 	defer x.endContext()
 	if !x.handle(ctx) {
+		_ = closeStream(&ctx.Response, errPanicked)
 		ctx.Response.Reset()
 		x.refuse(ctx, auth.NewError(auth.CodeInternal, "an internal error", nil))
 		return false
@@ -237,6 +238,9 @@ func plainMessages(ctx *fasthttp.RequestCtx) {
 	ctx.Response.Header.DisableNormalizing()
 	ctx.Response.Header.SetNoDefaultContentType(true)
 }
+
+// errPanicked is how a response ends that its handler did not live to see.
+var errPanicked = errors.New("wire: the handler panicked")
 
 // handle calls the handler. It reports false after a panic.
 func (x *serving) handle(ctx *fasthttp.RequestCtx) (ok bool) {
@@ -285,10 +289,10 @@ func (x *serving) answer(ctx *fasthttp.RequestCtx, h *head) bool {
 		x.dropReader() // a long answer holds none of it
 	}
 	if x.endUnseen(ctx, h) {
-		_ = ctx.Response.CloseBodyStream()
-		ctx.Response.Reset()
 		e := auth.NewError(auth.CodeBadRequest, "the answer's length is not known, and over a unix socket HTTP/1.0 cannot tell its end: HTTP/1.1 can", nil)
 		e.Status = fasthttp.StatusHTTPVersionNotSupported
+		_ = closeStream(&ctx.Response, e)
+		ctx.Response.Reset()
 		x.refuse(ctx, e)
 		return false
 	}
