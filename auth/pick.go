@@ -57,7 +57,8 @@ type Pick struct {
 	// another one is to be picked.
 	Failed func(err *Error, unsent bool) bool
 	// Stands, where it is set, says at any later time whether the route would
-	// still lead id to the upstream: a WebSocket ends where it would not.
+	// still lead id to the upstream. Where it would not, a request that was not
+	// sent yet is picked for again, and a WebSocket ends.
 	Stands func(id Identity) bool
 	// Done, where it is set, is called once, when the upstream is not needed any
 	// more.

@@ -83,7 +83,7 @@ func (x *exchange) judge() *auth.Error {
 			return err
 		}
 		x.p.transfers.enter(x)
-		if x.p.o.Snapshot() == x.snap {
+		if x.p.o.Snapshot() == x.snap && x.stillPicked() {
 			return nil
 		}
 		x.refresh()

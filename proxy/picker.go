@@ -39,6 +39,10 @@ func (x *exchange) choose() *auth.Error {
 	if g == nil || g.pick != nil {
 		return nil
 	}
+	if x.more.late {
+		// The rest of an answer is where the rest of it came from, or nowhere.
+		return auth.NewError(auth.CodeRouteForbidden, "the route "+g.name+" leads no more to where the answer came from", nil)
+	}
 	path, query, hasQuery := strings.Cut(g.rest, "?")
 	w := auth.Wish{
 		Identity: x.identity, Method: x.method, Path: path, RawQuery: query, HasQuery: hasQuery, Upgrade: x.upgrading,
@@ -62,6 +66,17 @@ func (x *exchange) choose() *auth.Error {
 	// Reading may have taken its time.
 	x.refresh()
 	return x.identify()
+}
+
+// stillPicked reports whether the route would still lead to what was picked. It
+// is let go of where it would not, so that choose asks the route again.
+func (x *exchange) stillPicked() bool {
+	p := x.picked()
+	if p == nil || p.Stands == nil || p.Stands(x.identity) {
+		return true
+	}
+	x.unpick()
+	return false
 }
 
 // unpick lets the upstream go that was picked.

@@ -2,6 +2,7 @@ package cases
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -208,6 +209,51 @@ func (s *studio) keyOfAnotherTeam() string {
 		s.t.Fatal(err)
 	}
 	return key.Reveal()
+}
+
+// TestComfyUILeadsWhereItDoesByTheEndOfABody: who sends one slowly is not led
+// by what the configuration was when it began.
+func TestComfyUILeadsWhereItDoesByTheEndOfABody(t *testing.T) {
+	t.Parallel()
+	s := newStudio(t, 3)
+	s.keyOfAnotherTeam()
+	only := func(i int) func(*config.Config) {
+		return func(c *config.Config) { c.ComfyUI.Servers = []string{s.servers[i].URL()} }
+	}
+	if _, err := s.Reload(only(0)); err != nil {
+		t.Fatal(err)
+	}
+	const prompt = `{"prompt":{"3":{"class_type":"KSampler"}},"client_id":"slow"}`
+	for _, c := range []struct {
+		name   string
+		change func(*config.Config)
+		status int
+		code   auth.Code
+		server string
+	}{
+		{"another server", only(1), 200, "", "b"},
+		{"another team", func(c *config.Config) { only(2)(c); c.ComfyUI.Team = "others" }, 403, auth.CodeRouteForbidden, ""},
+	} {
+		w := dial(t, s.House)
+		w.say("POST /comfyui/prompt HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + s.writer +
+			"\r\nExpect: 100-continue\r\nContent-Length: " + strconv.Itoa(len(prompt)) + "\r\n\r\n")
+		if r := w.answer("POST"); r.status != 100 { // the body is being waited for
+			t.Fatalf("%s: %s", c.name, r)
+		}
+		if _, err := s.Reload(c.change); err != nil {
+			t.Fatal(err)
+		}
+		w.say(prompt)
+		r := w.answer("POST")
+		if r.status != c.status || r.code() != c.code || c.server != "" && !strings.Contains(string(r.body), `"`+c.server+`-`) {
+			t.Errorf("%s: %s", c.name, r)
+		}
+	}
+	for i, want := range []int{0, 1, 0} {
+		if a := strings.Join(s.servers[i].Asked(), "\n"); strings.Count(a, "POST /prompt") != want {
+			t.Errorf("server %d was asked %q", i, a)
+		}
+	}
 }
 
 // TestComfyUIPromptsAreFoundAfterARestart on the server that has them, even
