@@ -179,13 +179,17 @@ type fieldKind uint8
 
 const (
 	plain fieldKind = iota
-	// hopByHop fields are for us, or are written anew.
+	// hopByHop fields are for us, or are written anew. Max-Forwards is among them
+	// though it is to be counted down for OPTIONS (RFC 9110, section 7.6.2): we
+	// answer none in an upstream's place.
 	hopByHop
 	// ours are X-Weighbridge-….
 	ours
 	// override fields make some servers see another method, URL or host.
 	override
-	// position fields tell where a request came from.
+	// position fields tell where a request came from. None is added, not even the
+	// Via that proxies are to send (RFC 9110, section 7.6.3): docs/security.md
+	// says why.
 	position
 	// secret fields are the worker's own authorization.
 	secret
