@@ -11,7 +11,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -206,11 +205,31 @@ type exchange struct {
 	br         *bufio.Reader
 	upload     *upload
 	leash      leash
-	answered   bool        // a byte of the answer has come
-	final      atomic.Bool // the answer's head was read
-	cut        bool        // the request could not be sent whole
+	answered   bool // a byte of the answer has come
+	cut        bool // the request could not be sent whole
 	generation uint64
 	switched   *Switched // what the connection became
+
+	mu    sync.Mutex // guards final, and the read deadline that awaitHead sets
+	final bool       // the answer's head was read
+}
+
+// awaitHead bounds the wait for the answer's head from now on, unless it has
+// come: the deadline is then that of the body, or of another exchange. The
+// upload calls it, beside the reading.
+func (x *exchange) awaitHead(limit time.Duration) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.final {
+		_ = x.u.base.SetReadDeadline(time.Now().Add(limit))
+	}
+}
+
+// headCame is called when the answer's head was read.
+func (x *exchange) headCame() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.final = true
 }
 
 // run sends the request and reads the answer's head. After an error the
@@ -242,11 +261,7 @@ func (x *exchange) run() (b *Body, err error) {
 		// The answer may come at any time: while the request is on its way
 		// nobody waits for it by a clock but the upload's own, with whose end,
 		// good or bad, the wait for the answer begins.
-		x.upload = startUpload(u, x.out, func() {
-			if !x.final.Load() {
-				_ = u.base.SetReadDeadline(time.Now().Add(limit))
-			}
-		})
+		x.upload = startUpload(u, x.out, func() { x.awaitHead(limit) })
 	}
 	if x.upload == nil {
 		u.base.boundRead(limit)
@@ -261,7 +276,7 @@ func (x *exchange) run() (b *Body, err error) {
 		}
 		return nil, err
 	}
-	x.final.Store(true)
+	x.headCame()
 	held = false // from here on they are the body's
 	if h.status == fasthttp.StatusSwitchingProtocols {
 		return nil, x.switchOver()

@@ -167,3 +167,59 @@ func TestT73_AnUploadThatIsNotTaken(t *testing.T) {
 		}
 	}
 }
+
+// lateDeadline is a connection on which the first read deadline takes a moment to
+// set. Any other that is set meanwhile is overtaken by it.
+type lateDeadline struct {
+	net.Conn
+	begun, over atomic.Bool
+	overtaken   *atomic.Bool
+}
+
+func (c *lateDeadline) NetConn() net.Conn { return c.Conn }
+
+func (c *lateDeadline) SetReadDeadline(t time.Time) error {
+	switch {
+	case c.begun.Load():
+		if !c.over.Load() {
+			c.overtaken.Store(true)
+		}
+	case !t.IsZero():
+		c.begun.Store(true)
+		for range 50 {
+			if c.overtaken.Load() {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		defer c.over.Store(true)
+	}
+	return c.Conn.SetReadDeadline(t)
+}
+
+// TestT43_NoDeadlineOfAnUploadOutlivesItsExchange: the upstream answers while
+// the wait for its answer is only being bounded, and the next request goes by
+// the same connection.
+func TestT43_NoDeadlineOfAnUploadOutlivesItsExchange(t *testing.T) {
+	s := newScript(t, nil, answers("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
+	var overtaken atomic.Bool
+	c := newClient(t, s.addr, func(o *ClientOptions) {
+		dial := o.Dial
+		o.Dial = func(ctx context.Context, d Dest) (net.Conn, error) {
+			c, err := dial(ctx, d)
+			return &lateDeadline{Conn: c, overtaken: &overtaken}, err
+		}
+	})
+	for range 2 {
+		a := do(t, c, plainDest, "PUT", "/", func(r *fasthttp.Request) { r.SetBodyStream(io.LimitReader(zeros{}, 3), 3) })
+		if a.err != nil || a.resp.StatusCode() != 200 {
+			t.Fatalf("%d, %v", a.resp.StatusCode(), a.err)
+		}
+	}
+	if n := s.conns.Load(); n != 1 {
+		t.Errorf("%d connections", n)
+	}
+	if overtaken.Load() {
+		t.Error("a deadline of the first exchange was set in the second one")
+	}
+}
