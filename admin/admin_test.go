@@ -316,27 +316,52 @@ func TestT34_MetricsAreNotForWebPages(t *testing.T) {
 	}
 }
 
-// Beyond loopback, metrics take an access token of the default team, and the
-// listener is called by names that we do not know.
+// Beyond loopback, metrics take an access token of the default team or the token
+// that is declared for them, which opens nothing else, and the listener is
+// called by names that we do not know.
 func TestMetricsBeyondLoopback(t *testing.T) {
 	p := newPeople(t)
 	p.o.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "metrics") })
-	remote := admin.New(p.o).Remote()
+	declared := strings.Repeat("metrics0", 5)
+	hash, _ := auth.HashMetricsToken(declared)
+	p.o.MetricsToken = func() auth.KeyHash { return hash }
+	api := admin.New(p.o)
+	ask := func(path, field string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("GET", "http://weighbridge.monitoring.svc"+path, nil)
+		r.RemoteAddr = "10.0.0.9:40000"
+		r.Header.Set("Authorization", field)
+		r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, &net.TCPAddr{IP: net.IPv4(10, 0, 0, 7), Port: 8081}))
+		api.Remote().ServeHTTP(w, r)
+		return w
+	}
 	route := func(tok *auth.AccessToken) { tok.Route = "/api/v1/keys" }
 	for bearer, want := range map[string]int{
 		"": 401, auth.NewAccessToken().Reveal(): 401, "jwt-boss": 403,
 		p.token("boss", "default", nil): 200, p.token("clerk", "default", nil): 200,
 		p.token("boss", "default", route): 403, p.token("owner", "red", nil): 403,
+		declared: 200, " " + declared: 200, declared + "0": 401, declared[1:]: 401, strings.ToUpper(declared): 401,
 	} {
-		w := httptest.NewRecorder()
-		r := httptest.NewRequest("GET", "http://weighbridge.monitoring.svc/metrics", nil)
-		r.RemoteAddr = "10.0.0.9:40000"
-		r.Header.Set("Authorization", "Bearer "+bearer)
-		r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, &net.TCPAddr{IP: net.IPv4(10, 0, 0, 7), Port: 8081}))
-		remote.ServeHTTP(w, r)
-		if w.Code != want || (w.Body.String() == "metrics") != (want == 200) {
+		if w := ask("/metrics", "Bearer "+bearer); w.Code != want || (w.Body.String() == "metrics") != (want == 200) {
 			t.Errorf("%.8s: %d %s", bearer, w.Code, w.Body)
 		}
+	}
+	for _, field := range []string{declared, "Basic " + declared, "Bearer x" + declared} {
+		if w := ask("/metrics", field); w.Code != 401 {
+			t.Errorf("%.8s: %d %s", field, w.Code, w.Body)
+		}
+	}
+	for path, item := range api.OpenAPI().Paths {
+		if item.Get == nil || strings.Contains(path, "/auth/") {
+			continue
+		}
+		if w := ask(strings.NewReplacer("{", "", "}", "").Replace(path), "Bearer "+declared); w.Code != 401 {
+			t.Errorf("the token for metrics opens %s: %d %s", path, w.Code, w.Body)
+		}
+	}
+	hash = auth.KeyHash{}
+	if w := ask("/metrics", "Bearer "+declared); w.Code != 401 {
+		t.Errorf("where none is declared: %d", w.Code)
 	}
 }
 

@@ -136,6 +136,9 @@ type Options struct {
 	Seen func(id, address string, at time.Time)
 	// Metrics serves /metrics.
 	Metrics http.Handler
+	// MetricsToken is the hash of the one token that opens /metrics and nothing
+	// else (auth.HashMetricsToken), zero where there is none. It may be nil.
+	MetricsToken func() auth.KeyHash
 	// Log is told of errors that an answer says nothing of. It may be nil.
 	Log func(error)
 	Now func() time.Time

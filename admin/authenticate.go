@@ -99,9 +99,8 @@ func (a *API) caller(hc huma.Context, n need) (*Caller, error) {
 
 // identify finds whose the Authorization is.
 func (a *API) identify(ctx context.Context, field string, c *Caller) error {
-	scheme, secret, _ := strings.Cut(field, " ")
-	secret = strings.TrimSpace(secret)
-	if !strings.EqualFold(scheme, "Bearer") || secret == "" {
+	secret := bearerOf(field)
+	if secret == "" {
 		return unauthenticated()
 	}
 	now := a.o.Now()
@@ -133,6 +132,16 @@ func (a *API) identify(ctx context.Context, field string, c *Caller) error {
 	}
 	c.Kind, c.User, c.SessionID = KindUser, u, s.ID
 	return nil
+}
+
+// bearerOf is what a field Authorization shows as a Bearer token (RFC 6750,
+// section 2.1), "" where it shows none.
+func bearerOf(field string) string {
+	scheme, secret, _ := strings.Cut(field, " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(secret)
 }
 
 // enter finds the team that the request is about. A team that the caller is

@@ -27,6 +27,7 @@ func (l *loader) check() {
 	l.checkTracing()
 	l.checkStore()
 	l.checkOIDC()
+	l.checkMetricsToken()
 	l.checkServiceAccounts()
 	l.checkKeys()
 	l.checkCredentials()
@@ -229,7 +230,7 @@ func (l *loader) checkLimits() {
 	// Flags and defaults bypass the parsers, which refuse negative values.
 	for path, v := range map[string]int64{
 		"limits.connections": int64(c.Limits.Connections), "limits.transfers_per_key": int64(c.Limits.TransfersPerKey),
-		"drain": int64(c.Drain), "kek_cache": int64(c.KEKCache), "audit.retention": int64(c.Audit.Retention), "audit.team_quota": int64(c.Audit.TeamQuota), "audit.max_size": int64(c.Audit.MaxSize),
+		"drain": int64(c.Drain), "drain_delay": int64(c.DrainDelay), "kek_cache": int64(c.KEKCache), "audit.retention": int64(c.Audit.Retention), "audit.team_quota": int64(c.Audit.TeamQuota), "audit.max_size": int64(c.Audit.MaxSize),
 	} {
 		if v < 0 {
 			l.wrong(path, "is negative", "")

@@ -23,6 +23,7 @@ type Config struct {
 	TLS             TLS               `yaml:"tls" env:"TLS" doc:"TLS on the proxy listener. A listener beyond loopback without it gets a warning, because API keys then cross the network in the clear."`
 	AdminListen     string            `yaml:"admin_listen" env:"ADMIN_LISTEN" default:"127.0.0.1:8081" doc:"Address of the admin listener (the REST API for users and access tokens, health, readiness, metrics; admin.sock needs neither): host:port or unix:PATH, or off for none."`
 	AdminTLS        TLS               `yaml:"admin_tls" env:"ADMIN_TLS" doc:"TLS on the admin listener, as tls is on the proxy's."`
+	MetricsToken    Source            `yaml:"metrics_token" env:"METRICS_TOKEN" example:"{file: /run/secrets/metrics}" doc:"A token that opens /metrics on the admin listener from other machines, and nothing else, for a Prometheus that has no access token: {env: NAME} or {file: PATH} holds 32 to 512 letters, digits and -._~+/= (openssl rand -hex 32). Its file is watched. Empty is none."`
 	AdminURL        string            `yaml:"admin_url" env:"ADMIN_URL" example:"https://weights.example.com" doc:"URL by which browsers reach the admin listener, where something in front of it ends TLS or goes by another name: pages from there count as the portal's own, its host as allowed, and with https cookies are Secure. The link of the first run begins with it. Empty is what each request says (docs/users.md)."`
 	OIDC            OIDC              `yaml:"oidc" env:"OIDC" doc:"An OpenID provider by which users sign in to the admin API, beside e-mail address and password (docs/users.md)."`
 	PublicURL       string            `yaml:"public_url" env:"PUBLIC_URL" example:"https://weights.example.com" doc:"Base of the URLs that reverse mode writes into answers, where workers reach the listener by another name than the one in their request. Empty takes scheme and Host of each request."`
@@ -39,6 +40,7 @@ type Config struct {
 	Tracing         Tracing           `yaml:"tracing" env:"TRACING" doc:"Where spans of requests are sent, in a build with the tag otel (docs/observability.md)."`
 	Validation      Validation        `yaml:"validation" env:"VALIDATION" doc:"How upstreams are asked whether credentials still work."`
 	Drain           time.Duration     `yaml:"drain" env:"DRAIN" default:"10m" doc:"How long live downloads may go on after SIGTERM."`
+	DrainDelay      time.Duration     `yaml:"drain_delay" env:"DRAIN_DELAY" default:"0s" doc:"How long after SIGTERM everything is still served as before, new connections too, while readiness says draining; then the time of drain begins. For what is in front of several weighbridges and learns after the signal that one of them goes. A second signal ends it."`
 	Upstream        Upstream          `yaml:"upstream" env:"UPSTREAM" doc:"The way out."`
 	Limits          Limits            `yaml:"limits" env:"LIMITS" doc:"What workers may take."`
 	Routes          map[string]string `yaml:"routes" env:"ROUTES" example:"comfyui: https://cloud.comfy.org" doc:"Reverse routes by name: a first path segment without a dot stands for this base URL. A name may not equal a host of any pattern."`

@@ -87,7 +87,7 @@ func (l *loader) named(name string) bool {
 	for i := range l.config.Keys {
 		found = found || l.config.Keys[i].Value.Env == name || l.config.Keys[i].URLKey.Env == name
 	}
-	found = found || l.config.Store.DSN.Env == name
+	found = found || l.config.Store.DSN.Env == name || l.config.MetricsToken.Env == name
 	for i := range l.config.Audit.Followers {
 		found = found || l.config.Audit.Followers[i].Token.Env == name
 	}

@@ -66,7 +66,7 @@ func TestEveryFieldIsAVariable(t *testing.T) {
 		"KEK=env:X", "KEK_CACHE=90s", "STORE_DRIVER=postgres", "STORE_DSN_ENV=DSN", "STORE_MAX_OUTAGE=5m", "AUDIT_RETENTION=30d", "AUDIT_MAX_SIZE=1GiB",
 		"AUDIT_FOLLOWERS_0_NAME=siem", "AUDIT_FOLLOWERS_0_TYPE=webhook", "AUDIT_FOLLOWERS_0_URL=https://siem.example.com/in", "AUDIT_FOLLOWERS_0_TOKEN_ENV=SIEM",
 		"AUDIT_FOLLOWERS_0_PATH=x", "AUDIT_FOLLOWERS_0_MAX_SIZE=1MiB", "AUDIT_FOLLOWERS_0_KEEP=2", "AUDIT_FOLLOWERS_0_MAX_LAG=32MiB",
-		"AUDIT_TEAM_QUOTA=1MiB", "DRAIN=5m", "VALIDATION_EVERY=3h", "TRACING_ENDPOINT=https://collector.example.com", "TRACING_TOKEN_FILE=" + tmp + "/token",
+		"AUDIT_TEAM_QUOTA=1MiB", "DRAIN=5m", "DRAIN_DELAY=5s", "METRICS_TOKEN_FILE=" + tmp + "/metrics", "VALIDATION_EVERY=3h", "TRACING_ENDPOINT=https://collector.example.com", "TRACING_TOKEN_FILE=" + tmp + "/token",
 		"UPSTREAM_CA_FILE=" + tmp + "/ca.crt", "UPSTREAM_RESOLVE=huggingface.co:443=127.0.0.1:9443,hf.co:443=[::1]:9443", "UPSTREAM_PROXY=http://p:1",
 		"UPSTREAM_PROXY_RESOLVES=true", "UPSTREAM_ALLOW_PRIVATE=10.0.0.0/8,fd00::/8", "UPSTREAM_CONNECT_PORTS=443,8443", "UPSTREAM_IDLE_TIMEOUT=30s",
 		"ROUTES=cloud=https://cloud.comfy.org", "COMFYUI_SERVERS=http://10.0.0.5:8188,https://comfy.internal", "COMFYUI_TEAM=art",
@@ -93,7 +93,7 @@ func TestEveryFieldIsAVariable(t *testing.T) {
 		Unmatched: Unmatched{"deny", "pass"}, DefaultKey: "trainer", CA: CA{tmp + "/ca.crt", tmp + "/ca.key"}, KEK: "env:X", KEKCache: 90 * time.Second,
 		Store: Store{"postgres", Source{Env: "DSN"}, 5 * time.Minute}, Audit: Audit{30 * 24 * time.Hour, 1 << 30, []Follower{
 			{Name: "siem", Type: "webhook", MaxSize: 1 << 20, Keep: 2, URL: "https://siem.example.com/in", Token: Source{Env: "SIEM"}, Path: "x", MaxLag: 32 << 20},
-		}, 1 << 20}, Validation: Validation{3 * time.Hour}, Drain: 5 * time.Minute,
+		}, 1 << 20}, Validation: Validation{3 * time.Hour}, Drain: 5 * time.Minute, DrainDelay: 5 * time.Second, MetricsToken: Source{File: tmp + "/metrics"},
 		Upstream: Upstream{
 			CAFile: tmp + "/ca.crt", Resolve: map[string]string{"huggingface.co:443": "127.0.0.1:9443", "hf.co:443": "[::1]:9443"}, Proxy: "http://p:1",
 			ProxyResolves: true, AllowPrivate: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")},

@@ -77,6 +77,7 @@ func files(t testing.TB) string {
 	write("key", testKey+"\n", 0o600)
 	write("key2", testKey2+"\n", 0o600)
 	write("urlkey", testURLKey, 0o600)
+	write("metrics", "CANARYmetricsCANARYmetricsCANARYmetrics\n", 0o600)
 	caCert, caKey := certificate(t, true)
 	leafCert, leafKey := certificate(t, false)
 	write("ca.crt", caCert, 0o644)

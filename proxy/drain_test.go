@@ -118,6 +118,23 @@ func TestR17_DrainLetsTransfersFinishAndCutsTheRest(t *testing.T) {
 	}
 }
 
+func TestR17_WhoLeavesServesOn(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	r.hub(ok)
+	r.proxy.Leave()
+	if e := auth.AsError(r.proxy.Ready()); e.Code != auth.CodeDraining {
+		t.Errorf("%v", e)
+	}
+	if a := r.worker().get("/.weighbridge/readyz", r.addr); a.status != 503 || !strings.Contains(string(a.body), `"draining"`) {
+		t.Errorf("readyz %d %s", a.status, a.body)
+	}
+	r.expect(r.reverse("/"+hubHost+"/a"), 200, "")
+	r.expect(r.tunnel(hubHost).get("/a", hubHost), 200, "")
+	if err := r.proxy.Drain(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDrainEndsAtOnceWhereNothingRuns(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	r.hub(ok)

@@ -43,6 +43,7 @@ type Proxy struct {
 
 	// implied are the listeners that may imply the default key, by address.
 	implied  sync.Map
+	leaving  atomic.Bool
 	draining atomic.Bool
 	closed   chan struct{}
 	closing  sync.Once
@@ -141,6 +142,11 @@ func (p *Proxy) TLSListener(ln net.Listener, cfg *tls.Config) net.Listener {
 
 func listenerName(a net.Addr) string { return a.Network() + "!" + a.String() }
 
+// Leave says from now on that it is not ready (Ready), and serves as before: who
+// sends workers here learns that they are to go elsewhere before Drain refuses
+// them.
+func (p *Proxy) Leave() { p.leaving.Store(true) }
+
 // Drain stops accepting, closes idle connections, refuses new requests on the
 // others, and lets what is under way finish until ctx ends. What is left then
 // is cut so that its worker sees a broken connection, and ctx's error is
@@ -200,9 +206,10 @@ func (p *Proxy) Close() (err error) {
 	return err
 }
 
-// Ready is nil while requests are served, and says why not otherwise.
+// Ready is nil while requests are served, and are to be, and says why not
+// otherwise.
 func (p *Proxy) Ready() error {
-	if p.draining.Load() {
+	if p.leaving.Load() || p.draining.Load() {
 		return auth.NewError(auth.CodeDraining, "weighbridge is shutting down", nil)
 	}
 	if err := p.o.Recorder.Err(); err != nil {

@@ -5,8 +5,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"os"
 	"os/signal"
 	"strings"
 	"sync/atomic"
@@ -16,6 +18,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"github.com/weighbridge/weighbridge/auth"
 	"github.com/weighbridge/weighbridge/config"
 	"github.com/weighbridge/weighbridge/internal/importer"
 	"github.com/weighbridge/weighbridge/internal/inject"
@@ -31,12 +34,15 @@ const (
 
 func (a *app) injectCommand() *cobra.Command {
 	var listen, certFile, keyFile, podFile string
+	var delay time.Duration
 	var o inject.Options
 	c := &cobra.Command{
 		Use: "inject --image IMAGE --tls-cert FILE --tls-key FILE | --pod FILE", Short: "Serve the admission webhook that gives pods their own weighbridge", Args: noArgs,
 		Long: "Answers AdmissionReviews on /mutate: a pod with the label " + inject.Label + ": \"true\" gets\n" +
 			"a native sidecar, an init step that writes the CA bundle, and the variables that its\n" +
 			"containers need (docs/kubernetes.md). The certificate is read again for each handshake.\n" +
+			"After SIGTERM reviews are answered for --drain-delay while /readyz says 503; a second signal\n" +
+			"stops at once.\n" +
 			"The names of the ConfigMap and the Secrets are those in the pod's own namespace; a pod's\n" +
 			"annotations weighbridge.dev/config, weighbridge.dev/credentials and weighbridge.dev/ca say others.\n\n" +
 			"With --pod nothing is served: the pods of a manifest, and those that its workloads make, are\n" +
@@ -60,10 +66,11 @@ func (a *app) injectCommand() *cobra.Command {
 			}
 			log, flush := a.logger(config.Log{Level: "info", Format: "auto"})
 			defer flush()
-			return serveInject(c.Context(), log, listen, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: pair.get}, i.Handler())
+			return serveInject(c.Context(), log, listen, delay, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: pair.get}, i.Handler())
 		},
 	}
 	c.Flags().StringVar(&listen, "listen", ":8443", "address of the webhook: host:port")
+	c.Flags().DurationVar(&delay, "drain-delay", 0, "how long after SIGTERM reviews are still answered, while /readyz says 503")
 	c.Flags().StringVar(&certFile, "tls-cert", "", "certificate chain (PEM) of the webhook's service name")
 	c.Flags().StringVar(&keyFile, "tls-key", "", "its private key (PEM)")
 	c.Flags().StringVar(&podFile, "pod", "", "manifest (YAML; - is standard input) whose pods are written with a sidecar, instead of serving")
@@ -103,15 +110,27 @@ func (a *app) injectFile(i *inject.Injector, file string) error {
 	return err
 }
 
-// serveInject serves until a signal or ctx ends it.
-func serveInject(ctx context.Context, log zerolog.Logger, addr string, t *tls.Config, h http.Handler) error {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
+// serveInject serves until a signal or ctx ends it; after a signal it serves on
+// for delay and says on /readyz that it goes.
+func serveInject(ctx context.Context, log zerolog.Logger, addr string, delay time.Duration, t *tls.Config, h http.Handler) error {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	defer signal.Stop(signals)
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return err
 	}
-	srv := &http.Server{Handler: h, TLSConfig: t, ReadTimeout: injectTimeout, WriteTimeout: injectTimeout, IdleTimeout: injectIdle}
+	var leaving atomic.Bool
+	mux := http.NewServeMux()
+	mux.Handle("/", h)
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if leaving.Load() {
+			http.Error(w, string(auth.CodeDraining), http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = io.WriteString(w, "ready\n")
+	})
+	srv := &http.Server{Handler: mux, TLSConfig: t, ReadTimeout: injectTimeout, WriteTimeout: injectTimeout, IdleTimeout: injectIdle}
 	served := make(chan error, 1)
 	go func() { served <- srv.ServeTLS(l, "", "") }()
 	log.Info().Str("webhook", l.Addr().String()).Str("version", buildVersion()).Msg("serving")
@@ -119,6 +138,13 @@ func serveInject(ctx context.Context, log zerolog.Logger, addr string, t *tls.Co
 	case err := <-served:
 		return err
 	case <-ctx.Done():
+	case s := <-signals:
+		leaving.Store(true)
+		log.Info().Str("signal", s.String()).Str("drain_delay", delay.String()).Msg("leaving")
+		if linger(delay, signals) {
+			log.Warn().Msg("second signal: stopping at once")
+			_ = srv.Close()
+		}
 	}
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), injectTimeout)
 	defer cancel()

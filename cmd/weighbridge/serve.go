@@ -24,7 +24,7 @@ import (
 // file.
 type serveFlags struct {
 	config, listen, adminListen string
-	drain                       time.Duration
+	drain, drainDelay           time.Duration
 	// firstKey is the file that gets the first API key in place of the output.
 	firstKey string
 }
@@ -40,7 +40,8 @@ func (a *app) serveCommand() *cobra.Command {
 		Use: "serve", Short: "Run weighbridge", Args: noArgs,
 		Long: "Runs the proxy and its administration. The first start makes the data directory and\n" +
 			"prints, once, the first API key. SIGTERM drains: no new connections, live downloads get\n" +
-			"--drain; a second signal stops at once. SIGHUP reloads the configuration.",
+			"--drain, after everything was served as before for --drain-delay; a second signal stops at\n" +
+			"once. SIGHUP reloads the configuration.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.serve(c.Context(), f.firstKey, func() (*config.Loaded, error) { return a.load(c, &f) })
 		},
@@ -49,6 +50,7 @@ func (a *app) serveCommand() *cobra.Command {
 	c.Flags().StringVar(&f.listen, "listen", "", "address of the proxy listener: host:port or unix:PATH (default 127.0.0.1:8080)")
 	c.Flags().StringVar(&f.adminListen, "admin-listen", "", "address of the admin listener: host:port or unix:PATH, or off for none (default 127.0.0.1:8081)")
 	c.Flags().DurationVar(&f.drain, "drain", 0, "how long live downloads may go on after SIGTERM (default 10m)")
+	c.Flags().DurationVar(&f.drainDelay, "drain-delay", 0, "how long after SIGTERM everything is served as before, while readiness says draining")
 	c.Flags().StringVar(&f.firstKey, "first-key", "", "write the first API key into this file, of mode 0600, instead of printing it (a service's output is kept in a journal)")
 	must(c.MarkFlagFilename("first-key"))
 	return c
@@ -70,6 +72,9 @@ func (a *app) load(c *cobra.Command, f *serveFlags) (*config.Loaded, error) {
 		}
 		if c.Flags().Changed("drain") {
 			cfg.Drain = f.drain
+		}
+		if c.Flags().Changed("drain-delay") {
+			cfg.DrainDelay = f.drainDelay
 		}
 	}
 	return config.Load(o)
@@ -136,11 +141,10 @@ func (a *app) serve(ctx context.Context, firstKey string, load func() (*config.L
 		case err := <-served:
 			return err
 		case <-ctx.Done():
-			return a.drain(b, log, signals, served)
+			return drain(b, log, false, signals, served)
 		case s := <-signals:
 			if s != syscall.SIGHUP {
-				log.Info().Str("signal", s.String()).Str("drain", b.DrainLimit().String()).Msg("draining: no new connections, live downloads may finish")
-				return a.drain(b, log, signals, served)
+				return endServe(b, log, s, signals, served)
 			}
 			a.reload(ctx, b, log, load)
 		}
@@ -174,34 +178,6 @@ func (a *app) reload(ctx context.Context, b *bridge.Bridge, log zerolog.Logger, 
 		log.Warn().Strs("fields", restart).Msg("these fields changed and hold after a restart")
 	}
 	log.Info().Msg("configuration reloaded")
-}
-
-// drain waits for live downloads; a second signal, or the end of the time,
-// resets what is left.
-func (a *app) drain(b *bridge.Bridge, log zerolog.Logger, signals <-chan os.Signal, served <-chan error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), b.DrainLimit())
-	defer cancel()
-	done := make(chan error, 1)
-	go func() { done <- b.Drain(ctx) }()
-	for {
-		select {
-		case s := <-signals:
-			if s != syscall.SIGHUP {
-				log.Warn().Msg("second signal: stopping at once")
-				cancel()
-			}
-		case err := <-done:
-			if err != nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
-				return err
-			}
-			if err != nil {
-				log.Warn().Msg("downloads that did not finish in time were cut by reset")
-			}
-			<-served
-			log.Info().Msg("stopped")
-			return nil
-		}
-	}
 }
 
 // logger makes the log; flush writes what of it is still in memory.

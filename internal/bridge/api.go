@@ -23,7 +23,7 @@ func (b *Bridge) openAPI() {
 		SignIn: b.signIn,
 		Store:  b.store, TeamID: b.team.ID, Snapshot: b.live.Snapshot, Providers: b.providers,
 		Record: b.record, Transfers: b.transfers, System: b.system, Ready: b.ready,
-		KEK: b.keks, Backup: b.backup, Unmatched: b.unmatched, Metrics: b.metrics.handler(), Now: b.o.Now,
+		KEK: b.keks, Backup: b.backup, Unmatched: b.unmatched, Metrics: b.metrics.handler(), MetricsToken: b.metricsToken.hash, Now: b.o.Now,
 		Passable: b.passable, Hosts: func() []string { return b.loaded.Load().Config.AllowedHosts }, URL: b.frontURL,
 		Validator: b.life, Asker: b.signer, Cut: b.cut, LastUsed: b.used.last, Seen: b.used.see,
 		Log: func(err error) { b.log.Error().Err(err).Msg("an administrative request failed") },

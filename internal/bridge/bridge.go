@@ -100,9 +100,11 @@ type Bridge struct {
 	api       *admin.API
 	signIn    *session.Service
 	metrics   *metrics
-	tracer    tracing.Exporter // nil where nothing is traced
-	used      *lastUsed
-	welcome   *Welcome
+	// metricsToken opens /metrics from other machines.
+	metricsToken metricsToken
+	tracer       tracing.Exporter // nil where nothing is traced
+	used         *lastUsed
+	welcome      *Welcome
 	// others is told when other weighbridges changed a shared store.
 	others chan struct{}
 	// wentBack says that the database of a shared store is not followed because
@@ -188,6 +190,9 @@ func Open(ctx context.Context, loaded *config.Loaded, o Options) (b *Bridge, err
 		}
 	}
 	if err = b.openProxy(ctx, cfg); err != nil {
+		return b, err
+	}
+	if err = taken(b.metricsToken.renewed(loaded)); err != nil {
 		return b, err
 	}
 	b.openAPI()

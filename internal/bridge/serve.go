@@ -80,6 +80,9 @@ func (b *Bridge) Serve(ctx context.Context) error {
 // the next start signs what was not.
 const lastSignLimit = 5 * time.Second
 
+// Leave says by readiness that this weighbridge goes, and serves as before.
+func (b *Bridge) Leave() { b.proxy.Leave() }
+
 // Drain takes no new work, lets live transfers finish until ctx ends, and
 // cuts the rest by reset.
 func (b *Bridge) Drain(ctx context.Context) error { return b.proxy.Drain(ctx) }
@@ -166,6 +169,10 @@ func (b *Bridge) Reload(ctx context.Context, loaded *config.Loaded) (restart []s
 	if err != nil {
 		return nil, err
 	}
+	renewToken, err := b.metricsToken.renewed(loaded)
+	if err != nil {
+		return nil, err
+	}
 	// Declared rows first: the policy may name a declared key.
 	if err := b.declare(ctx, loaded); err != nil {
 		return nil, err
@@ -196,6 +203,7 @@ func (b *Bridge) Reload(ctx context.Context, loaded *config.Loaded) (restart []s
 	renewRoots()
 	renewCertificate()
 	renewAdmin()
+	renewToken()
 	b.loaded.Store(loaded)
 	return needRestart(was, is, func(uri string) bool { return b.keks.names(ctx, uri) }), nil
 }
@@ -203,6 +211,10 @@ func (b *Bridge) Reload(ctx context.Context, loaded *config.Loaded) (restart []s
 // DrainLimit is how long live downloads may go on after SIGTERM, by the
 // configuration that stands now.
 func (b *Bridge) DrainLimit() time.Duration { return b.loaded.Load().Config.Drain }
+
+// DrainDelay is how long it serves as before after SIGTERM, by the configuration
+// that stands now.
+func (b *Bridge) DrainDelay() time.Duration { return b.loaded.Load().Config.DrainDelay }
 
 // otherTLS reports whether a listener is to be another one than it was.
 func otherTLS(was, is config.TLS) bool {

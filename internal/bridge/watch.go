@@ -43,8 +43,8 @@ func (b *Bridge) watchFiles(ctx context.Context) {
 	})
 }
 
-// watches are the groups of files. A declared secret, the extra roots and the
-// listener's certificate fail apart from one another.
+// watches are the groups of files. A declared secret, the extra roots, the
+// metrics token and the listener's certificate fail apart from one another.
 func (b *Bridge) watches() []watch {
 	return []watch{
 		{
@@ -55,13 +55,12 @@ func (b *Bridge) watches() []watch {
 		{
 			what:  "upstream.ca_file",
 			paths: func() []string { return given(b.loaded.Load().Config.Upstream.CAFile) },
-			take: func(context.Context) error {
-				takeOver, err := b.renewedRoots(&b.loaded.Load().Config)
-				if err == nil {
-					takeOver()
-				}
-				return err
-			},
+			take:  func(context.Context) error { return taken(b.renewedRoots(&b.loaded.Load().Config)) },
+		},
+		{
+			what:  "metrics_token",
+			paths: func() []string { return given(b.loaded.Load().Config.MetricsToken.File) },
+			take:  func(context.Context) error { return taken(b.metricsToken.renewed(b.loaded.Load())) },
 		},
 		b.certificate(&b.tls),
 		b.certificate(&b.adminTLS),
@@ -76,14 +75,16 @@ func (b *Bridge) certificate(l *listenerTLS) watch {
 			t, _, _ := l.of(&b.loaded.Load().Config)
 			return given(t.CertFile, t.KeyFile)
 		},
-		take: func(context.Context) error {
-			takeOver, err := l.renewed(&b.loaded.Load().Config)
-			if err == nil {
-				takeOver()
-			}
-			return err
-		},
+		take: func(context.Context) error { return taken(l.renewed(&b.loaded.Load().Config)) },
 	}
+}
+
+// taken takes over what was read without an error.
+func taken(takeOver func(), err error) error {
+	if err == nil {
+		takeOver()
+	}
+	return err
 }
 
 // look takes w's files where they changed. What cannot be read or is refused
