@@ -39,13 +39,17 @@ gateway:
   probe: {keySecret: {name: probe}}
   autoscaling: {enabled: true}
   podAnnotations: {a: b}
+  podLabels: {azure.workload.identity/use: "true"}
   nodeSelector: {pool: cpu}
   tolerations: [{key: k, operator: Exists}]
-serviceMonitor: {enabled: true, labels: {release: prometheus}}
+serviceMonitor: {enabled: true, labels: {release: prometheus}, tokenSecret: {name: metrics}}
+serviceAccount: {annotations: {azure.workload.identity/client-id: id}}
+tokenReview: {enabled: true, apiServer: [10.0.0.4/32]}
+networkPolicy: {egress: [{to: [{ipBlock: {cidr: 169.254.170.23/32}}], ports: [{port: 80}]}]}
 inject: {enabled: true}
 `, []string{
-		"Certificate", "ConfigMap", "Deployment", "Deployment", "HorizontalPodAutoscaler", "Issuer", "MutatingWebhookConfiguration",
-		"NetworkPolicy", "PodDisruptionBudget", "PodDisruptionBudget", "Service", "Service", "Service", "ServiceAccount", "ServiceMonitor",
+		"Certificate", "ClusterRole", "ClusterRoleBinding", "ConfigMap", "Deployment", "Deployment", "HorizontalPodAutoscaler", "Issuer", "MutatingWebhookConfiguration",
+		"NetworkPolicy", "PodDisruptionBudget", "PodDisruptionBudget", "Service", "Service", "Service", "ServiceAccount", "ServiceAccount", "ServiceMonitor",
 	}},
 	"the webhook alone": {"gateway: {enabled: false}\ninject: {enabled: true, certManager: false, tlsSecret: t, caBundle: Zm9v}",
 		[]string{"Deployment", "MutatingWebhookConfiguration", "PodDisruptionBudget", "Service", "ServiceAccount"}},
@@ -204,6 +208,8 @@ func TestTheSchemaRefuses(t *testing.T) {
 		"an unknown value":    "gateways: {}",
 		"an unknown nested":   "gateway: {replica: 2}",
 		"a listener":          "gateway: {config: {listen: 'x'}}",
+		"a drain":             "gateway: {config: {drain_delay: 1m}}",
+		"a label of its own":  "gateway: {podLabels: {app.kubernetes.io/name: x}}",
 		"a store":             "gateway: {config: {store: {driver: bbolt}}}",
 		"no limits":           "gateway: {resources: {requests: {cpu: 1, memory: 1Gi}, limits: null}}",
 		"no replicas":         "gateway: {replicas: 0}",
@@ -214,7 +220,13 @@ func TestTheSchemaRefuses(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := render(t, "inject: {enabled: true, certManager: false}"); err == nil || !strings.Contains(err.Error(), "inject.tlsSecret") {
-		t.Errorf("a webhook without a certificate: %v", err)
+	for values, missing := range map[string]string{
+		"inject: {enabled: true, certManager: false}": "inject.tlsSecret",
+		"serviceMonitor: {enabled: true}":             "serviceMonitor.tokenSecret.name",
+		"tokenReview: {enabled: true}":                "tokenReview.apiServer",
+	} {
+		if _, err := render(t, values); err == nil || !strings.Contains(err.Error(), missing) {
+			t.Errorf("without %s: %v", missing, err)
+		}
 	}
 }

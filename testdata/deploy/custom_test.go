@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -28,6 +29,11 @@ type serviceMonitorSpec struct {
 		Port     string `json:"port"`
 		Path     string `json:"path"`
 		Interval string `json:"interval"`
+		// Authorization is what is sent: the type, and the value in the Secret.
+		Authorization struct {
+			Type        string                   `json:"type"`
+			Credentials corev1.SecretKeySelector `json:"credentials"`
+		} `json:"authorization"`
 	} `json:"endpoints"`
 }
 

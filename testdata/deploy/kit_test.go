@@ -19,6 +19,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	kjson "k8s.io/apimachinery/pkg/runtime/serializer/json"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
@@ -79,7 +80,7 @@ func decode(t *testing.T, name string, manifests []byte) []runtime.Object {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
 		corev1.AddToScheme, appsv1.AddToScheme, policyv1.AddToScheme, autoscalingv2.AddToScheme,
-		networkingv1.AddToScheme, admissionregistrationv1.AddToScheme, addCustom,
+		networkingv1.AddToScheme, rbacv1.AddToScheme, admissionregistrationv1.AddToScheme, addCustom,
 	} {
 		if err := add(scheme); err != nil {
 			t.Fatal(err)

@@ -104,6 +104,9 @@ func TestTheSidecarsConfigurationIsValid(t *testing.T) {
 			continue
 		}
 		found = true
+		if !followed(t, c) {
+			t.Error("the record of a pod without a disk is kept nowhere")
+		}
 		file := filepath.Join(dir, "weighbridge.yaml")
 		text := strings.ReplaceAll(c.Data["weighbridge.yaml"], "/etc/weighbridge/credentials/", dir+"/")
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -121,6 +124,23 @@ func TestTheSidecarsConfigurationIsValid(t *testing.T) {
 	if !found {
 		t.Error("no ConfigMap")
 	}
+}
+
+// followed reports whether a configuration sends the record to the standard
+// output.
+func followed(t *testing.T, c *corev1.ConfigMap) bool {
+	t.Helper()
+	var file struct {
+		Audit struct {
+			Followers []struct {
+				Type string `json:"type"`
+			} `json:"followers"`
+		} `json:"audit"`
+	}
+	if err := yaml.Unmarshal([]byte(c.Data["weighbridge.yaml"]), &file); err != nil {
+		t.Fatal(err)
+	}
+	return len(file.Audit.Followers) == 1 && file.Audit.Followers[0].Type == "stdout"
 }
 
 // Nothing leaves the workers' namespace but by a policy, and workers of the

@@ -13,13 +13,10 @@ import (
 	"math/big"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -28,9 +25,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
-
-// patience bounds every wait; reaching it is a failure.
-const patience = time.Minute
 
 // image is the one that the manifests name.
 const image = "ghcr.io/weighbridge/weighbridge:0.1.0"
@@ -42,67 +36,48 @@ type webhook struct {
 	client *http.Client
 }
 
-// lines is an output that may be read while it is written.
-type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
 var servingLine = regexp.MustCompile(`"webhook":"([^"]+)"`)
 
 func startWebhook(t *testing.T) *webhook {
 	t.Helper()
 	dir := t.TempDir()
 	roots := certificate(t, dir)
-	var out lines
-	cmd := exec.Command(program(t), "inject", "--listen", "127.0.0.1:0", "--image", image,
-		"--tls-cert", filepath.Join(dir, "tls.crt"), "--tls-key", filepath.Join(dir, "tls.key"))
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		if err := <-ended; err != nil {
-			t.Errorf("the webhook ended with %v: %s", err, out.String())
-		}
-	})
-	for begun := time.Now(); ; time.Sleep(10 * time.Millisecond) {
-		if m := servingLine.FindStringSubmatch(out.String()); m != nil {
-			return &webhook{t, "https://" + m[1], &http.Client{Transport: &http.Transport{
-				DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "weighbridge-inject.weighbridge.svc"},
-			}}}
-		}
-		if time.Since(begun) > patience {
-			t.Fatalf("the webhook does not serve: %s", out.String())
-		}
-	}
+	return launch(t, nil, "inject", "--listen", "127.0.0.1:0", "--image", image,
+		"--tls-cert", filepath.Join(dir, "tls.crt"), "--tls-key", filepath.Join(dir, "tls.key")).webhook(roots)
 }
 
-// certificate writes tls.crt and tls.key of the webhook's service.
-func certificate(t *testing.T, dir string) *x509.CertPool {
+// webhook waits until the process answers reviews. roots vouch for its
+// certificate.
+func (p *process) webhook(roots *x509.CertPool) *webhook {
+	p.t.Helper()
+	var m []string
+	p.until("the webhook serves", func() bool {
+		m = servingLine.FindStringSubmatch(p.log.String())
+		return m != nil
+	})
+	return &webhook{p.t, "https://" + m[1], &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: webhookName},
+	}}}
+}
+
+// webhookName is the name of the webhook's service.
+const webhookName = "weighbridge-inject.weighbridge.svc"
+
+// certificate writes tls.crt and tls.key of names, of the webhook's where there
+// are none, and returns what vouches for them.
+func certificate(t *testing.T, dir string, names ...string) *x509.CertPool {
 	t.Helper()
+	if len(names) == 0 {
+		names = []string{webhookName}
+	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	tmpl := &x509.Certificate{
 		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		DNSNames: []string{"weighbridge-inject.weighbridge.svc"}, IsCA: true, BasicConstraintsValid: true,
+		DNSNames: names, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign | x509.KeyUsageDigitalSignature,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
 	if err != nil {

@@ -41,7 +41,17 @@ seccompProfile: {type: RuntimeDefault}
 - healthcheck
 {{- if .Values.gateway.tls.secretName }}
 - --proxy-url=https://127.0.0.1:8080
-- --ca-file=/etc/weighbridge/tls/ca.crt
-- --server-name={{ include "weighbridge.name" . }}.{{ .Release.Namespace }}.svc
+{{- with .Values.gateway.tls.caKey }}
+- --ca-file=/etc/weighbridge/tls/{{ . }}
 {{- end }}
+- --server-name={{ include "weighbridge.serverName" . }}
+{{- end }}
+{{- end }}
+
+{{- define "weighbridge.serverName" -}}
+{{ .Values.gateway.tls.serverName | default (printf "%s.%s.svc" (include "weighbridge.name" .) .Release.Namespace) }}
+{{- end }}
+
+{{- define "weighbridge.metricsSecret" -}}
+{{ required "serviceMonitor.tokenSecret.name: without a token Prometheus is refused" .Values.serviceMonitor.tokenSecret.name }}
 {{- end }}
