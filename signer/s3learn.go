@@ -90,7 +90,13 @@ func (e *s3Engine) learn(ctx context.Context, d *auth.Decision, out *auth.Outgoi
 	redirect := a.Status < 400
 	switch {
 	case said.Code == "ExpiredToken" && s3Exchanged(d.Params) && !a.Again && a.Repeatable:
-		e.means.tokens.forget(d.CredentialID, d.Version)
+		// Those that it was signed by: others may have been got for a request that
+		// was sent with it.
+		id := s3SignedBy(out.Header.Get(authorization))
+		e.means.tokens.forget(d.CredentialID, d.Version, func(v auth.Secret) bool {
+			keys, err := s3KeysIn(v)
+			return err == nil && keys.ID == id
+		})
 		return auth.Lesson{Again: true, Note: "the temporary keys have ended before their time; others are got"}
 	case redirect, a.Status == 400 && (out.Method == "HEAD" || said.Code == "AuthorizationHeaderMalformed" || said.Code == "IllegalLocationConstraintException"):
 		return e.learnRegion(ctx, d, p, a, &said, redirect)
@@ -154,6 +160,14 @@ func (e *s3Engine) learnClock(d *auth.Decision, p *s3Plan, a *auth.Refused, code
 	e.lessons.learnOffset(d, offset)
 	return auth.Lesson{Again: true, Note: "the clock of " + a.Host + " and this machine's are " + offset.Abs().Round(time.Minute).String() +
 		" apart, by which signatures are dated from now on; set the clock that is wrong"}
+}
+
+// s3SignedBy is the id of the keys that a request was signed by ("Authenticating
+// requests: using the Authorization header", Credential).
+func s3SignedBy(field string) string {
+	_, rest, _ := strings.Cut(field, "Credential=")
+	id, _, _ := strings.Cut(rest, "/")
+	return id
 }
 
 // s3Error is an error document of S3 ("REST error responses").

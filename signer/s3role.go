@@ -76,7 +76,11 @@ func (e *s3Engine) keysOf(ctx context.Context, d *auth.Decision, open openFields
 	if err != nil {
 		return s3Keys{}, err
 	}
-	var keys s3Keys
+	return s3KeysIn(v)
+}
+
+// s3KeysIn are keys as they are kept.
+func s3KeysIn(v auth.Secret) (keys s3Keys, err error) {
 	if err := json.Unmarshal([]byte(v.Reveal()), &keys); err != nil {
 		return s3Keys{}, errors.New("the temporary keys are not understood")
 	}

@@ -93,6 +93,13 @@ func TestS3AssumesANarrowedRole(t *testing.T) {
 	if y.send("GET", base+"/bkt/models/v1/x"); f.asked.Load() != before+1 {
 		t.Errorf("%d exchanges", f.asked.Load()-before)
 	}
+	// Another request that was sent with the old ones takes no new ones along.
+	if l := y.learn(out, 400, nil, "<Error><Code>ExpiredToken</Code></Error>", false); !l.Again {
+		t.Errorf("%+v", l)
+	}
+	if y.send("GET", base+"/bkt/models/v1/x"); f.asked.Load() != before+1 {
+		t.Errorf("%d exchanges for two requests", f.asked.Load()-before)
+	}
 	// A refusal is one, and nothing goes without.
 	f.fail.Store(true)
 	y.state.Credentials[0].Version++

@@ -274,13 +274,13 @@ func (o *obstacle) Unwrap() error { return o.cause }
 // status is an HTTP status for people.
 func status(code int) string { return "status " + strconv.Itoa(code) }
 
-// forget drops every token of a credential's version: its upstream says that
-// they have ended. Exchanges that run go on.
-func (t *tokens) forget(credential string, version uint64) {
+// forget drops the tokens of a credential's version of which ended says that
+// they have, by what its upstream says. Exchanges that run go on.
+func (t *tokens) forget(credential string, version uint64, ended func(auth.Secret) bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for key, k := range t.kept {
-		if key.credential == credential && key.version == version && k.running == nil {
+		if key.credential == credential && key.version == version && k.running == nil && ended(k.value) {
 			delete(t.kept, key)
 		}
 	}
