@@ -44,9 +44,11 @@ func (a *app) injectCommand() *cobra.Command {
 			"After SIGTERM reviews are answered for --drain-delay while /readyz says 503; a second signal\n" +
 			"stops at once.\n" +
 			"The names of the ConfigMap and the Secrets are those in the pod's own namespace; a pod's\n" +
-			"annotations weighbridge.dev/config, weighbridge.dev/credentials and weighbridge.dev/ca say others.\n\n" +
+			"annotations weighbridge.dev/config, weighbridge.dev/credentials and weighbridge.dev/ca say others,\n" +
+			"weighbridge.dev/port another port than 8080 for the sidecar, and weighbridge.dev/direct what its\n" +
+			"containers reach without it (NO_PROXY).\n\n" +
 			"With --pod nothing is served: the pods of a manifest, and those that its workloads make, are\n" +
-			"written with what the webhook would add, for clusters without it.",
+			"written with the label and with what the webhook would add, for clusters without it.",
 		Example: "  weighbridge inject --image registry.example.com/weighbridge:0.1.0 --pod comfyui.yaml > comfyui-with-sidecar.yaml",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if tag := o.Image[strings.LastIndexByte(o.Image, '/')+1:]; !strings.ContainsAny(tag, ":@") || strings.HasSuffix(tag, ":latest") {
@@ -55,7 +57,7 @@ func (a *app) injectCommand() *cobra.Command {
 			o.Placeholder = signer.PlaceholderToken
 			i, err := inject.New(o)
 			if err != nil {
-				return err
+				return usage("--config-map, --credentials, --ca, --image-pull-secret: %w", err)
 			}
 			if podFile != "" {
 				return a.injectFile(i, podFile)
@@ -78,6 +80,7 @@ func (a *app) injectCommand() *cobra.Command {
 	c.Flags().StringVar(&o.ConfigMap, "config-map", "", "ConfigMap with weighbridge.yaml (default weighbridge)")
 	c.Flags().StringVar(&o.Credentials, "credentials", "", "Secret with the files that the configuration names (default weighbridge-credentials)")
 	c.Flags().StringVar(&o.CA, "ca", "", "Secret with tls.crt and tls.key of the root (default weighbridge-ca)")
+	c.Flags().StringSliceVar(&o.PullSecrets, "image-pull-secret", nil, "Secret of a pod's own namespace by which the kubelet pulls the image (repeatable)")
 	c.Flags().StringVar(&o.MemoryLimit, "memory-limit", "", "memory limit of a sidecar (default 256Mi)")
 	c.Flags().StringVar(&o.CPULimit, "cpu-limit", "", "CPU limit of a sidecar (default 2)")
 	must(c.MarkFlagRequired("image"))

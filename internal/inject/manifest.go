@@ -27,7 +27,7 @@ var templates = map[string][]string{
 
 // Manifest gives the pods of a manifest (YAML, of any number of documents) what
 // the webhook would: a Pod, or the one that a workload makes. That it is asked
-// for here stands for the label. Other documents stay as they are. warnings are
+// for here stands for the label, which they get. Other documents stay as they are. warnings are
 // the webhook's; the error is why a pod must not start, or that there is none.
 func (i *Injector) Manifest(in []byte) (out []byte, warnings []string, err error) {
 	var b bytes.Buffer
@@ -94,6 +94,11 @@ func (i *Injector) manifest(document map[string]any, at []string) (warnings []st
 	if err != nil {
 		return nil, err
 	}
+	if len(i.o.PullSecrets) > 0 && len(p.Spec.ImagePullSecrets) == 0 {
+		// The ServiceAccount admission controller; the webhook comes after it.
+		warnings = append(warnings, "the pod has image pull secrets of its own now, so the cluster adds none of its ServiceAccount's: where its images need those, name them too")
+	}
+	mark(document)
 	for _, o := range ops {
 		// By way of the form in which they travel; as YAML, so that whole numbers
 		// stay whole.
@@ -110,6 +115,23 @@ func (i *Injector) manifest(document map[string]any, at []string) (warnings []st
 		}
 	}
 	return warnings, nil
+}
+
+// mark sets the label where the pod does not say anything of it: policies know
+// by it which pods have a sidecar (deploy/kubernetes/networkpolicy.yaml).
+func mark(pod map[string]any) {
+	below := func(in map[string]any, name string) map[string]any {
+		at, ok := in[name].(map[string]any)
+		if !ok {
+			at = map[string]any{}
+			in[name] = at
+		}
+		return at
+	}
+	labels := below(below(pod, "metadata"), "labels")
+	if _, said := labels[Label]; !said {
+		labels[Label] = "true"
+	}
 }
 
 // add does the operation "add" of RFC 6902, section 4.1, below at, and returns

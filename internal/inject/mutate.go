@@ -1,7 +1,6 @@
 package inject
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -19,11 +18,14 @@ func ours(name string) bool { return name == sidecarName || name == initName }
 
 // mutate says what to add to p. The error is why it must not start.
 func (i *Injector) mutate(p *pod) (ops []op, warnings []string, err error) {
-	o := i.o
-	o.ConfigMap = cmp.Or(p.Metadata.Annotations[annotationConfig], o.ConfigMap)
-	o.Credentials = cmp.Or(p.Metadata.Annotations[annotationCredentials], o.Credentials)
-	o.CA = cmp.Or(p.Metadata.Annotations[annotationCA], o.CA)
-	if err := o.apart(p); err != nil {
+	s, err := i.shape(p.Metadata.Annotations)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := s.apart(p); err != nil {
+		return nil, nil, err
+	}
+	if err := s.alone(p); err != nil {
 		return nil, nil, err
 	}
 	// First what stands at an index, which the new init containers move.
@@ -36,7 +38,7 @@ func (i *Injector) mutate(p *pod) (ops []op, warnings []string, err error) {
 			if ours(c.Name) {
 				continue
 			}
-			more, warning := i.equip(group.at+"/"+strconv.Itoa(n), c)
+			more, warning := s.equip(group.at+"/"+strconv.Itoa(n), c)
 			ops = append(ops, more...)
 			if warning != "" {
 				warnings = append(warnings, warning)
@@ -44,20 +46,27 @@ func (i *Injector) mutate(p *pod) (ops []op, warnings []string, err error) {
 		}
 	}
 	var volumes []any
-	for _, v := range o.volumes() {
+	for _, v := range s.volumes() {
 		if !slices.ContainsFunc(p.Spec.Volumes, func(is volume) bool { return is.Name == v["name"] }) {
 			volumes = append(volumes, v)
 		}
 	}
 	ops = append(ops, extend("/spec/volumes", len(p.Spec.Volumes), volumes)...)
-	return append(ops, i.first(p)...), warnings, nil
+	var pull []any
+	for _, name := range s.PullSecrets {
+		if !slices.Contains(p.Spec.ImagePullSecrets, named{name}) {
+			pull = append(pull, named{name})
+		}
+	}
+	ops = append(ops, extend("/spec/imagePullSecrets", len(p.Spec.ImagePullSecrets), pull)...)
+	return append(ops, s.first(p)...), warnings, nil
 }
 
 // first puts the init step and the sidecar before every other init container,
 // so that those download through it too.
-func (i *Injector) first(p *pod) []op {
+func (s *shape) first(p *pod) []op {
 	var missing []any
-	for _, c := range []object{i.initStep(), i.sidecar()} {
+	for _, c := range []object{s.initStep(), s.sidecar()} {
 		if !slices.ContainsFunc(p.Spec.InitContainers, func(is container) bool { return is.Name == c["name"] }) {
 			missing = append(missing, c)
 		}
@@ -78,7 +87,7 @@ func (i *Injector) first(p *pod) []op {
 // equip gives a container the variables that it does not set itself, and what
 // they name. A container that chooses a proxy of its own is left to it, and
 // that is said.
-func (i *Injector) equip(at string, c *container) (ops []op, warning string) {
+func (s *shape) equip(at string, c *container) (ops []op, warning string) {
 	set := map[string]bool{}
 	for _, e := range c.Env {
 		set[e.Name] = true
@@ -90,7 +99,7 @@ func (i *Injector) equip(at string, c *container) (ops []op, warning string) {
 		}
 	}
 	var vars []any
-	for _, v := range i.vars {
+	for _, v := range s.vars {
 		if !set[v.Name] {
 			vars = append(vars, env(v.Name, v.Value))
 		}

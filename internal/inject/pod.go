@@ -10,6 +10,7 @@ type pod struct {
 	Spec struct {
 		HostNetwork           bool        `json:"hostNetwork"`
 		ShareProcessNamespace bool        `json:"shareProcessNamespace"`
+		ImagePullSecrets      []named     `json:"imagePullSecrets"`
 		Volumes               []volume    `json:"volumes"`
 		InitContainers        []container `json:"initContainers"`
 		Containers            []container `json:"containers"`
@@ -28,6 +29,7 @@ type volume struct {
 	} `json:"projected"`
 }
 
+// named is read and written.
 type named struct {
 	Name string `json:"name"`
 }
@@ -44,6 +46,10 @@ type container struct {
 		SecretRef *named `json:"secretRef"`
 	} `json:"envFrom"`
 	VolumeMounts []mount `json:"volumeMounts"`
+	Ports        []struct {
+		ContainerPort int    `json:"containerPort"`
+		Protocol      string `json:"protocol"`
+	} `json:"ports"`
 }
 
 // mount is read and written.

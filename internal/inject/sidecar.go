@@ -1,19 +1,6 @@
 package inject
 
-import (
-	"cmp"
-
-	"github.com/weighbridge/weighbridge/internal/workerenv"
-)
-
-// Label asks for a sidecar where it is "true". The annotations name other
-// objects of the pod's namespace than Options does.
-const (
-	Label                 = "weighbridge.dev/inject"
-	annotationConfig      = "weighbridge.dev/config"
-	annotationCredentials = "weighbridge.dev/credentials"
-	annotationCA          = "weighbridge.dev/ca"
-)
+import "cmp"
 
 // What is added to a pod, by name and place.
 const (
@@ -32,7 +19,6 @@ const (
 	workerDir = "/run/weighbridge"
 	bundle    = workerDir + "/ca-bundle.pem"
 
-	proxyAddress = "127.0.0.1:8080"
 	// user is the image's (Dockerfile): no other container's.
 	user = 65532
 	// readable is 0444. Without an fsGroup, which is the pod's own to say, a
@@ -40,9 +26,13 @@ const (
 	readable = 0o444
 )
 
-// direct are a cluster's own services, beside those of every worker; the
-// kubelet puts in the API server's address.
-func direct() []string { return []string{".svc", ".cluster.local", "$(KUBERNETES_SERVICE_HOST)"} }
+// clusterHosts are a cluster's own services, which no container reaches through
+// the sidecar. Their short names, and the addresses of pods, are the cluster's
+// to say: annotationDirect.
+func clusterHosts() []string { return []string{".svc", ".cluster.local"} }
+
+// apiServer is put in by the kubelet, in a container's variables alone.
+const apiServer = "$(KUBERNETES_SERVICE_HOST)"
 
 // Options of an Injector. The names are those of objects in the pod's own
 // namespace, and defaults for pods that annotate nothing.
@@ -57,27 +47,29 @@ type Options struct {
 	CA string
 	// MemoryLimit and CPULimit are the sidecar's.
 	MemoryLimit, CPULimit string
+	// PullSecrets are Secrets by which the kubelet pulls Image. A pod that has
+	// others keeps them.
+	PullSecrets []string
 	// Placeholder stands for a Hub token (workerenv.Options).
 	Placeholder string
 }
 
 // Injector answers admission reviews.
-type Injector struct {
-	o    Options
-	vars []workerenv.Var
-}
+type Injector struct{ o Options }
 
-// New makes an Injector.
+// New makes an Injector. The error names what no object can be called.
 func New(o Options) (*Injector, error) {
 	o.ConfigMap = cmp.Or(o.ConfigMap, "weighbridge")
 	o.Credentials = cmp.Or(o.Credentials, "weighbridge-credentials")
 	o.CA = cmp.Or(o.CA, "weighbridge-ca")
 	o.MemoryLimit = cmp.Or(o.MemoryLimit, "256Mi")
 	o.CPULimit = cmp.Or(o.CPULimit, "2")
-	vars, err := workerenv.Variables(workerenv.Options{
-		Mode: workerenv.Forward, ProxyURL: "http://" + proxyAddress, NoKey: true, Bundle: bundle, Direct: direct(), Placeholder: o.Placeholder,
-	})
-	return &Injector{o: o, vars: vars}, err
+	for _, name := range append([]string{o.ConfigMap, o.Credentials, o.CA}, o.PullSecrets...) {
+		if err := objectName(name); err != nil {
+			return nil, err
+		}
+	}
+	return &Injector{o: o}, nil
 }
 
 // object is a part of a manifest that is only written.
@@ -97,16 +89,16 @@ func restricted() object {
 }
 
 // initStep writes the bundle and the environment block.
-func (i *Injector) initStep() object {
+func (s *shape) initStep() object {
 	args := []string{
-		"env", "--no-key", "--ca-file", caDir + "/tls.crt", "--proxy-url", "http://" + proxyAddress,
+		"env", "--no-key", "--ca-file", caDir + "/tls.crt", "--proxy-url", s.proxyURL(),
 		"--bundle", bundle, "--out", workerDir + "/env.sh",
 	}
-	for _, d := range direct()[:2] { // a file has no $(…)
+	for _, d := range s.direct { // without apiServer: a file has no $(…)
 		args = append(args, "--direct", d)
 	}
 	return object{
-		"name": initName, "image": i.o.Image, "command": []string{"/weighbridge"}, "args": args,
+		"name": initName, "image": s.Image, "command": []string{"/weighbridge"}, "args": args,
 		"securityContext": restricted(),
 		"resources":       object{"requests": object{"cpu": "10m", "memory": "32Mi"}, "limits": object{"cpu": "1", "memory": "64Mi"}},
 		"volumeMounts": []mount{
@@ -119,22 +111,22 @@ func (i *Injector) initStep() object {
 
 // sidecar is an init container that goes on running (restartPolicy: Always):
 // it serves before the pod's other init containers start, and ends last.
-func (i *Injector) sidecar() object {
+func (s *shape) sidecar() object {
 	check := object{"command": []string{"/weighbridge", "healthcheck", "--live"}}
 	probe := func(period, failures int) object {
 		return object{"exec": check, "periodSeconds": period, "timeoutSeconds": 5, "failureThreshold": failures}
 	}
 	return object{
-		"name": sidecarName, "image": i.o.Image, "restartPolicy": "Always",
+		"name": sidecarName, "image": s.Image, "restartPolicy": "Always",
 		"command": []string{"/weighbridge"}, "args": []string{"serve", "--config", configDir + "/weighbridge.yaml"},
 		"env": []object{
 			env("WEIGHBRIDGE_DATA_DIR", "off"), env("WEIGHBRIDGE_STORE_DRIVER", "memory"),
-			env("WEIGHBRIDGE_LISTEN", proxyAddress), env("WEIGHBRIDGE_ADMIN_LISTEN", "off"),
+			env("WEIGHBRIDGE_LISTEN", s.address()), env("WEIGHBRIDGE_ADMIN_LISTEN", "off"),
 			env("WEIGHBRIDGE_CA_CERT_FILE", caDir+"/tls.crt"), env("WEIGHBRIDGE_CA_KEY_FILE", caDir+"/tls.key"),
 		},
 		"startupProbe": probe(1, 60), "livenessProbe": probe(20, 3),
 		"securityContext": restricted(),
-		"resources":       object{"requests": object{"cpu": "50m", "memory": "64Mi"}, "limits": object{"cpu": i.o.CPULimit, "memory": i.o.MemoryLimit}},
+		"resources":       object{"requests": object{"cpu": "50m", "memory": "64Mi"}, "limits": object{"cpu": s.CPULimit, "memory": s.MemoryLimit}},
 		"volumeMounts": []mount{
 			{Name: configVolume, MountPath: configDir, ReadOnly: true},
 			{Name: credentialsVolume, MountPath: credentialsDir, ReadOnly: true},
