@@ -68,11 +68,17 @@ func parse(t *testing.T, text string) map[string]any {
 // schema.
 func render(t *testing.T, values string) (string, error) {
 	t.Helper()
+	return renderAs(t, "weighbridge", "weighbridge", parse(t, values))
+}
+
+// renderAs renders it for a release and its namespace.
+func renderAs(t *testing.T, release, namespace string, values map[string]any) (string, error) {
+	t.Helper()
 	c, err := loader.LoadDir(chartDir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := chartutil.ToRenderValues(c, parse(t, values), chartutil.ReleaseOptions{Name: "weighbridge", Namespace: "weighbridge", IsInstall: true}, nil)
+	v, err := chartutil.ToRenderValues(c, values, chartutil.ReleaseOptions{Name: release, Namespace: namespace, IsInstall: true}, nil)
 	if err != nil {
 		return "", err
 	}
@@ -123,20 +129,11 @@ func TestTheChartMakesWhatTheAPITakes(t *testing.T) {
 
 // What docs/kubernetes.md shows is what the chart and the API take.
 func TestThePageIsTaken(t *testing.T) {
-	page := string(read(t, root+"/docs/kubernetes.md"))
-	block := func(name string) string {
-		_, rest, _ := strings.Cut(page, "```yaml file="+name+"\n")
-		text, _, found := strings.Cut(rest, "```")
-		if !found {
-			t.Fatalf("the page has no %s", name)
-		}
-		return text
-	}
-	text, err := render(t, block("values.yaml"))
+	text, err := render(t, shown(t, "values.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, manifests := range map[string]string{"values.yaml": text, "pod.yaml": block("pod.yaml")} {
+	for name, manifests := range map[string]string{"values.yaml": text, "pod.yaml": shown(t, "pod.yaml")} {
 		objects := decode(t, name, []byte(manifests))
 		hold(t, name, objects)
 		mounts(t, name, objects)

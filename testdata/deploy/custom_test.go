@@ -39,6 +39,9 @@ type serviceMonitorSpec struct {
 
 type issuerSpec struct {
 	SelfSigned *struct{} `json:"selfSigned"`
+	CA         *struct {
+		SecretName string `json:"secretName"`
+	} `json:"ca"`
 }
 
 type certificateSpec struct {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -64,6 +65,34 @@ func TestPodsWithASidecarAreWhatTheWebhookMakes(t *testing.T) {
 		if written := manifest(t, decode(t, "inject --pod", out)[0].(*corev1.Pod)); !bytes.Equal(written, got) {
 			t.Errorf("inject --pod makes of %s:\n%s", name, written)
 		}
+	}
+}
+
+// torch asks getpass for a name as it is imported, for the directory of its
+// cache, and Python ends with KeyError where neither a variable nor the image's
+// passwd has one (torch/_inductor/runtime/cache_dir_utils.py; getpass.getuser):
+// an image's passwd does not know a user that only the pod names.
+func TestWorkersThatAreANumberHaveAName(t *testing.T) {
+	found := 0
+	for name, text := range map[string]string{
+		"comfyui.yaml": string(read(t, filepath.Join(manifestDir, "injected", "comfyui.yaml"))), "vllm.yaml": string(read(t, filepath.Join(manifestDir, "injected", "vllm.yaml"))),
+		"the page's pod.yaml": shown(t, "pod.yaml"),
+	} {
+		p := decode(t, name, []byte(text))[0].(*corev1.Pod)
+		for _, c := range p.Spec.Containers {
+			if _, gpu := c.Resources.Limits["nvidia.com/gpu"]; !gpu || p.Spec.SecurityContext.RunAsUser == nil {
+				continue
+			}
+			found++
+			v := variables(&c)
+			writable := slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.MountPath == v["HOME"] && !m.ReadOnly })
+			if v["USER"] == "" && v["LOGNAME"] == "" || !writable {
+				t.Errorf("%s: %s is nobody, or has no home: %v", name, c.Name, v)
+			}
+		}
+	}
+	if found < 3 {
+		t.Errorf("%d of the examples have a GPU", found)
 	}
 }
 

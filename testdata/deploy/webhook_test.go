@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -22,6 +23,7 @@ import (
 
 	jsonpatch "github.com/evanphx/json-patch"
 	admissionv1 "k8s.io/api/admission/v1"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -246,10 +248,60 @@ func TestTheWebhookGivesPodsASidecar(t *testing.T) {
 			}
 		})
 	}
-	if r := w.ask(read(t, "reviews/hostnetwork.json")); r.Allowed || r.Result == nil || r.Result.Code != http.StatusUnprocessableEntity || !strings.Contains(r.Result.Message, "hostNetwork") {
-		t.Errorf("hostNetwork: %+v", r)
+	for name, says := range map[string]string{"hostnetwork": "hostNetwork", "port": `"server" has port 8080, on which the sidecar listens too: give the sidecar another by the annotation weighbridge.dev/port`} {
+		if r := w.ask(read(t, "reviews/"+name+".json")); r.Allowed || r.Result == nil || r.Result.Code != http.StatusUnprocessableEntity || !strings.Contains(r.Result.Message, says) {
+			t.Errorf("%s: %+v", name, r)
+		}
 	}
 	if r := w.ask(read(t, "reviews/unlabelled.json")); !r.Allowed || r.Patch != nil {
 		t.Errorf("unlabelled: %+v", r)
 	}
+}
+
+// A server on the sidecar's port says another for it, and what is reached
+// without it.
+func TestAPodSaysItsSidecarsPort(t *testing.T) {
+	w := startWebhook(t)
+	pod, r := w.admit(read(t, "reviews/annotated.json"))
+	if pod == nil {
+		t.Fatalf("refused: %v", r.Result)
+	}
+	sidecar, v := pod.Spec.InitContainers[1], variables(&pod.Spec.Containers[0])
+	if at := variables(&sidecar)["WEIGHBRIDGE_LISTEN"]; at != "127.0.0.1:18080" || v["HTTPS_PROXY"] != "http://"+at || v["http_proxy"] != "http://"+at {
+		t.Errorf("the sidecar listens on %s, and the worker has %v", at, v)
+	}
+	if !strings.HasSuffix(v["NO_PROXY"], ".svc,.cluster.local,minio,10.96.0.0/12,$(KUBERNETES_SERVICE_HOST)") {
+		t.Errorf("NO_PROXY is %s", v["NO_PROXY"])
+	}
+	if again := w.ask(reviewOf(t, pod)); !again.Allowed || again.Patch != nil {
+		t.Errorf("the second time: %s", again.Patch)
+	}
+}
+
+// With the chart's imagePullSecrets, and the rest of what it gives the webhook,
+// a pod's sidecar comes from a private registry.
+func TestInjectedPodsCanPullTheImage(t *testing.T) {
+	text, err := render(t, variants["everything"].values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range decode(t, "everything", []byte(text)) {
+		d, ok := o.(*appsv1.Deployment)
+		if !ok || d.Name != "weighbridge-inject" {
+			continue
+		}
+		out, err := exec.Command(program(t), asCommand(d, filepath.Join(manifestDir, "injected", "vllm.yaml"))...).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		pod := decode(t, "vllm", out)[0].(*corev1.Pod)
+		if !slices.Equal(pod.Spec.ImagePullSecrets, d.Spec.Template.Spec.ImagePullSecrets) || len(pod.Spec.ImagePullSecrets) != 1 {
+			t.Errorf("the pod pulls by %v, the chart's by %v", pod.Spec.ImagePullSecrets, d.Spec.Template.Spec.ImagePullSecrets)
+		}
+		if image := pod.Spec.InitContainers[1].Image; image != d.Spec.Template.Spec.Containers[0].Image {
+			t.Errorf("the sidecar is %s", image)
+		}
+		return
+	}
+	t.Error("there is no webhook")
 }

@@ -13,7 +13,7 @@ import (
 
 // walkthroughs are the pages whose blocks run before the Hub, with how many of
 // them are run.
-var walkthroughs = map[string]int{"comfyui.md": 3, "vllm.md": 4, "kubernetes.md": 3}
+var walkthroughs = map[string]int{"comfyui.md": 3, "vllm.md": 4, "kubernetes.md": 4}
 
 // TestWalkthroughs does what the pages say.
 func TestWalkthroughs(t *testing.T) {

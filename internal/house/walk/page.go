@@ -10,6 +10,7 @@
 //	json file=NAME   it is written into a file of that name
 //	text out         each of its lines is in the output of the block before it,
 //	                 in this order; … stands for anything
+//	sh show way=NAME one of several ways to the same: testdata/deploy follows each of them
 package walk
 
 import (
