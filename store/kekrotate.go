@@ -135,6 +135,9 @@ func aboutRotation(ev auth.Event, action string, r *rotation) auth.Event {
 func (c *core) endRotation(ctx context.Context, to KEK, ev auth.Event) (done bool, err error) {
 	var old KEK
 	err = c.change(ctx, func(t *tx) error {
+		if err := t.rotatesTo(to); err != nil {
+			return err
+		}
 		r := t.m.head.Rotation
 		if r == nil {
 			done = true
@@ -161,6 +164,18 @@ func (c *core) endRotation(ctx context.Context, to KEK, ev auth.Event) (done boo
 		_ = closer.Close() // wipes what it keeps
 	}
 	return done, nil
+}
+
+// rotatesTo is ErrConflict unless the rotation on its way is the one to this KEK,
+// or the last one was: another weighbridge that shares the store may have gone back
+// meanwhile, and what is done for a rotation is done only while it stands.
+func (t *tx) rotatesTo(to KEK) error {
+	r := t.m.head.Rotation
+	if r == nil && t.c.kekRow.KEK == to.ID() || r != nil && r.To == to.ID() {
+		return nil
+	}
+	return &Error{Kind: KindConflict, What: whatRotation, Detail: "the one to " + to.ID() + " was given up for another",
+		Next: "weighbridge kek status says which key wraps what"}
 }
 
 // staleDEK is a DEK that another KEK wraps.
@@ -231,6 +246,9 @@ func (c *core) rewrap(ctx context.Context, to KEK, batch []staleDEK) (shut []str
 		}
 	}
 	err = c.change(context.WithoutCancel(ctx), func(t *tx) error {
+		if err := t.rotatesTo(to); err != nil {
+			return err
+		}
 		for i := range batch {
 			d := &batch[i]
 			now, ok := t.m.deks[d.place]

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -229,6 +230,66 @@ func TestR08_ARotationThatNobodySawElsewhere(t *testing.T) {
 	allOpen(t, other, 2)
 	seal(t, other, "by the other")
 	allOpen(t, one, 3)
+}
+
+// meddled is a KEK by which something else happens before it wraps, once that is
+// wanted.
+type meddled struct {
+	store.KEK
+	meddle atomic.Pointer[func()]
+}
+
+// Wrap implements store.KEK.
+func (k *meddled) Wrap(ctx context.Context, dek, aad []byte) ([]byte, error) {
+	if meddle := k.meddle.Swap(nil); meddle != nil {
+		(*meddle)()
+	}
+	return k.KEK.Wrap(ctx, dek, aad)
+}
+
+// A rotation is given up at another weighbridge while the first still works at it:
+// what that has under way counts no more, and every secret opens.
+func TestR08_ARotationThatIsGivenUpElsewhere(t *testing.T) {
+	t.Parallel()
+	for name, atOnce := range map[string]bool{"before anything is wrapped": true, "while it wraps": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ring := keyring{t.TempDir()}
+			old := ring.make(t, "old")
+			to := &meddled{KEK: ring.make(t, "new")}
+			dsn := shared.schema(t)
+			one, other := ring.open(t, dsn, "old"), ring.open(t, dsn, "old")
+			const many = 3
+			for i := range many {
+				seal(t, one, fmt.Sprintf("c%d", i))
+			}
+			back := sync.OnceFunc(func() {
+				if err := other.RotateKEK(context.Background(), old, ring.uri("old"), auth.Event{Actor: "cli"}, nil); err != nil {
+					t.Error(err)
+				}
+			})
+			err := one.RotateKEK(t.Context(), to, ring.uri("new"), auth.Event{Actor: "cli"}, func(int, int) {
+				if atOnce {
+					back()
+				} else {
+					to.meddle.Store(&back)
+				}
+			})
+			if !errors.Is(err, store.ErrConflict) {
+				t.Errorf("the rotation that was given up ended with %v", err)
+			}
+			for _, s := range []store.Store{one, other} {
+				allOpen(t, s, many)
+				k, err := s.KEKs(t.Context())
+				check(t, err)
+				if k.Rotation != nil || k.KEK != old.ID() || len(k.Uses) != 1 || k.Uses[0].KEK != old.ID() {
+					t.Errorf("it is %+v", k)
+				}
+			}
+			seal(t, one, "after")
+			allOpen(t, ring.open(t, dsn, "old"), many+1)
+		})
+	}
 }
 
 // Two weighbridges serve while the KEK is rotated at one of them.
