@@ -169,10 +169,26 @@ func (d *boltDriver) openFile(options bbolt.Options) error {
 		d.db, err = bbolt.Open(d.path, 0o600, &options)
 		return err
 	})
+	if err == nil && !options.ReadOnly && replaced(file, d.path) {
+		// Compacted while the lock was waited for: what is locked now is the file
+		// as it was before.
+		_ = d.db.Close()
+		return d.openFile(options)
+	}
 	if d.broken.Load() && file != nil {
 		_ = file.Close() // and with it the lock, which a panic has left behind
 	}
 	return err
+}
+
+// replaced reports whether another file has the path of one that is open.
+func replaced(file *os.File, path string) bool {
+	is, err := file.Stat()
+	if err != nil {
+		return false
+	}
+	named, err := os.Stat(path)
+	return err == nil && !os.SameFile(is, named)
 }
 
 // load implements driver.

@@ -10,16 +10,7 @@ import (
 
 // SyncDeclarative implements Store.
 func (c *core) SyncDeclarative(ctx context.Context, teamID string, creds []DeclaredCredential, keys []DeclaredKey, ev auth.Event) error {
-	return c.change(ctx, func(t *tx) error {
-		if err := t.m.findTeam(teamID); err != nil {
-			return err
-		}
-		s := &declaring{
-			t: t, teamID: teamID, ev: ev,
-			creds: make(map[string]*auth.Credential, len(creds)),
-			keys:  make(map[string]*auth.Key, len(keys)),
-			links: map[linkKey]bool{},
-		}
+	return c.declare(ctx, teamID, ev, func(s *declaring) error {
 		for i := range creds {
 			if err := s.credential(ctx, &creds[i]); err != nil {
 				return err
@@ -38,6 +29,50 @@ func (c *core) SyncDeclarative(ctx context.Context, teamID string, creds []Decla
 			return err
 		}
 		s.syncLinks()
+		return nil
+	})
+}
+
+// RenewDeclared implements Store.
+func (c *core) RenewDeclared(ctx context.Context, teamID string, creds []DeclaredCredential, keys []DeclaredKey, ev auth.Event) error {
+	return c.declare(ctx, teamID, ev, func(s *declaring) error {
+		for _, d := range creds {
+			old := s.t.m.credential(s.t.m.credNames[nameKey{teamID, d.Credential.Name}])
+			if old == nil || !old.Declarative || old.Provider != d.Credential.Provider {
+				continue
+			}
+			d.Credential.Patterns = old.Patterns
+			if err := s.credential(ctx, &d); err != nil {
+				return err
+			}
+		}
+		for _, d := range keys {
+			old := s.t.m.key(s.t.m.keyNames[nameKey{teamID, d.Key.Name}])
+			if old == nil || !old.Declarative {
+				continue
+			}
+			next := *old
+			next.Hash, next.URLKeyHash, next.Preview = d.Key.Hash, d.Key.URLKeyHash, d.Key.Preview
+			d.Key = next
+			if err := s.key(&d); err != nil {
+				return err
+			}
+		}
+		return s.checkHashes()
+	})
+}
+
+// declare lets rows change declarative rows of a team, and records ev where it
+// changed any.
+func (c *core) declare(ctx context.Context, teamID string, ev auth.Event, rows func(*declaring) error) error {
+	return c.change(ctx, func(t *tx) error {
+		if err := t.m.findTeam(teamID); err != nil {
+			return err
+		}
+		s := &declaring{t: t, teamID: teamID, ev: ev, creds: map[string]*auth.Credential{}, keys: map[string]*auth.Key{}, links: map[linkKey]bool{}}
+		if err := rows(s); err != nil {
+			return err
+		}
 		t.asFound = true // each start declares it again
 		if !t.empty() {
 			if ev.Action == "" {

@@ -116,6 +116,12 @@ type Store interface {
 	// belongs to a row that is not declarative. Where anything changed, ev is
 	// recorded and one event for each row and link; where nothing did, nothing.
 	SyncDeclarative(ctx context.Context, teamID string, creds []DeclaredCredential, keys []DeclaredKey, ev auth.Event) error
+	// RenewDeclared takes the secrets, params and values of those of the list that
+	// are there as declarative rows of the same provider, and nothing else of them:
+	// it makes, deletes and links nothing, and widens nothing, so that a list that
+	// another weighbridge's has overtaken brings nothing back. It records as
+	// SyncDeclarative does.
+	RenewDeclared(ctx context.Context, teamID string, creds []DeclaredCredential, keys []DeclaredKey, ev auth.Event) error
 
 	// Record appends an administrative event that changes nothing else.
 	Record(ctx context.Context, ev auth.Event) error

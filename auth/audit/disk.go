@@ -159,6 +159,25 @@ func openAppend(path string, flag int) (Handle, error) {
 	return &osHandle{f: f, path: path, is: is}, nil
 }
 
+// replaceFile makes b what the file at path holds (0600), durably. Where it fails,
+// and whenever the machine stops, it holds what it held or b, and never a part.
+func replaceFile(path string, b []byte) error {
+	dir := filepath.Dir(path)
+	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+"-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

@@ -180,7 +180,13 @@ func (f *Follower) load() error {
 	if err != nil {
 		return err
 	}
-	return json.Unmarshal(b, &f.at)
+	if err := json.Unmarshal(b, &f.at); err != nil {
+		// Whatever became of it, to send everything again is better than to miss
+		// something, and than not to start.
+		f.at = place{}
+		f.o.Report(fmt.Errorf("the follower %s: its place in %s cannot be read, and it begins with all that there is: %w", f.o.Name, f.path(), err))
+	}
+	return nil
 }
 
 func (f *Follower) save() error {
@@ -192,11 +198,7 @@ func (f *Follower) save() error {
 	if err != nil {
 		return err
 	}
-	temp := f.path() + ".tmp"
-	if err := os.WriteFile(temp, b, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(temp, f.path())
+	return replaceFile(f.path(), b)
 }
 
 func (f *Follower) run(ctx context.Context) {

@@ -133,6 +133,30 @@ func TestAFollowerGetsEverythingInOrder(t *testing.T) {
 	}
 }
 
+// A place that a power failure left empty holds nobody up: it is told of, and
+// everything is sent once more.
+func TestAFollowerWhosePlaceIsLostBeginsAnew(t *testing.T) {
+	dir := t.TempDir()
+	f := openTest(t, dir, FileOptions{})
+	sink := &collected{}
+	to := follow(t, f, FollowerOptions{Sink: sink})
+	recordAll(t, f, 1, 0, 5)
+	eventually(t, "all are sent", func() bool { return len(sink.requests(auth.ActionUsed)) == 5 })
+	if err := to.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(to.path(), 0); err != nil {
+		t.Fatal(err)
+	}
+	var told atomic.Pointer[error]
+	again := &collected{}
+	follow(t, f, FollowerOptions{Sink: again, Report: func(err error) { told.CompareAndSwap(nil, &err) }})
+	if err := told.Load(); err == nil || !strings.Contains((*err).Error(), "cannot be read") {
+		t.Errorf("it told %v", err)
+	}
+	eventually(t, "all are sent again", func() bool { return len(again.requests(auth.ActionUsed)) == 5 })
+}
+
 // What falls too far behind is dropped, counted and said, and only for it.
 func TestAFollowerThatFallsBehindIsBounded(t *testing.T) {
 	f := openTest(t, t.TempDir(), FileOptions{})

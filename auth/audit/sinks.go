@@ -77,6 +77,8 @@ func (s *fileSink) Send(_ context.Context, lines []byte) error {
 	if err == nil {
 		if _, err = f.Write(lines); err != nil {
 			err = errors.Join(err, f.Truncate(st.Size())) // all are written again
+		} else {
+			err = f.Sync() // the place of who follows is durable, and never ahead
 		}
 	}
 	return errors.Join(err, f.Close())

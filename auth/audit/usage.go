@@ -258,22 +258,13 @@ func (u *Usage) write(d usageDay) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(u.dir, ".usage-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), u.path(d.Day)); err != nil {
+	if err := replaceFile(u.path(d.Day), b); err != nil {
 		return err
 	}
 	if d.Day == u.day {
 		u.dirty = false
 	}
-	return syncDir(u.dir)
+	return nil
 }
 
 func sorted(of map[usageID]*UsageRow) []UsageRow {

@@ -100,19 +100,26 @@ func (a *authority) renew(ctx context.Context) error {
 	if a.given {
 		return nil
 	}
-	sealed, err := a.st.Sealed(ctx, rootsName)
-	if err != nil || bytes.Equal(sealed, ca.EncodeRoots(a.roots)) {
+	roots, changed, err := a.latest(ctx)
+	if err != nil || !changed {
 		return err
 	}
-	roots, err := ca.DecodeRoots(sealed)
-	if err == nil {
-		err = a.SetRoots(roots)
-	}
-	if err != nil {
+	if err := a.SetRoots(roots); err != nil {
 		return err
 	}
 	a.roots = roots
 	return a.exportLocked()
+}
+
+// latest are the roots that the store has, and whether those are others than are
+// in use; a.mu is held.
+func (a *authority) latest(ctx context.Context) (roots []ca.Root, changed bool, err error) {
+	sealed, err := a.st.Sealed(ctx, rootsName)
+	if err != nil {
+		return nil, false, err
+	}
+	roots, err = ca.DecodeRoots(sealed)
+	return roots, !bytes.Equal(sealed, ca.EncodeRoots(a.roots)), err
 }
 
 // Roots are the published roots, the signing one first.
@@ -135,8 +142,12 @@ func (a *authority) Rotate(ctx context.Context) error {
 		return &auth.Error{Code: auth.CodeBadRequest, Status: http.StatusConflict,
 			Reason: "the root comes from ca.cert_file, so it is not rotated here", Next: "Replace ca.cert_file and ca.key_file, and restart."}
 	}
-	roots, err := ca.Rotate(a.roots, a.now(), rootSubject)
+	// Another weighbridge may have rotated a moment ago, and signs by its root.
+	roots, _, err := a.latest(ctx)
 	if err != nil {
+		return err
+	}
+	if roots, err = ca.Rotate(roots, a.now(), rootSubject); err != nil {
 		return err
 	}
 	if err := a.st.PutSealed(ctx, rootsName, ca.EncodeRoots(roots)); err != nil {

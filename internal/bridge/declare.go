@@ -13,6 +13,23 @@ import (
 // declare makes the declarative rows of the store exactly what the
 // configuration says. Where it fails the store stands as it was.
 func (b *Bridge) declare(ctx context.Context, loaded *config.Loaded) error {
+	return b.declareBy(ctx, loaded, b.store.SyncDeclarative)
+}
+
+// redeclare takes what files hold by now. The configuration was not read anew: of
+// a store that others share it may say what is not so any more, and then the
+// values alone are taken.
+func (b *Bridge) redeclare(ctx context.Context) error {
+	loaded := b.loaded.Load()
+	if loaded.Config.Store.Driver == driverPostgres {
+		return b.declareBy(ctx, loaded, b.store.RenewDeclared)
+	}
+	return b.declare(ctx, loaded)
+}
+
+func (b *Bridge) declareBy(ctx context.Context, loaded *config.Loaded,
+	put func(context.Context, string, []store.DeclaredCredential, []store.DeclaredKey, auth.Event) error,
+) error {
 	creds := make([]store.DeclaredCredential, 0, len(loaded.Config.Credentials))
 	for i := range loaded.Config.Credentials {
 		d, err := b.declaredCredential(loaded, &loaded.Config.Credentials[i])
@@ -29,7 +46,7 @@ func (b *Bridge) declare(ctx context.Context, loaded *config.Loaded) error {
 		}
 		keys = append(keys, d)
 	}
-	return b.store.SyncDeclarative(ctx, b.team.ID, creds, keys, auth.Event{
+	return put(ctx, b.team.ID, creds, keys, auth.Event{
 		Time: b.o.Now().UTC(), Action: auth.ActionConfigReload, TeamID: b.team.ID, Actor: "config",
 	})
 }

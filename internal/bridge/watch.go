@@ -50,7 +50,7 @@ func (b *Bridge) watches() []watch {
 		{
 			what:  "secrets",
 			paths: func() []string { return b.loaded.Load().Watched() },
-			take:  func(ctx context.Context) error { return b.declare(ctx, b.loaded.Load()) },
+			take:  b.redeclare,
 		},
 		{
 			what:  "upstream.ca_file",

@@ -235,6 +235,44 @@ func declaredLinks(t *testing.T, open Opener) {
 	equal(t, "links", list(), "a-k")
 }
 
+// What is renewed takes new values alone, and brings back nothing that a newer
+// list left out.
+func declaredRenewed(t *testing.T, open Opener) {
+	h := newHouse(t, open)
+	hand := h.credential("hand", "by hand")
+	kept, gone := declaredKey("kept", "a"), declaredKey("gone", "a")
+	older := []store.DeclaredCredential{declared("a", "1", "kept"), declared("removed", "2", "kept"), declared("hand", "3")}
+	older[0].Credential.Patterns = append(older[0].Credential.Patterns, "https://wider.example.com/*")
+	h.declare([]store.DeclaredCredential{declared("a", "1", "kept")}, declaredKey("kept"))
+	was, err := h.Credential(h.ctx, h.team, "a")
+	check(t, err)
+	n := len(h.recorded())
+	check(t, h.RenewDeclared(h.ctx, h.team, []store.DeclaredCredential{declared("a", "1")}, nil, auth.Event{Actor: "config"}))
+	equal(t, "recorded where nothing is new", len(h.recorded()), n)
+
+	older[0].Secrets = fields("token", "new")
+	kept.Key.Hash, kept.Key.Scope = newKey("", "").Hash, auth.ScopeWrite
+	check(t, h.RenewDeclared(h.ctx, h.team, older, []store.DeclaredKey{kept, gone}, auth.Event{Actor: "config"}))
+	if rec := h.since(n); !slices.Equal(rec, []string{"credential.update a", "key.update kept", "config.reload"}) {
+		t.Fatalf("recorded %q", rec)
+	}
+	a, err := h.Credential(h.ctx, h.team, "a")
+	check(t, err)
+	equal(t, "token", h.fields(a)["token"].Reveal(), "new")
+	equal(t, "version", a.Version, was.Version+1)
+	equal(t, "patterns", strings.Join(a.Patterns, " "), strings.Join(was.Patterns, " "))
+	equal(t, "what was made by hand", h.fields(hand)["token"].Reveal(), "by hand")
+	k, err := h.Key(h.ctx, h.team, "kept")
+	check(t, err)
+	equal(t, "hash", k.Hash, kept.Key.Hash)
+	equal(t, "scope", k.Scope, declaredKey("").Key.Scope)
+	s := h.state()
+	equal(t, "number of credentials", len(s.Credentials), 2)
+	equal(t, "number of keys", len(s.Keys), 1)
+	equal(t, "number of links", len(s.Links), 1)
+	wantErr(t, h.RenewDeclared(h.ctx, "team_none", nil, nil, actor()), store.ErrNotFound, "team_none")
+}
+
 func declaredHashes(t *testing.T, open Opener) {
 	h := newHouse(t, open)
 	hand := h.key("hand")

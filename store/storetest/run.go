@@ -62,6 +62,7 @@ func Run(t *testing.T, open Opener) {
 		"DeclaredClashes":            declaredClashes,
 		"DeclaredLinks":              declaredLinks,
 		"DeclaredHashes":             declaredHashes,
+		"DeclaredRenewed":            declaredRenewed,
 		"AccountsSurvive":            accountsSurvive,
 		"UserChanges":                userChanges,
 		"UserDelete":                 userDelete,
