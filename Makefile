@@ -34,14 +34,16 @@ setup:
 	bash testdata/postgres/setup.sh
 	bash testdata/deploy/setup.sh
 
+# What lint has vetted is not vetted again.
 unit:
-	CGO_ENABLED=1 $(GO) test -race -timeout 9m ./...
-	CGO_ENABLED=1 $(GO) test -race -timeout 9m -tags otel -run 'Span|Trace|Collector|Environment' ./internal/tracing
-	$(GO) test -timeout 9m -tags otel -run 'Span|Trace|Collector|Environment' ./internal/house/cases
+	CGO_ENABLED=1 $(GO) test -race -vet=off -timeout 9m ./...
+	CGO_ENABLED=1 $(GO) test -race -vet=off -timeout 9m -tags otel -run 'Span|Trace|Collector|Environment' ./internal/tracing
+	$(GO) test -vet=off -timeout 9m -tags otel -run 'Span|Trace|Collector|Environment' ./internal/house/cases
 
-# Clients wait more than they compute: more at a time than cores.
+# Clients wait more than they compute: more at a time than cores, of packages as
+# of tests.
 clients: setup
-	$(GO) test -tags realclients -count=1 -timeout 30m -parallel 4 ./internal/house/realclients/... ./internal/house/realclouds/... ./internal/house/s3servers/... ./internal/house/realkeys/... ./internal/house/realapi/... ./internal/house/portal/... ./internal/house/realstores/...
+	$(GO) test -tags realclients -vet=off -count=1 -timeout 30m -p 3 -parallel 4 ./internal/house/realclients/... ./internal/house/realclouds/... ./internal/house/s3servers/... ./internal/house/realkeys/... ./internal/house/realapi/... ./internal/house/portal/... ./internal/house/realstores/...
 
 # The chart, the manifests, the webhook, the image and the unit.
 manifests:
@@ -73,7 +75,7 @@ soak:
 	WEIGHBRIDGE_SOAK=$(SOAK) $(GO) test -count=1 -v -timeout 6h -run '^TestSoak$$' ./internal/house/soak
 	$(GO) test -run '^$$' -bench S3FrontProgram -benchtime 1x ./internal/house/soak
 	WEIGHBRIDGE_SOAK=$(SOAK) $(GO) test -race -count=1 -timeout 6h -skip '^TestSoak$$' ./...
-	WEIGHBRIDGE_SOAK=$(SOAK) $(GO) test -tags realclients -count=1 -timeout 2h ./internal/house/realapi
+	WEIGHBRIDGE_SOAK=$(SOAK) $(GO) test -tags realclients -count=1 -timeout 2h ./internal/house/realapi ./internal/house/realstores
 	$(MAKE) fuzz FUZZTIME=10m
 
 # Weighbridge beside its peers; see docs/performance.md. The whole takes under

@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/weighbridge/weighbridge/internal/tracing"
 )
 
 // version is set by a build without its commit at hand, with -ldflags
@@ -34,6 +36,23 @@ func buildVersion() string {
 	return v
 }
 
+// built is what a build says of itself.
+type built struct {
+	Version  string `json:"version"`
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+	// Tracing says whether spans can be exported (the build tag otel).
+	Tracing bool `json:"tracing"`
+}
+
+func (b built) String() string {
+	more := ""
+	if b.Tracing {
+		more = ", with OpenTelemetry"
+	}
+	return fmt.Sprintf("weighbridge %s (%s, %s%s)", b.Version, b.Go, b.Platform, more)
+}
+
 func (a *app) versionCommand() *cobra.Command {
 	var sbom bool
 	c := &cobra.Command{
@@ -42,10 +61,8 @@ func (a *app) versionCommand() *cobra.Command {
 			if sbom {
 				return printSBOM(a.stdout)
 			}
-			out := map[string]string{"version": buildVersion(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}
-			return a.print(out, func(w io.Writer) {
-				_, _ = fmt.Fprintf(w, "weighbridge %s (%s, %s)\n", out["version"], out["go"], out["platform"])
-			})
+			out := built{buildVersion(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH, tracing.Built}
+			return a.print(out, func(w io.Writer) { _, _ = fmt.Fprintln(w, out) })
 		},
 	}
 	c.Flags().BoolVar(&sbom, "sbom", false, "print the bill of materials of this program (CycloneDX JSON)")

@@ -1,14 +1,12 @@
 package cases
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 
@@ -163,87 +161,5 @@ func TestR17_TheDrainHasAnEnd(t *testing.T) {
 	}
 	if used != len(cut) || finished != len(cut) {
 		t.Errorf("%d uses and %d ends on record", used, finished)
-	}
-}
-
-// TestR32_HUPUnderLoad: reloads, good and bad, drop no byte and no request;
-// a bad file keeps what was, and the log says which line is wrong.
-func TestR32_HUPUnderLoad(t *testing.T) {
-	t.Parallel()
-	held := newGate(600_000)
-	small := files(origin.Random(1, 20_000))
-	x := provision(t, map[string]http.Handler{guarded: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.Contains(r.URL.Path, "held") {
-			held.ServeHTTP(w, r)
-			return
-		}
-		small.ServeHTTP(w, r)
-	})}, "")
-	p := start(t, filepath.Join(t.TempDir(), "data"), x.env, "--config", x.file)
-	proxy, _ := p.serving()
-	url := proxy + "/" + guarded
-	under := []transfer{}
-	for _, client := range p.clients(x) {
-		under = append(under, download(t, client, "https://"+guarded+"/held"))
-		<-held.half
-	}
-
-	stop := make(chan struct{})
-	var load sync.WaitGroup
-	for range 2 {
-		load.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				if r := web(t, url+"/small", x.key); r.status != 200 || len(r.body) != 20_000 || r.err != nil {
-					t.Errorf("during a reload: %s", r)
-					return
-				}
-			}
-		})
-	}
-	count := func(what string) int { return strings.Count(p.out.String(), what) }
-	for round := range soak(6) {
-		good := round%2 == 0
-		more := "unmatched: {reverse: deny}\nroutes: {again" + itoa(int64(round)) + ": \"https://" + guarded + "\"}\n"
-		if !good {
-			more = "unmatchd: {reverse: pass}\n"
-		}
-		x.configure(t, more)
-		reloaded, kept := count("configuration reloaded"), count("was not reloaded")
-		p.signal(syscall.SIGHUP)
-		p.until("the reload is told", func() bool {
-			return count("configuration reloaded")-reloaded+count("was not reloaded")-kept == 1
-		})
-		if (count("configuration reloaded") > reloaded) != good {
-			t.Errorf("round %d: a good file is not taken, or a bad one is", round)
-		}
-		if good {
-			if r := web(t, proxy+"/again"+itoa(int64(round))+"/small", x.key); r.status != 200 {
-				t.Errorf("the new route: %s", r)
-			}
-		}
-	}
-	close(stop)
-	load.Wait()
-	if !strings.Contains(p.out.String(), "weighbridge.yaml:") || !strings.Contains(p.out.String(), "unmatchd") {
-		t.Errorf("the log does not say where the mistake is: %s", p.out.String())
-	}
-	close(held.open)
-	for _, d := range under {
-		body, err := d.read()
-		if err != nil || int64(len(body)) != d.head.ContentLength || origin.SHA256(origin.Bytes(body)) != origin.SHA256(held.content) {
-			t.Errorf("the download under way: %d bytes, %v", len(body), err)
-		}
-	}
-	if bytes.Contains([]byte(p.out.String()), []byte(x.secret.Value())) || strings.Contains(p.out.String(), x.key) {
-		t.Error("the log holds a secret")
-	}
-	p.signal(syscall.SIGTERM)
-	if code := p.wait(); code != 0 {
-		t.Errorf("exit code %d", code)
 	}
 }

@@ -43,14 +43,16 @@ func (nowhere) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, err
 func TestEveryOperationFromTheDocument(t *testing.T) {
 	h := house.New(t, house.Options{Empty: true, Resolver: nowhere{}})
 	secret := h.AddAccessToken(auth.RoleOwner)
-	examples := "4"
-	if os.Getenv("WEIGHBRIDGE_SOAK") != "" {
-		examples = "40"
+	// In a run what the document says of each operation, in the long form also
+	// what operations make of what others left.
+	examples, phases := "4", "examples,coverage,fuzzing"
+	if house.Soaks() > 0 {
+		examples, phases = "40", "examples,coverage,fuzzing,stateful"
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(dir, "python", "bin", "schemathesis"), "run", h.Bridge.AdminURL()+"/openapi.json",
-		"--header", "Authorization: Bearer "+secret.Value(), "--max-examples", examples, "--seed", "1", "--workers", "2", "--no-color",
+		"--header", "Authorization: Bearer "+secret.Value(), "--max-examples", examples, "--phases", phases, "--seed", "1", "--workers", "2", "--no-color",
 		"--suppress-health-check", "all", "--request-timeout", "120", // argon2id on a machine that is busy
 		"--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance,ignored_auth,unsupported_method,use_after_free",
 		// Streams without an end, and what changes the house itself.
