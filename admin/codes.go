@@ -26,6 +26,7 @@ func Codes() []CodeDoc {
 		{"not_acceptable", "406", "There is no answer in a form that the field Accept allows."},
 		{"not_found", "404", "It is not there, or it belongs to another team."},
 		{"oidc_unavailable", "503, 404", "No OpenID provider is configured, or it cannot be asked now."},
+		{codeOutcomeUnknown, "503", "The store broke off while it was made durable: it may have been done. Look before you send it again."},
 		{"password_refused", "422", "The new password is too short, too long or too well known."},
 		{"precondition_failed", "412", "The thing is not in the state that If-Match or If-None-Match asks for."},
 		{"read_only", "409", "It comes from the configuration file and is changed there."},

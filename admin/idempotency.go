@@ -105,10 +105,13 @@ func (a *API) once(hc huma.Context, next func(huma.Context)) {
 	}
 	answer := &heldAnswer{humaContext: huma.WithContext(hc, ctx), header: http.Header{}}
 	next(answer)
-	if answer.status >= http.StatusInternalServerError || answer.status == http.StatusTooManyRequests {
+	switch {
+	case answer.code() == codeOutcomeUnknown:
+		// It stays noted as one of which nobody knows how far it came.
+	case answer.status >= http.StatusInternalServerError, answer.status == http.StatusTooManyRequests:
 		// It may be sent again, under the same key: that is what it says.
 		err = a.o.Store.ForgetReply(ctx, r.ID)
-	} else {
+	default:
 		answer.keep(&r, shownOnce[op.OperationID])
 		err = a.o.Store.CompleteReply(ctx, r)
 	}
@@ -264,6 +267,15 @@ func (h *heldAnswer) BodyWriter() io.Writer           { return &h.body }
 
 // Unwrap lets huma find the request itself.
 func (h *heldAnswer) Unwrap() huma.Context { return h.humaContext }
+
+// code is that of a problem, or empty.
+func (h *heldAnswer) code() string {
+	var p Problem
+	if h.status < http.StatusBadRequest || json.Unmarshal(h.body.Bytes(), &p) != nil {
+		return ""
+	}
+	return p.Code
+}
 
 // send gives the answer out.
 func (h *heldAnswer) send(hc huma.Context) {

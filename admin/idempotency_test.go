@@ -186,6 +186,14 @@ func TestTriesThatOverlapOrWereCutOff(t *testing.T) {
 	if authority.err = nil; f.with("POST", "/api/v1/ca/rotate", "", once, "y").Code != 200 {
 		t.Error("a try after one that failed")
 	}
+	authority.err = fmt.Errorf("the line broke: %w", store.ErrUnknown)
+	if w := f.with("POST", "/api/v1/ca/rotate", "", once, "u"); w.Code != 503 || !strings.Contains(w.Body.String(), "outcome_unknown") || strings.Contains(w.Body.String(), "Nothing was changed") {
+		t.Errorf("of unknown outcome: %d %s", w.Code, w.Body)
+	}
+	authority.err = nil
+	if w := f.with("POST", "/api/v1/ca/rotate", "", once, "u"); w.Code != 409 || !strings.Contains(w.Body.String(), "idempotency_unknown") {
+		t.Errorf("a try after one of unknown outcome: %d %s", w.Code, w.Body)
+	}
 	f.o.Authority = &dying{}
 	f.api = admin.New(f.o)
 	func() {

@@ -168,6 +168,10 @@ func (a *API) problemOf(err error) *Problem {
 	return p
 }
 
+// codeOutcomeUnknown says that an act may have been done.
+const codeOutcomeUnknown = "outcome_unknown"
+
+// faceOf is what callers are told of err, whose cause may be private.
 func faceOf(err error) error {
 	var p *Problem
 	var ae *auth.Error
@@ -186,6 +190,8 @@ func faceOf(err error) error {
 		return ofStore(http.StatusConflict, "conflict", err, "Look at what there is now, and decide again.")
 	case errors.Is(err, store.ErrInvalid):
 		return ofStore(http.StatusUnprocessableEntity, "invalid", err, "Correct what it names, and send it again.")
+	case errors.Is(err, store.ErrUnknown):
+		return problem(http.StatusServiceUnavailable, codeOutcomeUnknown, err.Error(), "Look whether it is done before you send it again.")
 	case errors.Is(err, store.ErrUnavailable):
 		return problem(http.StatusServiceUnavailable, "unavailable", err.Error(), "Nothing was changed. Look at the log of weighbridge.")
 	case errors.As(err, &ae):
