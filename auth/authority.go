@@ -274,8 +274,8 @@ func quote(s string) string {
 	return strconv.QuoteToASCII(s)
 }
 
-// argument is a name as a shell takes it in one piece.
-func argument(name string) string {
+// Argument is a name as a shell takes it in one piece.
+func Argument(name string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.'
 	}

@@ -106,7 +106,7 @@ func matched(r *rule, t *Target, signed signature, now time.Time) Decision {
 		d.Outcome, d.Reason = Bare, "the URL carries a complete signature already; nothing is put on and no byte is changed"
 	case !c.record.Usable(now):
 		d.Code, d.Reason = CodeCredentialNotUsable, unusable(&c.record, t, now)
-		d.Next = "Run `weighbridge credential show " + argument(c.record.Name) + "` for the reason; replace the secret with `weighbridge credential update " + argument(c.record.Name) + "`."
+		d.Next = "Run `weighbridge credential show " + Argument(c.record.Name) + "` for the reason; replace the secret with `weighbridge credential update " + Argument(c.record.Name) + "`."
 		d.CredentialID, d.CredentialName, d.Version = c.record.ID, c.record.Name, c.record.Version
 	default:
 		d.Outcome, d.Reason = Inject, "the pattern is the most specific one of the linked credentials that match"

@@ -141,8 +141,8 @@ func (id Identity) From(peer string) *Error {
 	e := NewError(CodeSourceForbidden, "the API key "+quote(id.KeyName)+" may not be used from "+strings.ToValidUTF8(peer, "?"), nil)
 	if a, err := netip.ParseAddr(peer); err == nil {
 		// The option replaces them all, and which others there are is not for a worker.
-		e.Next = "Call from an allowed address, or allow this one, beside those that `weighbridge key show " + argument(id.KeyName) + "` lists: `weighbridge key update " +
-			argument(id.KeyName) + " --source " + a.WithZone("").Unmap().String() + " --source …`."
+		e.Next = "Call from an allowed address, or allow this one, beside those that `weighbridge key show " + Argument(id.KeyName) + "` lists: `weighbridge key update " +
+			Argument(id.KeyName) + " --source " + a.WithZone("").Unmap().String() + " --source …`."
 	}
 	return e
 }

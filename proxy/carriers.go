@@ -78,7 +78,7 @@ func forwardCarriers(h *fields) (p presented, err *auth.Error) {
 		p.shown = true
 		for _, token := range credentialTokens(f.value) {
 			p.misplaced = p.misplaced || auth.IsAdminSecret(token)
-			if isJWT(token) {
+			if auth.IsJWT(token) {
 				if err = p.addToken(token); err != nil {
 					return p, err
 				}
@@ -102,7 +102,7 @@ func reverseCarriers(h *fields) (p presented, err *auth.Error) {
 		case f.is(headerKey):
 			p.shown = true
 			p.misplaced = p.misplaced || auth.IsAdminSecret(f.value)
-			if isJWT(f.value) {
+			if auth.IsJWT(f.value) {
 				if err = p.addToken(f.value); err != nil {
 					return p, err
 				}
@@ -115,7 +115,7 @@ func reverseCarriers(h *fields) (p presented, err *auth.Error) {
 		case f.is("Authorization"):
 			for _, token := range credentialTokens(f.value) {
 				p.misplaced = p.misplaced || auth.IsAdminSecret(token)
-				if p.bearer == "" && isJWT(token) {
+				if p.bearer == "" && auth.IsJWT(token) {
 					p.bearer = token
 				}
 				hash, ok := auth.HashAPIKey(token)

@@ -24,37 +24,18 @@ type Tokens interface {
 // It is asked for each request. The error is an *auth.Error.
 type Holder func(now time.Time) (keyID string, err error)
 
-// jwtHead begins every JWT: {" in base64url.
-const jwtHead = "eyJ"
-
-// isJWT reports whether s has the form of a signed JWT (RFC 7519, section 3).
-func isJWT(s string) bool {
-	return strings.HasPrefix(s, jwtHead) && strings.Count(s, ".") == 2 && jwtLength(s) == len(s)
-}
-
-// jwtLength counts the bytes at the head of s that a JWT is made of.
-func jwtLength(s string) int {
-	for i := range len(s) {
-		c := s[i]
-		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && c != '-' && c != '_' && c != '.' {
-			return i
-		}
-	}
-	return len(s)
-}
-
 // holdsToken reports whether s holds a token that was made for us anywhere.
 func (p *Proxy) holdsToken(s string) bool {
 	if p.o.Tokens == nil {
 		return false
 	}
 	for {
-		i := strings.Index(s, jwtHead)
+		i := strings.Index(s, auth.JWTHead)
 		if i < 0 {
 			return false
 		}
-		n := jwtLength(s[i:])
-		if t := s[i : i+n]; isJWT(t) && p.o.Tokens.Ours(t) {
+		n := auth.JWTLength(s[i:])
+		if t := s[i : i+n]; auth.IsJWT(t) && p.o.Tokens.Ours(t) {
 			return true
 		}
 		s = s[i+n:]

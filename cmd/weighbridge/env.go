@@ -71,7 +71,7 @@ func (a *app) envCommand() *cobra.Command {
 			return a.writeEnv(pod.out, shell, vars)
 		},
 	}
-	c.Flags().StringVar(&key, "key", "", "the worker's API key: @FILE, env:VAR or - (standard input)")
+	c.Flags().StringVar(&key, "key", "", "the worker's API key, or its ServiceAccount's token: @FILE, env:VAR or - (standard input)")
 	c.Flags().StringVar(&mode, "mode", string(workerenv.Forward), "forward (HTTPS_PROXY and a CA bundle) or reverse (HF_ENDPOINT)")
 	c.Flags().StringVar(&shell, "shell", "sh", strings.Join(workerenv.Shells(), ", "))
 	c.Flags().StringVar(&proxyURL, "proxy-url", "", "scheme://host:port of the proxy as the worker reaches it (the listener where not given)")
@@ -85,9 +85,12 @@ func (a *app) envCommand() *cobra.Command {
 }
 
 // keyProblem says why a worker with this key would be refused, or get nothing:
-// "" where it would not, and where that cannot be told. Of a key that is not
-// known only its preview tells.
+// "" where it would not, and where that cannot be told, as of a ServiceAccount's
+// token. Of a key that is not known only its preview tells.
 func (a *app) keyProblem(c *cobra.Command, key string) string {
+	if auth.IsJWT(key) {
+		return ""
+	}
 	keys, err := a.client().ListKeys(c.Context())
 	if err != nil {
 		return ""

@@ -5,6 +5,7 @@ package workerenv
 
 import (
 	"fmt"
+	"net"
 	"net/url"
 	"strings"
 
@@ -33,9 +34,10 @@ type Var struct {
 type Options struct {
 	Mode Mode
 	// ProxyURL is scheme://host:port of the proxy listener as the worker
-	// reaches it.
+	// reaches it; in reverse mode also with the path that it is below.
 	ProxyURL string
-	// Key is the worker's API key.
+	// Key is the worker's API key, or the token of its ServiceAccount (a JWT),
+	// which stands for one.
 	Key auth.Secret
 	// NoKey is for workers whose listener implies the key (default_key): a
 	// sidecar's. Key is not looked at then.
@@ -75,7 +77,7 @@ func Variables(o Options) ([]Var, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := auth.HashAPIKey(o.Key.Reveal()); !ok && !o.NoKey {
+	if _, ok := auth.HashAPIKey(o.Key.Reveal()); !ok && !o.NoKey && !auth.IsJWT(o.Key.Reveal()) {
 		return nil, fmt.Errorf("that is not an API key: it begins with %s and is shown by `weighbridge key create`", auth.KeyPrefix)
 	}
 	switch o.Mode {
@@ -114,8 +116,11 @@ func proxyURL(text string) (*url.URL, error) {
 }
 
 func forward(u *url.URL, o Options) []Var {
-	p := *u
-	p.User, p.Path = nil, ""
+	p := url.URL{Scheme: u.Scheme, Host: u.Host}
+	if u.Port() == "" {
+		// Left out, curl takes 1080 for a plain proxy and others 80.
+		p.Host = net.JoinHostPort(u.Hostname(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
+	}
 	every := "every client"
 	if !o.NoKey {
 		p.User = url.UserPassword("weighbridge", o.Key.Reveal())
@@ -152,8 +157,12 @@ func placeholder(token string) Var {
 }
 
 func reverse(u *url.URL, o Options) []Var {
-	body := strings.TrimPrefix(strings.TrimPrefix(o.Key.Reveal(), auth.KeyPrefix), auth.KeyAliasPrefix)
-	base := u.Scheme + "://" + u.Host
+	token := o.Key.Reveal()
+	if !auth.IsJWT(token) {
+		token = auth.KeyAliasPrefix + strings.TrimPrefix(strings.TrimPrefix(token, auth.KeyPrefix), auth.KeyAliasPrefix)
+	}
+	// What is in front of the listener may have it below a path (public_url).
+	base := u.Scheme + "://" + u.Host + strings.TrimRight(u.EscapedPath(), "/")
 	if key := o.URLKey.Reveal(); key != "" {
 		return append([]Var{{"HF_ENDPOINT", base + "/.weighbridge/k/" + key + "/huggingface.co", "holds a URL key, for clients that send no token", true}}, bundled(u, o)...)
 	}
@@ -162,7 +171,7 @@ func reverse(u *url.URL, o Options) []Var {
 	}
 	switch {
 	case !o.NoKey:
-		vars = append(vars, Var{"HF_TOKEN", auth.KeyAliasPrefix + body, "the API key, in the form that Hub clients insist on", true})
+		vars = append(vars, Var{"HF_TOKEN", token, "the API key, in the form that Hub clients insist on", true})
 	case o.Placeholder != "":
 		vars = append(vars, placeholder(o.Placeholder))
 	}

@@ -109,6 +109,38 @@ func TestVariablesWithoutAKey(t *testing.T) {
 	}
 }
 
+// The token of a pod's ServiceAccount stands for an API key, in the form in
+// which it is, in both modes.
+func TestVariablesOfAServiceAccount(t *testing.T) {
+	token := "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln-_A"
+	for mode, want := range map[workerenv.Mode][2]string{
+		workerenv.Forward: {"HTTPS_PROXY", "http://weighbridge:" + token + "@127.0.0.1:8080"}, workerenv.Reverse: {"HF_TOKEN", token},
+	} {
+		vars, err := workerenv.Variables(workerenv.Options{Mode: mode, ProxyURL: "http://127.0.0.1:8080", Key: auth.NewSecret(token)})
+		if err != nil || !slices.ContainsFunc(vars, func(v workerenv.Var) bool { return v.Name == want[0] && v.Value == want[1] && v.Secret }) {
+			t.Errorf("%s: %v", mode, err)
+		}
+	}
+}
+
+// The proxy's variable always names a port, because clients do not agree on the
+// one that is meant; an endpoint keeps the path that the listener is below.
+func TestVariablesOfWhatIsInFront(t *testing.T) {
+	for url, want := range map[string][2]string{
+		"http://weights.example":           {"http://weights.example:80", "http://weights.example/huggingface.co"},
+		"https://weights.example/":         {"https://weights.example:443", "https://weights.example/huggingface.co"},
+		"https://[2001:db8::1]":            {"https://[2001:db8::1]:443", "https://[2001:db8::1]/huggingface.co"},
+		"https://weights.example:8443/wb/": {"https://weights.example:8443", "https://weights.example:8443/wb/huggingface.co"},
+	} {
+		for i, mode := range []workerenv.Mode{workerenv.Forward, workerenv.Reverse} {
+			vars, err := workerenv.Variables(workerenv.Options{Mode: mode, ProxyURL: url, NoKey: true})
+			if err != nil || vars[0].Value != want[i] {
+				t.Errorf("%s, %s: %v, %v", url, mode, vars, err)
+			}
+		}
+	}
+}
+
 func TestVariablesRefuse(t *testing.T) {
 	for name, o := range map[string]workerenv.Options{
 		"no key":     {Mode: workerenv.Forward, ProxyURL: "http://127.0.0.1:8080"},
