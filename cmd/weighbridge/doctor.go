@@ -57,7 +57,7 @@ type workerFlags struct {
 
 func (w *workerFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&w.proxyURL, "proxy-url", "", "scheme://host:port of the proxy (the environment where not given)")
-	c.Flags().StringVar(&w.key, "key", "", "the worker's API key: @FILE, env:VAR or - (the environment where not given)")
+	c.Flags().StringVar(&w.key, "key", "", "the worker's API key, or its ServiceAccount's token: @FILE, env:VAR or - (the environment where not given)")
 	c.Flags().DurationVar(&w.timeout, "timeout", 30*time.Second, "how long to wait for each answer")
 }
 
@@ -87,5 +87,12 @@ func doctorText(w io.Writer, r *doctor.Report) {
 			}
 		}
 	}
-	_, _ = fmt.Fprintf(w, "\n%d faults, %d warnings, %d as they should be.\n", n[doctor.Fault], n[doctor.Warning], n[doctor.Fine])
+	_, _ = fmt.Fprintf(w, "\n%s, %s, %d as they should be.\n", counted(n[doctor.Fault], "fault"), counted(n[doctor.Warning], "warning"), n[doctor.Fine])
+}
+
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }

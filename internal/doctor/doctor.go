@@ -10,7 +10,6 @@ package doctor
 
 import (
 	"context"
-	"crypto/x509"
 	"net/url"
 	"strings"
 	"time"
@@ -88,11 +87,14 @@ type examination struct {
 	report Report
 	hosts  []string
 	urls   []string
-	// roots are weighbridge's, as the listener publishes them.
-	roots  []*x509.Certificate
-	chains [][]*x509.Certificate
-	store  bundle
-	said   map[string]answer
+	// keyIn is the variable that holds the key in reverse mode, astray an
+	// HF_ENDPOINT that may lead elsewhere; alternative says that there is a way
+	// beside the proxy.
+	keyIn       string
+	astray      *way
+	alternative bool
+	seen
+	said map[string]answer
 }
 
 // answer is what a program said.
@@ -114,10 +116,18 @@ func (x *examination) run(ctx context.Context, name string, args ...string) (str
 
 // way is one of the ways in which the environment leads to weighbridge.
 type way struct {
-	mode  workerenv.Mode
+	mode workerenv.Mode
+	// proxy is the listener, in reverse mode with the path that it is below.
 	proxy *url.URL
 	key   auth.Secret
+	// urlKey is the key in the path of reverse mode, hub what stands for the Hub
+	// in it: its host, or a route.
+	urlKey auth.Secret
+	hub    string
 }
+
+// nameless reports whether it shows nobody who asks.
+func (w *way) nameless() bool { return w.key.IsZero() && w.urlKey.IsZero() }
 
 // Examine looks at everything. It fails never: what cannot be found out is a
 // finding.
@@ -141,18 +151,23 @@ func Examine(ctx context.Context, o Options) Report {
 	if len(o.URLs) == 0 {
 		x.urls, x.hosts = []string{sample}, []string{"huggingface.co"}
 	}
-	x.store = x.readStore()
+	x.store, x.brought = x.readStore(), x.certifi(ctx)
 	ways := x.environment()
+	x.strayed(ctx, len(ways) > 0)
 	for i, w := range ways {
 		if i == 0 {
-			x.report.Proxy = w.proxy.Scheme + "://" + w.proxy.Host
+			x.report.Proxy = w.at()
 		}
 		if x.listener(ctx, w) {
 			x.downloads(ctx, w)
 		}
 	}
-	if len(ways) > 0 {
+	// Reverse mode without TLS asks nobody to trust anything.
+	if x.forwards || len(x.own) > 0 {
 		x.trust(ctx)
+	}
+	if x.forwards {
+		x.clients(ctx)
 	}
 	x.report.OK = true
 	for _, f := range x.report.Findings {

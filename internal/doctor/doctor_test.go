@@ -29,6 +29,8 @@ func TestWorkers(t *testing.T) {
 	key := h.HubWorker("hub")
 	for name, test := range map[string]func(*testing.T, *house.House, admin.Key){
 		"nothing is wrong": nothingIsWrong, "environment": badEnvironment, "NO_PROXY of others": noProxyOfOthers,
+		"reverse alone": reverseAlone, "URL key": endpointWithAURLKey, "endpoints of others": endpointsOfOthers,
+		"another proxy": anotherProxy, "tokens of the Hub": hubTokens, "lines": linesOfAMode, "families": whoIsHere,
 		"keys": badKeys, "trust": trusting, "clock": badClock, "listener": badListener,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, h, key) })
@@ -77,7 +79,9 @@ func badEnvironment(t *testing.T, h *house.House, key admin.Key) {
 		"upper case only":   {map[string]string{"https_proxy": ""}, doctor.Warning, "proxy_case", "https_proxy", `export https_proxy="$HTTPS_PROXY"`},
 		"lower case only":   {map[string]string{"HTTPS_PROXY": ""}, doctor.Warning, "proxy_case", "HTTPS_PROXY", `export HTTPS_PROXY="$https_proxy"`},
 		"two proxies":       {map[string]string{"https_proxy": "http://other:3128"}, doctor.Fault, "proxy_differs", "", "export https_proxy="},
-		"ALL_PROXY only":    {map[string]string{"HTTPS_PROXY": "", "https_proxy": "", "ALL_PROXY": proxy}, doctor.Warning, "proxy_case", "ALL_PROXY", "ALL_PROXY"},
+		"ALL_PROXY only":    {map[string]string{"HTTPS_PROXY": "", "https_proxy": "", "ALL_PROXY": proxy}, doctor.Warning, "proxy_case", "ALL_PROXY", `export HTTPS_PROXY="$ALL_PROXY" https_proxy="$ALL_PROXY"`},
+		"all_proxy only":    {map[string]string{"HTTPS_PROXY": "", "https_proxy": "", "all_proxy": proxy}, doctor.Warning, "proxy_case", "all_proxy", `export HTTPS_PROXY="$all_proxy" https_proxy="$all_proxy"`},
+		"both ALL_PROXY":    {map[string]string{"HTTPS_PROXY": "", "https_proxy": "", "ALL_PROXY": proxy, "all_proxy": proxy}, doctor.Warning, "proxy_case", "ALL_PROXY", `export HTTPS_PROXY="$ALL_PROXY"`},
 		"no scheme":         both(strings.TrimPrefix(proxy, "http://"), doctor.Fault, "proxy_malformed", "export HTTPS_PROXY="),
 		"quotes":            both(`"`+proxy+`"`, doctor.Fault, "proxy_malformed", "export HTTPS_PROXY="),
 		"a line break":      both(proxy+"\n", doctor.Fault, "proxy_malformed", "export HTTPS_PROXY="),
@@ -214,7 +218,7 @@ func trusting(t *testing.T, h *house.House, key admin.Key) {
 	w = newWorker(t, h, key)
 	certifi := filepath.Join(t.TempDir(), "cacert.pem")
 	w.write(certifi, h.Server.RootPEM())
-	w.programs["python3 -c import certifi; print(certifi.where())"] = certifi
+	w.programs[certifiQuestion] = certifi
 	r := w.examine(gatedURL)
 	if f := expect(t, r, doctor.Warning, "trust", "certifi"); !strings.Contains(f.Fix, "--into '"+certifi+"'") || !strings.Contains(f.Fix, "--sha256 FINGERPRINT") {
 		t.Error(f.Fix)
@@ -315,17 +319,19 @@ func TestUpstream(t *testing.T) {
 		h.AddCredential(admin.NewCredential{Name: name, Provider: "huggingface", Fields: map[string]string{"token": token}, NoValidate: true, Patterns: patterns})
 		return h.AddKey(admin.NewKey{Name: name, Credentials: []string{name}})
 	}
-	unaccepted := add("carol", stranger.Value())
+	unaccepted := add("carol", stranger.Value(), hub.Host+"/*", "hf.co/*")
 	// Each mode tries a credential of its own: the first refusal has weighbridge
 	// ask the Hub itself, and from that answer on the credential is not tried.
 	bad := func(mode workerenv.Mode) admin.Key {
 		refused := h.Secret("hf_")
 		h.Hub.AddToken(hub.Token{Value: refused.Value(), User: "dan", Role: hub.RoleRead, Grants: []string{"acme/*"}})
 		h.Hub.RevokeToken(refused.Value())
-		return add("bad-"+string(mode), refused.Value())
+		return add("bad in "+string(mode), refused.Value())
 	}
 	gone := add("gone and revoked", h.Secret("hf_").Value())
 	h.Call(http.MethodPost, "/api/v1/credentials/gone%20and%20revoked/revoke", nil, nil)
+	// Its worker hears so also where nobody names a URL.
+	expect(t, newWorker(t, h, gone).examine(), doctor.Warning, "credential_not_usable", hub.Host)
 	unlinked := h.AddKey(admin.NewKey{Name: "unlinked", Unmatched: "deny"})
 	at := func(repo, file string) string { return "https://" + hub.Host + "/" + repo + "/resolve/main/" + file }
 	for name, c := range map[string]struct {
@@ -336,17 +342,18 @@ func TestUpstream(t *testing.T) {
 		detail string
 		fix    string
 	}{
-		"licence":     {unaccepted, gatedURL, nil, "licence_not_accepted", `"carol"`, "https://huggingface.co/" + hub.SampleGated + " "},
-		"bad token":   {admin.Key{}, gatedURL, nil, "credential_refused", `"bad-`, "weighbridge credential update bad-"},
-		"no access":   {unaccepted, at(hub.SamplePrivate, hub.SampleWeights), nil, "not_found", "private", "owner"},
-		"no file":     {key, at(hub.SampleGated, "nothing.bin"), nil, "not_found", "no such file", "path"},
-		"no revision": {key, "https://" + hub.Host + "/" + hub.SampleGated + "/resolve/nothing/" + hub.SampleWeights, nil, "not_found", "revision", "branch"},
-		"disabled":    {key, at(hub.SampleDisabled, hub.SampleWeights), nil, "no_access", "disabled", "access"},
-		"limit":       {key, gatedURL, ptr(hub.RetryAfter(0, 17)), "rate_limited", "too much", "17s"},
-		"failure":     {key, gatedURL, &origin.Fault{Kind: origin.Answer, Host: hub.Host, Status: 503}, "upstream_failed", "503", "later"},
-		"not usable":  {gone, gatedURL, nil, "credential_not_usable", "revoked", "weighbridge credential show 'gone and revoked'"},
-		"not linked":  {unlinked, gatedURL, nil, "not_linked", "", "weighbridge link"},
-		"no pattern":  {unlinked, "https://models.example.org/x.bin", nil, "no_credential_matched", "", "explain"},
+		"licence":             {unaccepted, gatedURL, nil, "licence_not_accepted", `"carol"`, "https://huggingface.co/" + hub.SampleGated + " "},
+		"licence, redirected": {unaccepted, strings.Replace(gatedURL, hub.Host, "hf.co", 1), nil, "licence_not_accepted", `"carol"`, "https://huggingface.co/" + hub.SampleGated + " "},
+		"bad token":           {admin.Key{}, gatedURL, nil, "credential_refused", `"bad in `, "weighbridge credential update 'bad in "},
+		"no access":           {unaccepted, at(hub.SamplePrivate, hub.SampleWeights), nil, "not_found", "private", "owner"},
+		"no file":             {key, at(hub.SampleGated, "nothing.bin"), nil, "not_found", "no such file", "path"},
+		"no revision":         {key, "https://" + hub.Host + "/" + hub.SampleGated + "/resolve/nothing/" + hub.SampleWeights, nil, "not_found", "revision", "branch"},
+		"disabled":            {key, at(hub.SampleDisabled, hub.SampleWeights), nil, "no_access", "disabled", "access"},
+		"limit":               {key, gatedURL, ptr(hub.RetryAfter(0, 17)), "rate_limited", "too much", "17s"},
+		"failure":             {key, gatedURL, &origin.Fault{Kind: origin.Answer, Host: hub.Host, Status: 503}, "upstream_failed", "503", "later"},
+		"not usable":          {gone, gatedURL, nil, "credential_not_usable", "revoked", "weighbridge credential show 'gone and revoked'"},
+		"not linked":          {unlinked, gatedURL, nil, "not_linked", "", "weighbridge link"},
+		"no pattern":          {unlinked, "https://models.example.org/x.bin", nil, "no_credential_matched", "", "explain"},
 	} {
 		for _, mode := range []workerenv.Mode{workerenv.Forward, workerenv.Reverse} {
 			t.Run(name+"/"+string(mode), func(t *testing.T) {

@@ -27,6 +27,9 @@ const hidden = "xcanaryQueryThatNobodyMayEverSeePrinted"
 
 const gatedURL = "https://" + hub.Host + "/" + hub.SampleGated + "/resolve/main/" + hub.SampleWeights
 
+// certifiQuestion is how Python is asked for certifi's file.
+const certifiQuestion = "python3 -c import certifi; print(certifi.where())"
+
 // worker is a worker of a house, with the environment that `weighbridge env`
 // gives it.
 type worker struct {
@@ -50,7 +53,8 @@ func newWorker(t testing.TB, h *house.House, key admin.Key) *worker {
 	for _, name := range []string{"python3", "curl", "git", "node", "aws", "pip"} {
 		w.programs[name+" --version"] = "1.0"
 	}
-	w.programs["python3 -c import certifi; print(certifi.where())"] = h.CABundle()
+	w.programs["node --version"] = "v24.1.0"
+	w.programs[certifiQuestion] = h.CABundle()
 	return w
 }
 

@@ -13,8 +13,10 @@ func Lead(o Options) (trial.Options, error) {
 	x := &examination{o: o, env: environ(o.Environ)}
 	ways := x.environment()
 	if len(ways) > 0 {
-		w := ways[0]
-		return trial.Options{Mode: w.mode, Proxy: w.proxy, Key: w.key}, nil
+		return ways[0].options(), nil
+	}
+	if x.astray != nil {
+		x.report.Findings = append([]Finding{x.withoutHub()}, x.report.Findings...)
 	}
 	for _, f := range x.report.Findings {
 		if f.Severity == Fault {

@@ -59,6 +59,9 @@ func Run(ctx context.Context, c *trial.Caller, sources []string, parallel int) (
 		}
 		a, result := h.info(ctx, r)
 		if a == nil {
+			if result.OK() {
+				result.Code, result.Detail, result.Next = trial.UpstreamFailed, "what the Hub says of the repository cannot be read", "Try again later."
+			}
 			out.add(File{URL: s, Later: result.Later(), Result: result})
 			continue
 		}

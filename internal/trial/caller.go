@@ -26,10 +26,18 @@ import (
 type Options struct {
 	// Mode is forward or reverse.
 	Mode workerenv.Mode
-	// Proxy is scheme://host:port of the listener; userinfo is not looked at.
+	// Proxy is scheme://host:port of the listener, in reverse mode with the path
+	// that it is below (public_url); userinfo is not looked at.
 	Proxy *url.URL
-	// Key is the worker's API key; zero where the listener implies one.
+	// Key is the worker's API key, or the token of its ServiceAccount; zero where
+	// the listener implies one.
 	Key auth.Secret
+	// URLKey is what stands in the path of every request in reverse mode, for
+	// clients that send no token.
+	URLKey auth.Secret
+	// HubRoute, where it is set, is the route that stands for the Hub's host in
+	// reverse mode.
+	HubRoute string
 	// Roots is what certificates are verified by; nil means the system's.
 	Roots *x509.CertPool
 	// Now is the clock that certificates are verified by; nil means time.Now.
@@ -40,8 +48,11 @@ type Options struct {
 
 // Caller asks. Its methods may be called at the same time.
 type Caller struct {
-	o      Options
-	base   url.URL
+	o    Options
+	base url.URL
+	// at is base with the path that the listener is below, to which upstreams
+	// and our own endpoints are added.
+	at     string
 	client *http.Client
 	direct *http.Client
 }
@@ -58,6 +69,10 @@ func New(o Options) *Caller {
 		o.Now = time.Now
 	}
 	c := &Caller{o: o, base: url.URL{Scheme: o.Proxy.Scheme, Host: o.Proxy.Host}}
+	c.at = c.base.String()
+	if o.Mode == workerenv.Reverse {
+		c.at += strings.TrimRight(o.Proxy.EscapedPath(), "/")
+	}
 	c.direct = c.newClient(nil)
 	c.client = c.direct
 	if o.Mode == workerenv.Forward {
@@ -106,16 +121,24 @@ type connectError struct {
 
 func (e *connectError) Error() string { return fmt.Sprintf("CONNECT was answered with %d", e.status) }
 
-// request makes the request for an upstream's URL in the caller's mode.
-func (c *Caller) request(ctx context.Context, u *url.URL) (*http.Request, error) {
+// request makes the request for an upstream's URL in the caller's mode. Where
+// it follows from a redirect it goes where that says, as clients do.
+func (c *Caller) request(ctx context.Context, u *url.URL, redirected bool) (*http.Request, error) {
 	to := u.String()
-	ours := c.o.Mode != workerenv.Forward && u.Scheme == c.base.Scheme && u.Host == c.base.Host
-	if c.o.Mode == workerenv.Reverse && !ours {
+	if c.o.Mode == workerenv.Reverse && !redirected && !c.ours(u) {
+		prefix := ""
+		if !c.o.URLKey.IsZero() {
+			prefix = "/.weighbridge/k/" + c.o.URLKey.Reveal()
+		}
 		scheme := ""
 		if u.Scheme == "http" {
 			scheme = "http:"
 		}
-		to = c.base.String() + "/" + scheme + u.Host + u.RequestURI()
+		host := scheme + u.Host
+		if c.o.HubRoute != "" && host == "huggingface.co" {
+			host = c.o.HubRoute
+		}
+		to = c.at + prefix + "/" + host + u.RequestURI()
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, to, nil)
 	if err != nil {
@@ -123,10 +146,41 @@ func (c *Caller) request(ctx context.Context, u *url.URL) (*http.Request, error)
 	}
 	r.Header.Set("User-Agent", userAgent)
 	r.Header.Set("X-Weighbridge-Explain", "1")
-	if c.o.Mode == workerenv.Reverse && !c.o.Key.IsZero() {
+	// Clients take their token off where a redirect leaves the host, and so the
+	// key reaches nobody but weighbridge.
+	if c.o.Mode == workerenv.Reverse && !c.o.Key.IsZero() && c.ours(r.URL) {
 		r.Header.Set("Authorization", "Bearer "+c.o.Key.Reveal())
 	}
 	return r, nil
+}
+
+// ours reports whether u is at the listener, by the name that the worker has
+// for it.
+func (c *Caller) ours(u *url.URL) bool { return u.Scheme == c.base.Scheme && u.Host == c.base.Host }
+
+// upstream is what a URL at the listener stands for, without its query, for
+// words about it: the URL itself may hold a key, and says nothing to others.
+func (c *Caller) upstream(u *url.URL) *url.URL {
+	if c.o.Mode != workerenv.Reverse || !c.ours(u) {
+		return u
+	}
+	path := strings.TrimPrefix(u.EscapedPath(), strings.TrimPrefix(c.at, c.base.String()))
+	if after, ok := strings.CutPrefix(path, "/.weighbridge/k/"); ok {
+		_, path, _ = strings.Cut(after, "/")
+	}
+	host, rest, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	scheme := "https"
+	if plain, ok := strings.CutPrefix(host, "http:"); ok {
+		scheme, host = "http", plain
+	}
+	if host == c.o.HubRoute && host != "" {
+		host = "huggingface.co"
+	}
+	to, err := url.Parse(scheme + "://" + host + "/" + rest)
+	if err != nil || host == "" || host == ".weighbridge" {
+		return &c.base
+	}
+	return to
 }
 
 var errBadURL = errors.New("that is not a URL that can be downloaded: give https://host/path")

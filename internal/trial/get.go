@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/internal/workerenv"
 )
 
 // maxHops is how many redirects are followed: the Hub needs three.
@@ -28,13 +29,13 @@ func (c *Caller) Get(ctx context.Context, rawURL string) Result {
 		return out
 	}
 	for hop := 0; ; hop++ {
-		out.Host = u.Host
+		out.Host = c.upstream(u).Host
 		next, done := c.hop(ctx, u, hop, &out)
 		switch {
 		case done:
 			return out
 		case hop == maxHops:
-			out.Code, out.Detail, out.Next = TooManyRedirects, "the redirects do not end", "Report it to whoever runs "+u.Host+"."
+			out.Code, out.Detail, out.Next = TooManyRedirects, "the redirects do not end", "Report it to whoever runs "+out.Host+"."
 			return out
 		}
 		u = next
@@ -43,7 +44,7 @@ func (c *Caller) Get(ctx context.Context, rawURL string) Result {
 
 // hop asks one server; next is where it sends us, where done is false.
 func (c *Caller) hop(ctx context.Context, u *url.URL, n int, out *Result) (next *url.URL, done bool) {
-	r, err := c.request(ctx, u)
+	r, err := c.request(ctx, u, n > 0)
 	if err != nil {
 		out.Code, out.Detail = BadURL, err.Error()
 		return nil, true
@@ -53,13 +54,13 @@ func (c *Caller) hop(ctx context.Context, u *url.URL, n int, out *Result) (next 
 	r.Header.Set("Accept-Encoding", "identity")
 	resp, err := c.client.Do(r)
 	if err != nil {
-		c.failed(u, err, out)
+		c.failed(r.URL, c.upstream(u), err, out)
 		return nil, true
 	}
 	defer func() { _ = resp.Body.Close() }()
 	out.Status = resp.StatusCode
 	if n == 0 {
-		if resp.TLS != nil && c.o.Mode == "forward" {
+		if resp.TLS != nil && c.o.Mode == workerenv.Forward {
 			out.Chain = resp.TLS.PeerCertificates
 		}
 		out.Decision = printable(resp.Header.Get("X-Weighbridge-Decision"))
@@ -78,7 +79,13 @@ func (c *Caller) hop(ctx context.Context, u *url.URL, n int, out *Result) (next 
 		}
 		return to, false
 	}
-	c.answered(u, resp, out)
+	c.answered(c.upstream(u), resp, out)
+	if out.Refused && c.o.Mode == workerenv.Reverse && !c.ours(r.URL) {
+		here := r.URL.Scheme + "://" + r.URL.Host
+		out.Refused, out.Code = false, OtherName
+		out.Detail = "weighbridge calls itself " + here + " (public_url) and the worker calls it " + c.base.String() + ": clients take that for another server, and show no key there (" + out.Detail + ")"
+		out.Next = "Name weighbridge by " + here + " on the worker, or set public_url to what workers call it."
+	}
 	return nil, true
 }
 

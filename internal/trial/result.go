@@ -39,6 +39,9 @@ const (
 	NotTrusted = "certificate_not_trusted"
 	NotInTime  = "certificate_time"
 	WrongName  = "certificate_name"
+	// OtherName: weighbridge sends workers on to another name of itself, where
+	// they show no key.
+	OtherName = "other_name"
 	// TimedOut: no answer came in time. Broken: the connection ended.
 	TimedOut = "timeout"
 	Broken   = "broken"

@@ -19,16 +19,16 @@ func (c *Caller) Text(ctx context.Context, rawURL string) ([]byte, Result) {
 		out.Code, out.Detail = BadURL, err.Error()
 		return nil, out
 	}
-	for range maxHops {
-		out.Host = u.Host
-		r, err := c.request(ctx, u)
+	for hop := range maxHops {
+		out.Host = c.upstream(u).Host
+		r, err := c.request(ctx, u, hop > 0)
 		if err != nil {
 			out.Code, out.Detail = BadURL, err.Error()
 			return nil, out
 		}
 		resp, err := c.client.Do(r)
 		if err != nil {
-			c.failed(u, err, &out)
+			c.failed(r.URL, c.upstream(u), err, &out)
 			return nil, out
 		}
 		out.Status = resp.StatusCode
@@ -40,7 +40,7 @@ func (c *Caller) Text(ctx context.Context, rawURL string) ([]byte, Result) {
 		}
 		defer func() { _ = resp.Body.Close() }()
 		if resp.StatusCode != http.StatusOK {
-			c.answered(u, resp, &out)
+			c.answered(c.upstream(u), resp, &out)
 			return nil, out
 		}
 		text, err := io.ReadAll(io.LimitReader(resp.Body, maxText+1))

@@ -11,6 +11,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/weighbridge/weighbridge/auth"
+	"github.com/weighbridge/weighbridge/internal/workerenv"
 )
 
 // wanted reports whether an upstream's refusal means that it wants a credential
@@ -48,7 +51,7 @@ func (r *Result) refusedUpstream(u *url.URL, code, message string) {
 		r.Next = "Open https://" + u.Host + "/" + repository(u.Path) + " signed in as the account of the credential, and accept the terms (or wait until access is granted); a fine-grained token also needs the right to read gated repositories."
 	case r.Status == http.StatusUnauthorized && r.Credential != "":
 		r.Code, r.Detail = CredentialRefused, u.Host+" does not take "+who+tail
-		r.Next = "Give the credential a secret that works: `weighbridge credential update " + r.Credential + "`."
+		r.Next = "Give the credential a secret that works: `weighbridge credential update " + auth.Argument(r.Credential) + "`."
 	case r.wanted(code):
 		r.Code, r.Detail = CredentialNeeded, u.Host+" wants a credential, and nothing was put on the request"+tail
 		r.Next = "Have a credential for this URL made and linked to this worker's API key: `weighbridge credential create`, `weighbridge link`."
@@ -98,17 +101,20 @@ func repository(path string) string {
 	return path
 }
 
-// failed says why no answer came.
-func (c *Caller) failed(u *url.URL, err error, out *Result) {
+// failed says why no answer to u came; asked is what was asked for it.
+func (c *Caller) failed(asked, u *url.URL, err error, out *Result) {
 	err = unwrapURL(err)
-	at := c.base.Scheme + "://" + c.base.Host
+	at := c.base.String()
+	if c.o.Mode == workerenv.Reverse && !c.ours(asked) {
+		at = asked.Scheme + "://" + asked.Host
+	}
 	if e, ok := errors.AsType[*connectError](err); ok {
 		c.connectRefused(u, e, out)
 		return
 	}
 	// TLS to the proxy itself fails within this operation (net/http's word).
 	e, isOp := errors.AsType[*net.OpError](err)
-	proxy := c.client == c.direct || isOp && e.Op == "proxyconnect"
+	proxy := c.o.Mode == workerenv.Reverse && c.ours(asked) || isOp && e.Op == "proxyconnect"
 	whose := "the certificate that was shown for " + u.Hostname()
 	if proxy {
 		whose = "the certificate of the proxy itself (" + at + ")"
@@ -129,6 +135,9 @@ func (c *Caller) failed(u *url.URL, err error, out *Result) {
 		out.Code, out.Detail, out.Next = NotTrusted, whose+" is not acceptable: "+cause(err), "Make the certificate anew."
 	case errors.Is(err, context.DeadlineExceeded) || isTimeout(err):
 		out.Code, out.Detail, out.Next = TimedOut, "no answer came within "+c.o.Patience.String(), "Try again; look whether "+at+" and "+u.Hostname()+" can be reached."
+	case c.o.Mode == workerenv.Reverse && !c.ours(asked):
+		out.Code, out.Detail = Broken, "the answer sends clients on to "+at+", which cannot be reached from here: "+cause(err)
+		out.Next = "Have weighbridge lead the URLs in its answers back to itself (public_url), or let this machine reach that host."
 	case proxy || isOp && e.Op == "dial":
 		out.Code, out.Detail = ProxyUnreachable, "nothing answers at "+at+": "+cause(err)
 		out.Next = "Check the address of the proxy, that weighbridge runs, and that this machine may reach it."

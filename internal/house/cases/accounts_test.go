@@ -1,11 +1,13 @@
 package cases
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,6 +20,7 @@ import (
 	"github.com/weighbridge/weighbridge/admin"
 	"github.com/weighbridge/weighbridge/auth"
 	"github.com/weighbridge/weighbridge/config"
+	"github.com/weighbridge/weighbridge/internal/doctor"
 	"github.com/weighbridge/weighbridge/internal/house"
 	"github.com/weighbridge/weighbridge/internal/house/hub"
 )
@@ -175,5 +178,40 @@ func TestAServiceAccountTokenEndsWithinATunnel(t *testing.T) {
 	ahead.Store(int64(11 * time.Minute))
 	if r := w.get(model); r.code() != auth.CodeKeyInvalid {
 		t.Errorf("at its end: %s", r)
+	}
+}
+
+// What a pod's operator is told of such a worker: that all is well, where it is,
+// by every command that takes or reads a key; and of a token that does not count
+// that it is one.
+func TestDoctorTakesAServiceAccountToken(t *testing.T) {
+	t.Parallel()
+	c := newClusterKeys(t)
+	h := accountsHouse(t, c, nil)
+	model := fileURL(hub.SampleGated, hub.SamplePlus)
+	for _, mode := range modes {
+		for account, want := range map[string]string{"comfy/worker": "download", "comfy/other": string(auth.CodeKeyInvalid)} {
+			token := c.token(h, account, "weighbridge", time.Now().Add(10*time.Minute))
+			var env []string
+			for _, v := range h.WorkerEnv(mode, token) {
+				env = append(env, v.Name+"="+v.Value)
+			}
+			r := doctor.Examine(t.Context(), doctor.Options{
+				Environ: env, URLs: []string{model}, StorePaths: []string{h.CABundle()},
+				Run: func(context.Context, string, ...string) (string, error) { return "", exec.ErrNotFound },
+			})
+			if good := want == "download"; r.OK != good || !slices.ContainsFunc(r.Findings, func(f doctor.Finding) bool {
+				return f.Check == want && (good || strings.Contains(f.Detail, "ServiceAccount") && strings.Contains(f.Fix, "$(cat /var/run/weighbridge/token)"))
+			}) {
+				t.Errorf("%s, %s: %+v", mode, account, r.Findings)
+			}
+			if text, err := json.Marshal(r); err != nil || strings.Contains(string(text), token) {
+				t.Errorf("%s: the token is in the report, %v", mode, err)
+			}
+			way, err := doctor.Lead(doctor.Options{Environ: env})
+			if err != nil || way.Key.Reveal() != token {
+				t.Errorf("%s: preflight has no key: %v", mode, err)
+			}
+		}
 	}
 }
