@@ -185,10 +185,14 @@ func (a *app) rootsFrom(ctx context.Context, from string, pinned bool) ([]*x509.
 	if u.Scheme == "http" && !pinned {
 		return nil, usage("--from: what comes without TLS may be anybody's; say which root is meant with --sha256, as `weighbridge ca show` prints it where weighbridge runs")
 	}
+	u.Path, u.RawPath = strings.TrimSuffix(u.Path, "/.weighbridge/ca.pem"), ""
 	c := trial.New(trial.Options{Mode: workerenv.Reverse, Proxy: u})
 	defer c.Close()
 	l, err := c.Look(ctx)
 	if err != nil {
+		if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+			return nil, usage("--from: this machine does not trust the certificate of %s yet; name a bundle that does in SSL_CERT_FILE, or give our root as a file (`weighbridge ca export` where weighbridge runs)", u.Host)
+		}
 		return nil, fmt.Errorf("--from %s://%s: %s", u.Scheme, u.Host, trial.Cause(err))
 	}
 	return l.Roots, nil
