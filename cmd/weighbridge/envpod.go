@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 
@@ -95,8 +96,24 @@ func (a *app) writeEnv(file, shell string, vars []workerenv.Var) error {
 			mode = 0o600
 		}
 	}
-	if err := os.WriteFile(file, b.Bytes(), mode); err != nil {
+	if err := writeAs(file, b.Bytes(), mode); err != nil {
 		return fmt.Errorf("--out: %w", err)
 	}
 	return nil
+}
+
+// writeAs writes a file that nobody may read whom mode does not let: also where
+// it is there already, and others may read what it held.
+func writeAs(file string, text []byte, mode os.FileMode) error {
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	if err != nil {
+		return err
+	}
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&^mode != 0 {
+		if err := f.Chmod(mode); err != nil {
+			return errors.Join(err, f.Close())
+		}
+	}
+	_, err = f.Write(text)
+	return errors.Join(err, f.Close())
 }
