@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
@@ -35,7 +34,8 @@ func (a *app) healthcheckCommand() *cobra.Command {
 			"worker does: with --key, or to a listener that implies one, up to a certificate of ours for\n" +
 			"that host, which a credential of the key must cover; no upstream is asked. Without a key it is\n" +
 			"enough that weighbridge asks for one. Ends with 0 where all of this works; the listener is\n" +
-			"that of WEIGHBRIDGE_LISTEN where --proxy-url is not given.",
+			"that of WEIGHBRIDGE_LISTEN where --proxy-url is not given, and its TLS that of\n" +
+			"WEIGHBRIDGE_TLS_OWN_CA (by ca.pem in the data directory) or WEIGHBRIDGE_TLS_CERT_FILE.",
 		Example: "  weighbridge healthcheck\n  weighbridge healthcheck --connect huggingface.co --key @/run/secrets/probe-key",
 		RunE: func(c *cobra.Command, _ []string) error {
 			h := health{}
@@ -46,7 +46,15 @@ func (a *app) healthcheckCommand() *cobra.Command {
 				}
 				h.key = auth.NewSecret(v)
 			}
-			if err := h.locate(cmp.Or(proxyURL, a.env("WEIGHBRIDGE_LISTEN"), "127.0.0.1:8080"), caFile, serverName); err != nil {
+			if err := h.locate(cmp.Or(proxyURL, a.env("WEIGHBRIDGE_LISTEN"), "127.0.0.1:8080")); err != nil {
+				return err
+			}
+			if proxyURL == "" {
+				if err := h.ownTLS(a); err != nil {
+					return err
+				}
+			}
+			if err := h.trust(caFile, serverName); err != nil {
 				return err
 			}
 			ctx, cancel := context.WithTimeout(c.Context(), timeout)
@@ -84,7 +92,7 @@ type health struct {
 }
 
 // locate takes a URL, host:port or unix:PATH; "every address" is loopback.
-func (h *health) locate(at, caFile, serverName string) error {
+func (h *health) locate(at string) error {
 	if path, ok := strings.CutPrefix(at, "unix:"); ok {
 		h.network, h.address = "unix", path
 		return nil
@@ -101,20 +109,8 @@ func (h *health) locate(at, caFile, serverName string) error {
 		host = "127.0.0.1"
 	}
 	h.network, h.address = "tcp", net.JoinHostPort(host, u.Port())
-	if u.Scheme == "http" {
-		return nil
-	}
-	h.tls = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: cmp.Or(serverName, host)}
-	if caFile == "" {
-		return nil
-	}
-	pem, err := os.ReadFile(caFile)
-	if err != nil {
-		return usage("--ca-file: %w", err)
-	}
-	h.tls.RootCAs = x509.NewCertPool()
-	if !h.tls.RootCAs.AppendCertsFromPEM(pem) {
-		return usage("--ca-file: %s holds no certificate", caFile)
+	if u.Scheme == "https" {
+		h.tls = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host}
 	}
 	return nil
 }
