@@ -88,6 +88,10 @@ wants tokens (` + "`internal/house/realclouds`" + `). The worker names no key, n
 A pattern for one container, ` + "`ACCOUNT.blob.core.windows.net/CONTAINER/*`" + `, does not cover the container itself: to let workers list it, add
 ` + "`ACCOUNT.blob.core.windows.net/CONTAINER`" + `.
 
+Google's registries, Artifact Registry and gcr.io, redirect a blob to ` + "`/artifacts-downloads/…`" + ` on their own host, where the path alone is the
+power to read it. A pattern such as ` + "`us-docker.pkg.dev/v2/PROJECT/REPOSITORY/*`" + ` lets that through as well, for reading, and nothing is put on
+it; a key that has routes needs ` + "`us-docker.pkg.dev/artifacts-downloads/*`" + ` among them.
+
 ## S3 clients
 
 Any S3 client takes weighbridge for its S3. The worker gets an S3 access key of weighbridge's own, and no way out is needed but
