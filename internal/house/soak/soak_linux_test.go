@@ -24,9 +24,9 @@ const (
 	// workers fetch at the same time.
 	workers = 24
 	// quiet is how long the long form rests before what is held is looked at:
-	// longer than unused connections are kept (60 s) and than the runtime waits
-	// before it collects an idle heap (2 min).
-	quiet = 3 * time.Minute
+	// longer than unused connections are kept (60 s) and than the runtime takes to
+	// collect an idle heap twice (2 min each), as only then what was pooled is gone.
+	quiet = 6 * time.Minute
 )
 
 // refusedPause is what the refusal's Retry-After asks for, about.
