@@ -148,7 +148,7 @@ func resumeRig(t testing.TB, o rigOptions) (*rig, *waits) {
 	w := &waits{}
 	change := o.options
 	o.options = func(o *Options) {
-		o.IdleTimeout, o.Wait = 300*time.Millisecond, w.wait
+		o.IdleTimeout, o.Wait = time.Second, w.wait // a second: longer than a busy machine keeps an origin from sending
 		if change != nil {
 			change(o)
 		}
