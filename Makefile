@@ -40,10 +40,9 @@ unit:
 	CGO_ENABLED=1 $(GO) test -race -vet=off -timeout 9m -tags otel -run 'Span|Trace|Collector|Environment' ./internal/tracing
 	$(GO) test -vet=off -timeout 9m -tags otel -run 'Span|Trace|Collector|Environment' ./internal/house/cases
 
-# Clients wait more than they compute: more at a time than cores, of packages as
-# of tests.
+# Clients wait more than they compute: more at a time than cores.
 clients: setup
-	$(GO) test -tags realclients -vet=off -count=1 -timeout 30m -p 3 -parallel 4 ./internal/house/realclients/... ./internal/house/realclouds/... ./internal/house/s3servers/... ./internal/house/realkeys/... ./internal/house/realapi/... ./internal/house/portal/... ./internal/house/realstores/...
+	$(GO) test -tags realclients -vet=off -count=1 -timeout 30m -parallel 4 ./internal/house/realclients/... ./internal/house/realclouds/... ./internal/house/s3servers/... ./internal/house/realkeys/... ./internal/house/realapi/... ./internal/house/portal/... ./internal/house/realstores/...
 
 # The chart, the manifests, the webhook, the image and the unit.
 manifests:

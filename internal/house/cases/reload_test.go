@@ -93,6 +93,7 @@ func TestR32_HUPUnderLoad(t *testing.T) {
 		}
 		small.ServeHTTP(w, r)
 	})}, "")
+	x.env = append(x.env, "WEIGHBRIDGE_UPSTREAM_IDLE_TIMEOUT=1h") // what is held is not stalled
 	p := start(t, filepath.Join(t.TempDir(), "data"), x.env, "--config", x.file)
 	proxy, _ := p.serving()
 	const url = "https://" + guarded
