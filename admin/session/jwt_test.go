@@ -86,6 +86,35 @@ func TestForgedJWTsOpenNothing(t *testing.T) {
 	}
 }
 
+// A JWT has one spelling.
+func TestAJWTIsTakenInItsOneForm(t *testing.T) {
+	k, err := deriveKeys(make([]byte, seedSize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 11, 22, 5, 0, 0, 0, time.UTC)
+	good, err := k.signed(audienceAPI, "u", "s", now, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := good.Reveal()
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	taken := 0
+	for _, c := range alphabet {
+		if _, err := k.verified(text[:len(text)-1]+string(c), audienceAPI, now); err == nil {
+			taken++
+		}
+	}
+	if taken != 1 {
+		t.Errorf("%d last characters are taken", taken)
+	}
+	for _, s := range []string{text + "\n", strings.Replace(text, ".", "\r.", 1), text + "="} {
+		if _, err := k.verified(s, audienceAPI, now); err == nil {
+			t.Errorf("%q is taken", s)
+		}
+	}
+}
+
 func FuzzVerify(f *testing.F) {
 	k, err := deriveKeys(make([]byte, seedSize))
 	if err != nil {
