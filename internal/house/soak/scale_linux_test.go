@@ -154,14 +154,15 @@ func TestR35_ManyKeysCredentialsAndStreams(t *testing.T) {
 		rest = quiet
 	}
 	var done, refused, bytes, atOnce, most atomic.Int64
-	load := func(lasts time.Duration, streams int) {
+	// load lasts so long, and until the first n requests are made.
+	load := func(lasts time.Duration, first int) {
 		ctx, stop := context.WithTimeout(t.Context(), lasts)
 		defer stop()
 		var group sync.WaitGroup
-		for i := range streams {
+		for i := range s.streams {
 			group.Go(func() {
 				time.Sleep(time.Duration(i) * s.ramp)
-				for n := i; (n == i || ctx.Err() == nil) && !t.Failed(); n += streams {
+				for n := i; (n < first || ctx.Err() == nil) && !t.Failed(); n += s.streams {
 					k := n % s.keys
 					dir := k % s.credentials
 					most.Store(max(most.Load(), atOnce.Add(1)))
@@ -184,7 +185,7 @@ func TestR35_ManyKeysCredentialsAndStreams(t *testing.T) {
 		group.Wait()
 		client.CloseIdleConnections()
 	}
-	load(0, s.streams) // each once, as in TestSoak
+	load(0, s.keys) // each once: what is made of a key at its first use is there before as after
 	before := p.settled(rest)
 	done.Store(0)
 	refused.Store(0)
